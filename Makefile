@@ -1,0 +1,50 @@
+# make run   sets everything up in .venv and runs the agent: TRAIL=path for your own file, without it the demo
+# make test  sets everything up and runs the tests
+# make check is what continuous integration runs
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test check lint concurrency benchmark clean
+
+$(STAMP): pyproject.toml auditwatch/_version.py
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[agent]' --group dev
+	touch $@
+
+run: $(STAMP)
+ifdef TRAIL
+	$(BIN)/auditwatch run "$(TRAIL)"
+else
+	$(BIN)/auditwatch demo
+endif
+
+test: $(STAMP)
+	$(BIN)/pytest -n auto
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint
+	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --doctest-modules auditwatch
+
+# Races hide: what passes once may fail once in ten.
+concurrency: $(STAMP)
+	for round in 1 2 3 4 5 6 7 8 9 10; do \
+	  echo "concurrency, round $$round of 10"; \
+	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
+	done
+
+benchmark: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,34 @@
+"""auditwatch watches append-only JSONL audit trails and ships the writer that does not break them.
+
+The public names are resolved when first used: whoever wants the writer pays for the writer alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditwatch._version import __version__
+
+if TYPE_CHECKING:
+    from auditwatch.errors import AuditWriteError, LockTimeout
+    from auditwatch.writer import AuditWriter
+
+__all__ = ["AuditWriteError", "AuditWriter", "LockTimeout", "__version__"]
+
+_HOMES = {
+    "AuditWriter": "auditwatch.writer",
+    "AuditWriteError": "auditwatch.errors",
+    "LockTimeout": "auditwatch.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditwatch' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415  the import is the point: it happens on first use
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

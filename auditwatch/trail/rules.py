@@ -1,0 +1,63 @@
+"""What a trail asks of its lines."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from auditwatch.trail.kinds import Kind
+
+JUDGE_VERSION: Final = 1
+"""Raised whenever the same bytes and rules could get another verdict; stored verdicts are then taken anew."""
+
+MAX_DEPTH: Final = 512
+"""Levels of nesting outside strings beyond which a line is `too_deep`, whoever calls."""
+
+MAX_LINE_BYTES: Final = 1 << 20
+"""Default for the longest line, in bytes before its newline; the writer and the agent share it."""
+
+
+class FieldType(StrEnum):
+    """The types that `require` can ask of a field."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    OBJECT = "object"
+    ARRAY = "array"
+    ANY = "any"
+    DATETIME = "datetime"
+    DATETIME_NAIVE = "datetime_naive"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decides, together with its bytes, the kind of a line.
+
+    Attributes:
+        max_line_bytes: Longest line, before its newline.
+        require: Pairs of field and type that every record must have; sorted by the caller or not, order is nothing.
+        strict: Whether a key twice in one object is damage.
+        tolerate: Kinds that count as records. Not part of `rules_id`: it does not change a verdict.
+    """
+
+    max_line_bytes: int = MAX_LINE_BYTES
+    require: tuple[tuple[str, FieldType], ...] = ()
+    strict: bool = False
+    tolerate: frozenset[Kind] = field(default_factory=frozenset)
+
+    @property
+    def rules_id(self) -> str:
+        """16 hex digits that change whenever a stored verdict may no longer hold.
+
+        >>> Rules().rules_id == Rules(tolerate=frozenset({Kind.BLANK})).rules_id
+        True
+        >>> Rules().rules_id == Rules(strict=True).rules_id
+        False
+        """
+        asked = ",".join(f"{len(name)}:{name}={kind}" for name, kind in sorted(self.require))
+        text = f"{JUDGE_VERSION}|{self.max_line_bytes}|{MAX_DEPTH}|{asked}|{self.strict}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
