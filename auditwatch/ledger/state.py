@@ -1,0 +1,313 @@
+"""Everything that is known of one trail, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from auditwatch.trail.kinds import HYGIENE, Kind, Violation
+
+MAX_ROWS = 10_000
+"""Most findings a segment keeps one by one; beyond them it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """BLAKE3-256 of a few bytes, with how many they were: short files must compare too.
+
+    Attributes:
+        length: How many bytes, 0 to 4096.
+        digest: 64 hex digits.
+    """
+
+    length: int = 0
+    digest: str = ""
+
+
+class FindingState(StrEnum):
+    """Where a finding is in its life."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SUPERSEDED = "superseded"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Who took note of a finding or violation, when and why."""
+
+    at: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One damaged line of a segment, from its discovery on.
+
+    Attributes:
+        id: `auditwatch.trail.findings.finding_id`.
+        line: 1-based in its segment; a torn tail is lines + 1.
+        offset: First byte in its segment.
+        length: Bytes before the newline.
+        inherited: It was there when the agent first saw the trail.
+    """
+
+    id: str
+    line: int
+    offset: int
+    length: int
+    kind: Kind
+    sha256: str
+    records_inside: int
+    inherited: bool
+    first_seen: float
+    last_seen: float
+    state: FindingState = FindingState.OPEN
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViolationRow:
+    """One violation of order or history; open until acknowledged.
+
+    Attributes:
+        id: `auditwatch.trail.findings.violation_id`.
+        kind: Which violation.
+        segment: Name of the file it was seen on.
+        detail: One line for people: sizes and positions, never contents.
+        seen: When it was confirmed.
+    """
+
+    id: str
+    kind: Violation
+    segment: str
+    detail: str
+    seen: float
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many damaged lines of one kind.
+
+    Attributes:
+        open: Open ones, inherited ones included.
+        inherited: The part of `open` that was there at first sight.
+        acknowledged: Acknowledged ones, which are not in `open`.
+    """
+
+    open: int = 0
+    inherited: int = 0
+    acknowledged: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.open + other.open,
+            self.inherited + other.inherited,
+            self.acknowledged + other.acknowledged,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of a trail and what is known of its bytes.
+
+    `judged <= read <= size`: bytes before `judged` are verified, bytes from there to `read` hold no newline (pending),
+    the rest was not read yet (unverified).
+
+    Attributes:
+        number: Identity within the state; given once, never again.
+        name: File name as last seen.
+        device: Hint only, as is `inode`: both are reused.
+        size: Bytes as last seen.
+        modified: Modification time as last seen.
+        judged: Every line that ends before this position has its verdict.
+        read: How far was read.
+        lines: Newline-ended lines before `judged`.
+        inherited_until: Lines that end at or before this were there at first sight.
+        counted_until: Bytes before this do not count as appended: history, or counted already.
+        head: Of the first min(4096, judged) bytes.
+        marker: Of the last min(4096, judged) bytes before `judged`.
+        grown: When the size last changed, as seen.
+        unverified_since: When the oldest unverified byte was seen; None when there is none.
+        closed: Whether it was rotated away.
+        torn_tail: 1 when its unended last bytes were called final.
+        findings: In order of offset, at most `MAX_ROWS`.
+        beyond: Counts of what did not fit into `findings`.
+        crowded: Ranges of bytes whose damage is in `beyond`.
+    """
+
+    number: int
+    name: str
+    device: int
+    inode: int
+    size: int
+    modified: float
+    judged: int = 0
+    read: int = 0
+    lines: int = 0
+    inherited_until: int = 0
+    counted_until: int = 0
+    head: Fingerprint = Fingerprint()
+    marker: Fingerprint = Fingerprint()
+    grown: float = 0.0
+    unverified_since: float | None = None
+    closed: bool = False
+    torn_tail: int = 0
+    findings: tuple[Finding, ...] = ()
+    beyond: Mapping[Kind, Tally] = field(default_factory=dict)
+    crowded: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def pending(self) -> int:
+        """Bytes that were read and wait for their newline."""
+        return self.read - self.judged
+
+    @property
+    def unverified(self) -> int:
+        """Bytes that were seen and not read yet."""
+        return self.size - self.read
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether history is still being read for the first time, or again."""
+        return self.read < self.counted_until and self.read < self.size
+
+
+class Standing(StrEnum):
+    """How a trail's active file stood at the last look."""
+
+    UNSEEN = "unseen"
+    PRESENT = "present"
+    MISSING = "missing"
+    ROTATED = "rotated"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a trail could not be looked at: `auditwatch.errors.Unreadable` as a value."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A violation of history seen once; a second look with the same result confirms it."""
+
+    kind: Violation
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the configuration decides for the ledger; given anew at each start, never stored.
+
+    Attributes:
+        rules_id: Of the rules that lines are judged by now.
+        pending_grace_seconds: How long a closed segment must not have grown before its tail is called torn.
+        read_bytes: Most bytes one read effect asks for.
+    """
+
+    rules_id: str
+    pending_grace_seconds: float = 30.0
+    read_bytes: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TrailState:
+    """All that is known of one trail.
+
+    Attributes:
+        name: Configured name.
+        policy: Given anew at each start.
+        rules_id: Rules that the stored verdicts were taken by.
+        standing: Of the active file at the last look.
+        trouble: Why it could not be looked at, while `standing` says so.
+        first_seen: When the trail was first looked at, present or not.
+        active: The file that producers append to, once seen.
+        closed: Segments that were rotated away, oldest first.
+        next_number: For the next segment.
+        appended_bytes: Judged growth since first sight; also `appended_lines`.
+        last_append: When growth was last seen; 0 before.
+        rotations: How many since first sight.
+        detected: Damaged lines found since first sight, inherited ones not counted.
+        last_corrupt: When one of a kind was last found.
+        violations: All of them, acknowledged ones too.
+        suspicion: A violation seen once.
+    """
+
+    name: str
+    policy: Policy
+    rules_id: str = ""
+    standing: Standing = Standing.UNSEEN
+    trouble: Trouble | None = None
+    first_seen: float = 0.0
+    active: Segment | None = None
+    closed: tuple[Segment, ...] = ()
+    next_number: int = 1
+    appended_bytes: int = 0
+    appended_lines: int = 0
+    last_append: float = 0.0
+    rotations: int = 0
+    detected: Mapping[Kind, int] = field(default_factory=dict)
+    last_corrupt: Mapping[Kind, float] = field(default_factory=dict)
+    violations: tuple[ViolationRow, ...] = ()
+    suspicion: Suspicion | None = None
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Oldest first, the active file last."""
+        return (*self.closed, self.active) if self.active else self.closed
+
+    @property
+    def is_up(self) -> bool:
+        """Readable, or rotated away and the next file awaited."""
+        return self.standing in (Standing.PRESENT, Standing.ROTATED)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether every byte that was seen has its verdict or is pending."""
+        return bool(self.segments) and all(segment.unverified == 0 for segment in self.segments)
+
+    def tallies(self) -> dict[Kind, Tally]:
+        """Damaged lines by kind over all segments, every kind named."""
+        totals = dict.fromkeys(Kind, Tally())
+        for segment in self.segments:
+            for kind, tally in tallied(segment).items():
+                totals[kind] += tally
+        return totals
+
+    @property
+    def damaged_lines(self) -> int:
+        """Open damage: hygiene and inherited damage included."""
+        return sum(tally.open for tally in self.tallies().values())
+
+    @property
+    def paging_lines(self) -> int:
+        """Open damage that is neither inherited nor hygiene: what somebody is woken for."""
+        return sum(t.open - t.inherited for kind, t in self.tallies().items() if kind not in HYGIENE)
+
+    @property
+    def open_violations(self) -> tuple[ViolationRow, ...]:
+        """Violations that nobody has acknowledged."""
+        return tuple(row for row in self.violations if row.acknowledgement is None)
+
+
+def tallied(segment: Segment) -> dict[Kind, Tally]:
+    """Damaged lines of one segment by kind; only kinds that occur."""
+    totals = dict(segment.beyond)
+    for finding in segment.findings:
+        if finding.state in (FindingState.OPEN, FindingState.ACKNOWLEDGED):
+            totals[finding.kind] = totals.get(finding.kind, Tally()) + _one(finding)
+    return totals
+
+
+def _one(finding: Finding) -> Tally:
+    if finding.state is FindingState.ACKNOWLEDGED:
+        return Tally(acknowledged=1)
+    return Tally(open=1, inherited=int(finding.inherited))
