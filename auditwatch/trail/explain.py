@@ -1,0 +1,232 @@
+"""Why a line is not whole: only lines that the fast path refused come here.
+
+Every step is linear in the line's length, none recurses, and none depends on anything but the line and the rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import accumulate, count
+from operator import sub
+from typing import Final
+
+from auditwatch.trail.field_types import lacks_required
+from auditwatch.trail.grammar import Walk, skip_blank, walk_text, walk_value
+from auditwatch.trail.kinds import Kind
+from auditwatch.trail.rules import MAX_DEPTH, Rules
+
+MAX_TRIES: Final = 64
+"""Most places of one damaged line at which a whole record is looked for."""
+
+_MARK = b"\xef\xbb\xbf"
+_OBJECT = ord("{")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
+_HEAD = re.compile(rb'\{[ \t\n\r]*+"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"[ \t\n\r]*+:', re.DOTALL)
+_KEYS = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")([ \t\n\r]*+:)?+', re.DOTALL)
+_KEYS_AND_BRACES = re.compile(_KEYS.pattern + rb"|([{}])", re.DOTALL)
+_NULS = re.compile(rb"\x00++")
+_NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
+_STEPS = bytes.maketrans(b"{[}]", b"\x02\x02\x00\x00")
+_WALKED_LINES = 8
+"""Most times its own length that is walked through one line, so that the work on it stays linear."""
+
+
+def explain(line: bytes, rules: Rules) -> Kind | None:
+    r"""What is wrong with a line; None if nothing is.
+
+    >>> explain(b'{"a":1}{"b":2}', Rules())
+    <Kind.CONCATENATED: 'concatenated'>
+    >>> explain(b'{"a":"\\ud800"}', Rules()) is None
+    True
+    """
+    if len(line) > rules.max_line_bytes:
+        return Kind.OVERSIZE
+    if not line.startswith(_MARK):
+        return _explain_unmarked(line, rules)
+    kind = _explain_unmarked(_without_marks(line), rules)
+    return Kind.BYTE_ORDER_MARK if kind is None else kind
+
+
+def records_inside(line: bytes) -> int:
+    """How many whole objects a damaged line still holds, as far as bytes alone can tell.
+
+    Looked for at its start, behind another or NULs, and at record heads where an object cannot be.
+
+    >>> records_inside(b'{"a":"x{"b":1}{"c":2}')
+    2
+    """
+    line = _without_marks(line)
+    return sum(walk.end is not None and is_utf8(line[walk.start : walk.end]) for walk in _tries(line))
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether these bytes are UTF-8; surrogates and overlong forms are not."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def too_deep(line: bytes) -> bool:
+    """Whether a line nests deeper than `MAX_DEPTH` outside strings, whether or not it parses."""
+    if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
+        return False
+    levels = _levels(line)
+    floor = accumulate(levels, min, initial=0)
+    next(floor)
+    return max(map(sub, levels, floor), default=0) > MAX_DEPTH
+
+
+def has_duplicate_key(line: bytes) -> bool:
+    r"""Whether any object of a line that parses has a key twice, escapes read.
+
+    >>> has_duplicate_key(b'{"a":1,"b":{"a":2}}'), has_duplicate_key(b'{"a":1,"\\u0061":2}')
+    (False, True)
+    """
+    return may_repeat_key(line) and _repeats_in_one_object(line)
+
+
+def may_repeat_key(line: bytes) -> bool:
+    """Whether a closer look for a key twice is needed: a quick look that may say yes too often, never no."""
+    keys = [text for text, colon in _KEYS.findall(line) if colon]
+    return len(set(keys)) < len(keys) or any(b"\\" in key for key in keys)
+
+
+def _repeats_in_one_object(line: bytes) -> bool:
+    objects: list[set[str]] = []
+    for text, colon, brace in _KEYS_AND_BRACES.findall(line):
+        if brace == b"{":
+            objects.append(set())
+        elif brace:
+            objects.pop()
+        elif colon:
+            key = json.loads(text)
+            if key in objects[-1]:
+                return True
+            objects[-1].add(key)
+    return False
+
+
+def _without_marks(line: bytes) -> bytes:
+    at = 0
+    while line.startswith(_MARK, at):
+        at += len(_MARK)
+    return line[at:] if at else line
+
+
+def _explain_unmarked(line: bytes, rules: Rules) -> Kind | None:
+    if skip_blank(line, 0) == len(line):
+        return Kind.BLANK
+    if b"\x00" in line:
+        return Kind.NUL_BYTES
+    if too_deep(line):
+        return Kind.TOO_DEEP
+    walk, utf8 = walk_text(line), is_utf8(line)
+    if walk.error is None and utf8:
+        return _explain_parsed(line, walk, rules)
+    return _explain_broken(line, walk, utf8)
+
+
+def _explain_parsed(line: bytes, walk: Walk, rules: Rules) -> Kind | None:
+    if line[walk.start] != _OBJECT:
+        return Kind.NOT_OBJECT
+    if rules.require and lacks_required(line, rules.require):
+        return Kind.SCHEMA
+    if rules.strict and has_duplicate_key(line):
+        return Kind.DUPLICATE_KEY
+    return None
+
+
+def _explain_broken(line: bytes, walk: Walk, utf8: bool) -> Kind:
+    if utf8 and _is_concatenated(line):
+        return Kind.CONCATENATED
+    if walk.error is not None and _misplaced_head(line, walk.start, walk.error) is not None:
+        return Kind.INTERLEAVED
+    if _is_torn(line):
+        return Kind.TORN
+    return Kind.INVALID_JSON if utf8 else Kind.INVALID_UTF8
+
+
+def _is_concatenated(line: bytes) -> bool:
+    """Whether the line is whole objects end to end; that it is not one alone is known."""
+    at = skip_blank(line, 0)
+    while at < len(line):
+        if line[at] != _OBJECT:
+            return False
+        end = walk_value(line, at).end
+        if end is None:
+            return False
+        at = skip_blank(line, end)
+    return True
+
+
+def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
+    """Where a record begins that cannot begin there: in a string begun before the first error, or at it."""
+    for string in _STRING.finditer(line, start):
+        if string.start() >= error:
+            break
+        brace = _brace_at_end(line, string)
+        if brace is not None and _HEAD.match(line, brace):
+            return brace
+    return error if _HEAD.match(line, error) else None
+
+
+def _brace_at_end(line: bytes, string: re.Match[bytes]) -> int | None:
+    """The brace that ends a string, white space aside: the quote behind it may be that of a glued record's key."""
+    if not string[1]:
+        return None
+    at = string.end() - 2
+    while line[at] in b" \t\r":
+        at -= 1
+    return at if line[at] == _OBJECT else None
+
+
+def _is_torn(line: bytes) -> bool:
+    if any(not string[1] for string in _STRING.finditer(line)):
+        return True
+    levels = _levels(line)
+    return bool(levels) and (levels[-1] != 0 or min(levels) < 0)
+
+
+def _levels(line: bytes) -> list[int]:
+    """The level of nesting behind each bracket outside strings, counted down below 0 where more is closed."""
+    brackets = _STRING.sub(b"", line).translate(_STEPS, _NO_BRACKET)
+    return list(map(sub, accumulate(brackets), count(1)))
+
+
+def _tries(line: bytes) -> Iterator[Walk]:
+    """Values read at every place where a whole record may begin, from left to right."""
+    at: int | None = 0
+    left = _WALKED_LINES * len(line)
+    for _ in range(MAX_TRIES):
+        if at is None or left < 0:
+            return
+        walk = walk_value(line, at)
+        left -= _reach(walk) - at
+        if walk.start < len(line) and line[walk.start] == _OBJECT:
+            yield walk
+        at = _next_try(line, at, walk)
+
+
+def _reach(walk: Walk) -> int:
+    return walk.end or walk.error or walk.start
+
+
+def _next_try(line: bytes, at: int, walk: Walk) -> int | None:
+    if walk.end is not None and walk.end < len(line):
+        return _behind_nuls(line, walk.end) or walk.end
+    if walk.error is None:
+        return None
+    head = _misplaced_head(line, walk.start, walk.error)
+    if head is not None and head > at:
+        return head
+    nuls = _NULS.search(line, at)
+    return nuls.end() if nuls else None
+
+
+def _behind_nuls(line: bytes, at: int) -> int | None:
+    nuls = _NULS.match(line, skip_blank(line, at))
+    return nuls.end() if nuls else None

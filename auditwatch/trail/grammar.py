@@ -1,0 +1,201 @@
+"""Where a JSON text ends or first goes wrong, found byte by byte, without recursion and in linear time.
+
+Only lines that already failed come here, so this is written for exactness: the verdict must not depend on how deep
+the caller's stack is, nor on what a fast parser happens to leave unchecked. UTF-8 is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+WHITE_SPACE: Final = b" \t\n\r"
+
+_BLANK = re.compile(rb"[ \t\n\r]*+")
+_TEXT = rb'[^"\\\x00-\x1f]*+'
+_STRING = re.compile(rb'"' + _TEXT + rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _TEXT + rb")*+")
+_CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3}+)?+")
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+")
+_CUT_NUMBER = re.compile(
+    rb"-?+(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE](?:[+-]?+[0-9]*+))?+)?+|[eE][+-]?+[0-9]*+)?+)?+"
+)
+_WORDS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
+_QUOTE, _COLON, _COMMA = b'":,'
+_OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = b"{}[]"
+
+
+class GrammarError(Exception):
+    """The text cannot go on like this.
+
+    Attributes:
+        at: The first byte that no JSON text can have there; the length of the text if it ends too early.
+    """
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One JSON value read from a text.
+
+    Attributes:
+        start: Its first byte.
+        end: Just behind its last byte; None when it does not end.
+        error: Where it went wrong; None when it ended.
+    """
+
+    start: int
+    end: int | None
+    error: int | None
+
+
+def walk_value(text: bytes, start: int = 0) -> Walk:
+    """Read one value that begins at `start` or behind white space there; what follows it is not looked at.
+
+    >>> walk_value(b'{"a":1}{').end
+    7
+    >>> walk_value(b'{"a":12{').error
+    7
+    """
+    first = skip_blank(text, start)
+    try:
+        return Walk(first, _Walker(text).value_end(first), None)
+    except GrammarError as error:
+        return Walk(first, None, error.at)
+
+
+def walk_text(text: bytes) -> Walk:
+    """Read a text that should be one value and nothing else.
+
+    >>> walk_text(b'{"a":1} {').error
+    8
+    >>> walk_text(b"[1]").error is None
+    True
+    """
+    walk = walk_value(text)
+    if walk.end is None:
+        return walk
+    rest = skip_blank(text, walk.end)
+    return walk if rest == len(text) else Walk(walk.start, None, rest)
+
+
+def skip_blank(text: bytes, at: int) -> int:
+    """The first byte at or behind `at` that is no JSON white space."""
+    return _BLANK.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere, if only nothing
+
+
+def members(text: bytes) -> dict[bytes, bytes]:
+    """The members of a text known to be one object: raw keys, quotes included, with the raw value of the last of each.
+
+    >>> members(b'{"a": 1, "b": [2, 3], "a": "x"}')
+    {b'"a"': b'"x"', b'"b"': b'[2, 3]'}
+    """
+    walker, found = _Walker(text), {}
+    at = skip_blank(text, skip_blank(text, 0) + 1)
+    while text[at] != _CLOSE_OBJECT:
+        key_end = walker.string_end(at)
+        value = skip_blank(text, skip_blank(text, key_end) + 1)
+        value_end = walker.value_end(value)
+        found[text[at:key_end]] = text[value:value_end]
+        at = skip_blank(text, value_end)
+        at = skip_blank(text, at + 1) if text[at] == _COMMA else at
+    return found
+
+
+class _Walker:
+    """Reads values of one text; keeps the open brackets in a list of its own instead of on the stack."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._open: list[int] = []
+
+    def value_end(self, at: int) -> int:
+        """Just behind the value that begins at `at`."""
+        self._open.clear()
+        at = self._begun(at)
+        while self._open:
+            at = skip_blank(self._text, at)
+            at = self._after_value(at)
+        return at
+
+    def string_end(self, at: int) -> int:
+        """Just behind the string that begins at `at`."""
+        match = _STRING.match(self._text, at)
+        if match is None:
+            raise GrammarError(at)
+        end = match.end()
+        byte = self._byte(end)
+        if byte == _QUOTE:
+            return end + 1
+        cut = _CUT_ESCAPE.match(self._text, end)
+        raise GrammarError(cut.end() if cut else end)
+
+    def _byte(self, at: int) -> int:
+        return self._text[at] if at < len(self._text) else -1
+
+    def _begun(self, at: int) -> int:
+        """Behind the scalar at `at`, or behind the innermost first scalar or empty bracket that begins there."""
+        while True:
+            byte = self._byte(at)
+            if byte == _OPEN_OBJECT:
+                at, done = self._object_begun(at + 1)
+            elif byte == _OPEN_ARRAY:
+                at, done = self._array_begun(at + 1)
+            else:
+                return self._scalar_end(at, byte)
+            if done:
+                return at
+
+    def _object_begun(self, at: int) -> tuple[int, bool]:
+        at = skip_blank(self._text, at)
+        if self._byte(at) == _CLOSE_OBJECT:
+            return at + 1, True
+        self._open.append(_CLOSE_OBJECT)
+        return self._key_read(at), False
+
+    def _array_begun(self, at: int) -> tuple[int, bool]:
+        at = skip_blank(self._text, at)
+        if self._byte(at) == _CLOSE_ARRAY:
+            return at + 1, True
+        self._open.append(_CLOSE_ARRAY)
+        return at, False
+
+    def _key_read(self, at: int) -> int:
+        at = skip_blank(self._text, self.string_end(at))
+        if self._byte(at) != _COLON:
+            raise GrammarError(at)
+        return skip_blank(self._text, at + 1)
+
+    def _after_value(self, at: int) -> int:
+        byte = self._byte(at)
+        if byte == self._open[-1]:
+            self._open.pop()
+            return at + 1
+        if byte != _COMMA:
+            raise GrammarError(at)
+        at = skip_blank(self._text, at + 1)
+        return self._begun(self._key_read(at) if self._open[-1] == _CLOSE_OBJECT else at)
+
+    def _scalar_end(self, at: int, byte: int) -> int:
+        if byte == _QUOTE:
+            return self.string_end(at)
+        if byte in _WORDS:
+            return self._word_end(at, _WORDS[byte])
+        return self._number_end(at)
+
+    def _word_end(self, at: int, word: bytes) -> int:
+        for index, byte in enumerate(word):
+            if self._byte(at + index) != byte:
+                raise GrammarError(at + index)
+        return at + len(word)
+
+    def _number_end(self, at: int) -> int:
+        match = _NUMBER.match(self._text, at)
+        cut = _CUT_NUMBER.match(self._text, at)
+        reach = cut.end() if cut else at
+        if match is None or match.end() < reach:
+            raise GrammarError(reach)
+        return match.end()

@@ -1,0 +1,84 @@
+"""The grid over a segment: which bytes belong to which block, and the digest that the blocks add up to.
+
+It depends on the bytes alone, so every process finds the same one, and appending never moves a boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from blake3 import blake3
+
+from auditwatch.trail.report import Report
+
+BLOCK_BYTES: Final = 4 << 20
+"""Distance of the grid's lines, in bytes."""
+
+DIGEST_PREFIX: Final = "b3-4m:"
+
+FindNewline = Callable[[int], int | None]
+"""Gives the offset of the first newline at or behind an offset, None if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a segment, read and judged.
+
+    Attributes:
+        k: Its number, from 0.
+        start: Its first byte in the segment.
+        end: Just behind its last byte; for the last block, behind the last newline.
+        digest: BLAKE3-256 of its bytes, 32 of them.
+        report: What its lines are, with places counted from `start`.
+    """
+
+    k: int
+    start: int
+    end: int
+    digest: bytes
+    report: Report
+
+
+def block_of(offset: int) -> int:
+    """The number of the block that a line starting at this offset belongs to.
+
+    >>> block_of(0), block_of(BLOCK_BYTES - 1), block_of(BLOCK_BYTES)
+    (0, 0, 1)
+    """
+    return offset // BLOCK_BYTES
+
+
+def block_start(k: int, find_newline: FindNewline) -> int | None:
+    """Where block k starts; None if it does not begin yet."""
+    if k == 0:
+        return 0
+    newline = find_newline(k * BLOCK_BYTES - 1)
+    return None if newline is None else newline + 1
+
+
+def block_ranges(end: int, find_newline: FindNewline) -> Iterator[tuple[int, int, int]]:
+    """Number, start and end of each block of a segment, from left to right; the last one ends at `end`.
+
+    Args:
+        end: Just behind the last newline.
+        find_newline: Over the segment.
+
+    >>> list(block_ranges(0, lambda offset: None))
+    [(0, 0, 0)]
+    """
+    k, start = 0, 0
+    while (following := block_start(k + 1, find_newline)) is not None and following <= end:
+        yield k, start, following
+        k, start = k + 1, following
+    yield k, start, end
+
+
+def file_digest(block_digests: Iterable[bytes]) -> str:
+    """The digest of a segment from the digests of its blocks 0 to K, in order.
+
+    >>> file_digest([blake3(b"").digest()])[:14]
+    'b3-4m:82878ed8'
+    """
+    return DIGEST_PREFIX + blake3(b"".join(block_digests)).hexdigest()

@@ -1,0 +1,115 @@
+"""The judge: the kind of a line is a function of its bytes and the rules alone.
+
+One C call decides a whole line: a decoder for a structure made from the rules checks grammar, "is an object" and
+required fields at once. Whatever it refuses goes to `explain`, which has the last word. So the structure may refuse
+too much (unpaired surrogates, huge numbers, deep stacks of the caller) but must never let anything pass.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from operator import length_hint
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from auditwatch.trail.explain import explain, is_utf8, may_repeat_key, too_deep
+from auditwatch.trail.field_types import DATETIME_PATTERN, NAIVE_PATTERN
+from auditwatch.trail.kinds import Kind
+from auditwatch.trail.rules import MAX_DEPTH, FieldType, Rules
+
+_SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
+"""A line that parses needs this many bytes to open and close one level too many."""
+
+_REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class _Object(msgspec.Struct):
+    """Any object: nothing of it is kept."""
+
+
+class _Array(msgspec.Struct, array_like=True):
+    """Any array: nothing of it is kept."""
+
+
+_SHAPES: Final[dict[FieldType, Any]] = {
+    FieldType.STRING: str,
+    FieldType.INTEGER: int,
+    FieldType.NUMBER: float,
+    FieldType.BOOLEAN: bool,
+    FieldType.OBJECT: _Object,
+    FieldType.ARRAY: _Array,
+    FieldType.ANY: msgspec.Raw,
+    FieldType.DATETIME: Annotated[str, msgspec.Meta(pattern=DATETIME_PATTERN)],
+    FieldType.DATETIME_NAIVE: Annotated[str, msgspec.Meta(pattern=NAIVE_PATTERN)],
+}
+
+
+class Judge:
+    """Judges lines by one set of rules.
+
+    >>> judge = Judge(Rules())
+    >>> judge.kind_of(b'{"event":"START"}') is None, judge.kind_of(b'{"event":"STA')
+    (True, <Kind.TORN: 'torn'>)
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._decode = msgspec.json.Decoder(_shape(rules)).decode
+
+    def kind_of(self, line: bytes) -> Kind | None:
+        """What is wrong with one line, given without its newline; None if it is whole."""
+        return next((kind for _, kind in self.damaged([line])), None)
+
+    def damaged(self, lines: list[bytes], utf8: bool = False) -> Iterator[tuple[int, Kind]]:
+        """The index and the kind of each line that is not whole, in order.
+
+        Args:
+            lines: Without their newlines.
+            utf8: Whether the caller knows all of them to be UTF-8.
+        """
+        suspects = set(self._refused(lines))
+        suspects.update(self._long(lines))
+        if not utf8:
+            suspects.update(_not_utf8(lines))
+        if self.rules.strict:
+            suspects.update(index for index, line in enumerate(lines) if may_repeat_key(line))
+        for index in sorted(suspects):
+            kind = explain(lines[index], self.rules)
+            if kind is not None:
+                yield index, kind
+
+    def _refused(self, lines: list[bytes]) -> Iterator[int]:
+        """Indexes of lines that the decoder refuses; between them no Python runs at all."""
+        left, size = iter(lines), len(lines)
+        while True:
+            try:
+                deque(map(self._decode, left), maxlen=0)
+            except _REFUSALS:
+                yield size - length_hint(left) - 1
+            else:
+                return
+
+    def _long(self, lines: list[bytes]) -> Iterator[int]:
+        """Indexes of lines that are too long, or may be too deep."""
+        longest = max(map(len, lines), default=0)
+        if longest <= min(self.rules.max_line_bytes, _SHORTEST_TOO_DEEP - 1):
+            return
+        for index, line in enumerate(lines):
+            if len(line) > self.rules.max_line_bytes or too_deep(line):
+                yield index
+
+
+def _not_utf8(lines: list[bytes]) -> Iterator[int]:
+    if is_utf8(b"\n".join(lines)):
+        return
+    yield from (index for index, line in enumerate(lines) if not is_utf8(line))
+
+
+def _shape(rules: Rules) -> type[msgspec.Struct]:
+    if not rules.require:
+        return _Object
+    names = {f"field_{index}": name for index, (name, _) in enumerate(rules.require)}
+    fields = [(own, _SHAPES[kind]) for own, (_, kind) in zip(names, rules.require, strict=True)]
+    return msgspec.defstruct("Record", fields, rename=names)

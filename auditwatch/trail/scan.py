@@ -1,0 +1,162 @@
+"""A scan is a fold: chunks of bytes go in, one report comes out.
+
+The report is the same however the bytes were cut into chunks. Memory is bounded by `max_line_bytes` and one chunk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from itertools import islice
+
+from auditwatch.trail.explain import is_utf8, records_inside
+from auditwatch.trail.judge import Judge
+from auditwatch.trail.kinds import Kind
+from auditwatch.trail.report import MAX_DEFECTS, Defect, Report
+from auditwatch.trail.rules import Rules
+
+
+class Scan:
+    r"""Judges the lines of a range of bytes as they come.
+
+    >>> scan = Scan(Rules())
+    >>> scan.feed(b'{"a":1}\n{"a"')
+    >>> scan.feed(b':2}\n{"a":')
+    >>> report = scan.finish()
+    >>> report.records, report.bytes, report.pending_bytes
+    (2, 16, 5)
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._judge = Judge(rules)
+        self._carry = _Carry(rules.max_line_bytes)
+        self._begin()
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes fed so far behind the last newline."""
+        return self._carry.length
+
+    def feed(self, chunk: bytes) -> None:
+        """Judge the lines that this chunk ends; the rest of it waits for its newline."""
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines:
+            self._end_carried(lines)
+            self._judge_lines(lines, chunk.isascii())
+        self._carry.add(rest)
+
+    def take(self) -> Report:
+        """The report of the lines ended since the last call, with places counted from there; pending bytes stay.
+
+        Reports taken one after the other add up. Their `pending_bytes` is 0: see `Scan.pending_bytes`.
+        """
+        report = self._report()
+        self._begin()
+        return report
+
+    def finish(self, final: bool = False) -> Report:
+        """The report of everything since the last `take`; nothing may be fed after it.
+
+        Args:
+            final: Nobody can end the bytes behind the last newline any more: they are one torn line.
+        """
+        if final and self._carry.length:
+            self._torn_tail = 1
+            self._add_defect(Kind.TORN, *self._carry.taken())
+        return self._report(self._carry.length)
+
+    def _begin(self) -> None:
+        self._bytes = self._lines = self._records = self._torn_tail = 0
+        self._by_kind: Counter[Kind] = Counter()
+        self._defects: list[Defect] = []
+
+    def _end_carried(self, lines: list[bytes]) -> None:
+        """Put the carried bytes before the first line, or judge that line now if it is too long to be held."""
+        self._carry.add(lines[0])
+        body, length, sha256 = self._carry.taken()
+        if length <= self._rules.max_line_bytes:
+            lines[0] = body
+            return
+        del lines[0]
+        self._add_kind(Kind.OVERSIZE, body, length, sha256)
+        self._pass(1, length + 1)
+
+    def _judge_lines(self, lines: list[bytes], ascii_chunk: bool) -> None:
+        utf8 = ascii_chunk and (not lines or is_utf8(lines[0]))
+        done = 0
+        for index, kind in self._judge.damaged(lines, utf8):
+            self._pass_whole(lines, done, index)
+            self._add_kind(kind, lines[index])
+            self._pass(1, len(lines[index]) + 1)
+            done = index + 1
+        self._pass_whole(lines, done, len(lines))
+
+    def _pass_whole(self, lines: list[bytes], start: int, stop: int) -> None:
+        self._records += stop - start
+        self._pass(stop - start, sum(map(len, islice(lines, start, stop))) + stop - start)
+
+    def _pass(self, lines: int, size: int) -> None:
+        self._lines += lines
+        self._bytes += size
+
+    def _add_kind(self, kind: Kind, body: bytes, length: int | None = None, sha256: str | None = None) -> None:
+        if kind in self._rules.tolerate:
+            self._records += 1
+        else:
+            self._add_defect(kind, body, length, sha256)
+
+    def _add_defect(self, kind: Kind, body: bytes, length: int | None = None, sha256: str | None = None) -> None:
+        """Count a damaged line, the next one, and describe it while there is room."""
+        self._by_kind[kind] += 1
+        if len(self._defects) < MAX_DEFECTS:
+            size = len(body) if length is None else length
+            digest = sha256 or hashlib.sha256(body).hexdigest()
+            inside = records_inside(body)
+            self._defects.append(Defect(self._lines + 1, self._bytes, size, kind, digest, inside))
+
+    def _report(self, pending: int = 0) -> Report:
+        by_kind = {kind: self._by_kind[kind] for kind in Kind if kind in self._by_kind}
+        return Report(
+            bytes=self._bytes,
+            lines=self._lines,
+            records=self._records,
+            by_kind=by_kind,
+            defects=tuple(self._defects),
+            torn_tail=self._torn_tail,
+            pending_bytes=pending,
+        )
+
+
+class _Carry:
+    """The beginning of a line whose newline has not come yet; hashed instead of held once it is too long."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.length = 0
+        self._held = bytearray()
+        self._hash: hashlib._Hash | None = None
+
+    def add(self, piece: bytes) -> None:
+        """Append bytes that hold no newline."""
+        self.length += len(piece)
+        if self.length <= self._most:
+            self._held += piece
+            return
+        if self._hash is None:
+            self._hash = hashlib.sha256(self._held)
+            self._held = bytearray()
+        self._hash.update(piece)
+
+    def taken(self) -> tuple[bytes, int, str | None]:
+        """The bytes, empty if they were too many; their number; their hash if they were too many."""
+        body = bytes(self._held)
+        length, sha256 = self.length, self._hash.hexdigest() if self._hash else None
+        self._clear()
+        return body, length, sha256
+
+    def _clear(self) -> None:
+        self.length = 0
+        self._held = bytearray()
+        self._hash = None
