@@ -134,6 +134,7 @@ class Segment:
         grown: When the size last changed, as seen.
         unverified_since: When the oldest unverified byte was seen; None when there is none.
         closed: Whether it was rotated away.
+        vanished: Whether its file is gone; its findings stay until somebody takes note of them.
         torn_tail: 1 when its unended last bytes were called final.
         findings: In order of offset, at most `MAX_ROWS`.
         beyond: Counts of what did not fit into `findings`.
@@ -156,6 +157,7 @@ class Segment:
     grown: float = 0.0
     unverified_since: float | None = None
     closed: bool = False
+    vanished: bool = False
     torn_tail: int = 0
     findings: tuple[Finding, ...] = ()
     beyond: Mapping[Kind, Tally] = field(default_factory=dict)
@@ -261,8 +263,13 @@ class TrailState:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """Oldest first, the active file last."""
+        """All that findings may belong to, vanished ones too; oldest first, the active file last."""
         return (*self.closed, self.active) if self.active else self.closed
+
+    @property
+    def files(self) -> tuple[Segment, ...]:
+        """The segments whose files exist; oldest first, the active file last."""
+        return tuple(segment for segment in self.segments if not segment.vanished)
 
     @property
     def is_up(self) -> bool:
@@ -272,7 +279,7 @@ class TrailState:
     @property
     def is_judged(self) -> bool:
         """Whether every byte that was seen has its verdict or is pending."""
-        return bool(self.segments) and all(segment.unverified == 0 for segment in self.segments)
+        return bool(self.files) and all(segment.unverified == 0 for segment in self.files)
 
     def tallies(self) -> dict[Kind, Tally]:
         """Damaged lines by kind over all segments, every kind named."""

@@ -1,0 +1,91 @@
+"""Taking note of findings and violations, and taking that back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from auditwatch.ledger.effects import Commit, Effect
+from auditwatch.ledger.events import Acknowledged, Scope
+from auditwatch.ledger.state import (
+    Acknowledgement,
+    Finding,
+    FindingState,
+    Segment,
+    Tally,
+    TrailState,
+    ViolationRow,
+)
+from auditwatch.trail.kinds import Kind
+
+
+def known_ids(state: TrailState) -> frozenset[str]:
+    """Every id that an acknowledgement of this trail can name."""
+    found = {finding.id for segment in state.segments for finding in segment.findings}
+    return frozenset(found | {row.id for row in state.violations})
+
+
+def acknowledged(state: TrailState, event: Acknowledged) -> tuple[TrailState, tuple[Effect, ...]]:
+    """The state after somebody took note; the same state where nothing was meant."""
+    closed = tuple(_noted_segment(segment, event) for segment in state.closed)
+    active = _noted_segment(state.active, event) if state.active else None
+    violations = tuple(_noted_violation(row, event) for row in state.violations)
+    after = replace(state, closed=closed, active=active, violations=violations)
+    if after == state:
+        return state, ()
+    return after, (Commit(_changes(state, after)),)
+
+
+def _changes(before: TrailState, after: TrailState) -> tuple[tuple[int, Finding], ...]:
+    return tuple(
+        (new.number, finding)
+        for old, new in zip(before.segments, after.segments, strict=True)
+        for known, finding in zip(old.findings, new.findings, strict=True)
+        if finding is not known
+    )
+
+
+def _noted_segment(segment: Segment, event: Acknowledged) -> Segment:
+    findings = tuple(_noted(finding, event) for finding in segment.findings)
+    return replace(segment, findings=findings, beyond=_noted_crowd(segment.beyond, event))
+
+
+def _noted(finding: Finding, event: Acknowledged) -> Finding:
+    if not _is_meant(finding, event):
+        return finding
+    if event.undo:
+        return replace(finding, state=FindingState.OPEN, acknowledgement=None)
+    return replace(finding, state=FindingState.ACKNOWLEDGED, acknowledgement=_note(event))
+
+
+def _is_meant(finding: Finding, event: Acknowledged) -> bool:
+    wanted = FindingState.ACKNOWLEDGED if event.undo else FindingState.OPEN
+    if finding.state is not wanted:
+        return False
+    if event.scope is Scope.IDS:
+        return finding.id in event.ids
+    return finding.first_seen <= event.asked and (event.scope is Scope.ALL or finding.inherited)
+
+
+def _noted_violation(row: ViolationRow, event: Acknowledged) -> ViolationRow:
+    is_named = row.id in event.ids
+    is_meant = is_named if event.scope is Scope.IDS else event.scope is Scope.ALL and row.seen <= event.asked
+    if not is_meant or (row.acknowledgement is None) == event.undo:
+        return row
+    return replace(row, acknowledgement=None if event.undo else _note(event))
+
+
+def _noted_crowd(beyond: Mapping[Kind, Tally], event: Acknowledged) -> Mapping[Kind, Tally]:
+    """Lines that are only counted have no id: they are meant by `all` and `inherited` alone."""
+    if event.scope is Scope.IDS or event.undo:
+        return beyond
+    return {kind: _noted_tally(tally, event.scope) for kind, tally in beyond.items()}
+
+
+def _noted_tally(tally: Tally, scope: Scope) -> Tally:
+    taken = tally.open if scope is Scope.ALL else tally.inherited
+    return Tally(tally.open - taken, 0, tally.acknowledged + taken)
+
+
+def _note(event: Acknowledged) -> Acknowledgement:
+    return Acknowledgement(event.at, event.by, event.reason)

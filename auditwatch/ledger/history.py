@@ -1,0 +1,246 @@
+"""What a look at the files means: first sight, growth, rotation, or a violation of history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from auditwatch.ledger.effects import Commit, Effect, LookAgain
+from auditwatch.ledger.events import FileSight, Observed
+from auditwatch.ledger.identity import fault, is_same_inode, known_as, rotated_to
+from auditwatch.ledger.lifecycle import LIVING
+from auditwatch.ledger.reading import wanted
+from auditwatch.ledger.state import (
+    Finding,
+    FindingState,
+    Fingerprint,
+    Segment,
+    Standing,
+    Suspicion,
+    TrailState,
+    ViolationRow,
+)
+from auditwatch.trail.findings import violation_id
+from auditwatch.trail.kinds import Violation
+
+Step = tuple[TrailState, tuple[Effect, ...]]
+
+
+def observed(state: TrailState, event: Observed) -> Step:
+    """The state after a look at the files, and what is to be read."""
+    if event.trouble is not None:
+        return replace(state, standing=Standing.UNREADABLE, trouble=event.trouble), ()
+    step = _later_look if state.first_seen else _first_look
+    return step(replace(state, trouble=None), event)
+
+
+def _later_look(state: TrailState, event: Observed) -> Step:
+    state = _neighbours(state, event)
+    if state.active is None:
+        return _await(state, event)
+    if event.active is None:
+        return _missing(state, state.active, event)
+    suspicion = fault(state.active, event.active)
+    if suspicion is None:
+        return _present(state, state.active, event.active, event.at)
+    return _changed(state, state.active, event, suspicion)
+
+
+def _first_look(state: TrailState, event: Observed) -> Step:
+    """First sight: all that is there now was there before us."""
+    for sight in event.others or ():
+        state = _with_closed(state, sight, event.at, history=sight.size)
+    state = replace(state, first_seen=event.at)
+    if event.active is None:
+        standing = Standing.ROTATED if state.closed else Standing.MISSING
+        state = replace(state, standing=standing)
+    else:
+        state = _with_active(state, event.active, event.at, history=event.active.size)
+        state = replace(state, last_append=event.active.modified if event.active.size else 0.0)
+    return state, (Commit(), *wanted(state))
+
+
+def _await(state: TrailState, event: Observed) -> Step:
+    """There was no file at the last look; what appears now was written while we watched."""
+    if event.active is None:
+        return (state if state.standing is Standing.ROTATED else replace(state, standing=Standing.MISSING)), ()
+    back = next((s for s in state.closed if s.vanished and s.judged and not fault(s, event.active)), None)
+    if back is not None:
+        revived = replace(back, name=event.active.name, closed=False, vanished=False)
+        others = tuple(segment for segment in state.closed if segment is not back)
+        return _present(replace(state, closed=others), revived, event.active, event.at, commit=True)
+    state = _with_active(state, event.active, event.at, history=0)
+    return state, (Commit(), *wanted(state))
+
+
+def _present(state: TrailState, active: Segment, sight: FileSight, at: float, commit: bool = False) -> Step:
+    has_grown = sight.size > active.size
+    state = replace(
+        state,
+        active=sighted(active, sight, at),
+        standing=Standing.PRESENT,
+        suspicion=None,
+        last_append=sight.modified if has_grown else state.last_append,
+    )
+    return state, (*((Commit(),) if commit else ()), *wanted(state))
+
+
+def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
+    """The segment with what a look at its own file showed."""
+    if segment.torn_tail and sight.size > segment.size:
+        segment = _reopened(segment)
+    read = min(segment.read, sight.size)
+    return replace(
+        segment,
+        name=sight.name,
+        device=sight.device,
+        inode=sight.inode,
+        size=sight.size,
+        modified=sight.modified,
+        read=read,
+        grown=segment.grown if sight.size == segment.size else at,
+        unverified_since=None if sight.size == read else segment.unverified_since or at,
+    )
+
+
+def _reopened(segment: Segment) -> Segment:
+    """Somebody ended the tail that was called torn: it is judged again from its beginning."""
+    offset = max((f.offset for f in segment.findings), default=segment.judged)
+    return replace(segment, judged=offset, read=offset, torn_tail=0)
+
+
+def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
+    if (sight := rotated_to(active, event.others or ())) is not None:
+        return _rotated(state, active, sight, event)
+    if event.others is None:
+        return state, (LookAgain(),)
+    suspicion = Suspicion(Violation.DELETED, f"no file where {active.judged} bytes had been judged")
+    if active.judged == 0:
+        return _gone(state, active), (Commit(),)
+    return _suspected(state, suspicion, event.at, lambda s: _gone(s, active))
+
+
+def _gone(state: TrailState, active: Segment) -> TrailState:
+    left = replace(active, closed=True, vanished=True)
+    return replace(state, active=None, closed=(*state.closed, left), standing=Standing.MISSING)
+
+
+def _changed(state: TrailState, active: Segment, event: Observed, suspicion: Suspicion) -> Step:
+    if (sight := rotated_to(active, event.others or ())) is not None:
+        return _rotated(state, active, sight, event)
+    if event.others is None or event.active is None:
+        return state, (LookAgain(),)
+    restarted, lost = restart(sighted(active, event.active, event.at))
+    state, effects = _suspected(state, suspicion, event.at, lambda s: replace(s, active=restarted))
+    if state.active is not restarted:
+        return state, effects
+    return state, (Commit(tuple((active.number, finding) for finding in lost)), *wanted(state))
+
+
+def _suspected(state: TrailState, suspicion: Suspicion, at: float, confirm: Callable[[TrailState], TrailState]) -> Step:
+    """A violation: noted at the first look, confirmed at the second."""
+    if state.suspicion is None or state.suspicion.kind is not suspicion.kind:
+        return replace(state, suspicion=suspicion), (LookAgain(),)
+    name = state.active.name if state.active else ""
+    place = f"{state.active.number if state.active else 0}/{at}"
+    row = ViolationRow(violation_id(state.name, suspicion.kind, place), suspicion.kind, name, suspicion.detail, at)
+    state = replace(state, suspicion=None, violations=(*state.violations, row))
+    return confirm(state), (Commit(),)
+
+
+def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
+    """The segment to be judged from its start, and the findings that its size alone shows to be gone.
+
+    What it holds now is not growth. Its findings stay: the new verdicts will confirm or supersede them.
+    """
+    findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
+    lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
+    return (
+        replace(
+            segment,
+            judged=0,
+            read=0,
+            lines=0,
+            counted_until=segment.size,
+            inherited_until=0,
+            head=Fingerprint(),
+            marker=Fingerprint(),
+            torn_tail=0,
+            findings=findings,
+            beyond={},
+            crowded=(),
+        ),
+        lost,
+    )
+
+
+def _beyond_end(finding: Finding, size: int) -> Finding:
+    if finding.offset < size or finding.state not in LIVING:
+        return finding
+    return replace(finding, state=FindingState.GONE)
+
+
+def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
+    """The file was renamed and lives on as a closed segment, perhaps followed by others while we were away."""
+    left = replace(sighted(active, sight, event.at), closed=True)
+    state = replace(state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1)
+    for other in _since(sight, event.others or (), state.closed):
+        state = replace(_with_closed(state, other, event.at, history=0), rotations=state.rotations + 1)
+    if event.active is None:
+        state = replace(state, standing=Standing.ROTATED, suspicion=None)
+    else:
+        state = _with_active(state, event.active, event.at, history=0)
+    return state, (Commit(), *wanted(state))
+
+
+def _since(sight: FileSight, others: tuple[FileSight, ...], known: tuple[Segment, ...]) -> Iterable[FileSight]:
+    later = others[others.index(sight) + 1 :]
+    return (s for s in later if s.modified >= sight.modified and not any(is_same_inode(k, s) for k in known))
+
+
+def _neighbours(state: TrailState, event: Observed) -> TrailState:
+    """Closed segments as they stand now: renamed, grown by a late append, vanished or back."""
+    if event.others is None:
+        return state
+    # The active file may bear the inode of a closed one that was deleted; under its new name it is not that one.
+    others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
+    return replace(state, closed=tuple(_neighbour(segment, others, event.at) for segment in state.closed))
+
+
+def _neighbour(segment: Segment, others: tuple[FileSight, ...], at: float) -> Segment:
+    sight = known_as(segment, others)
+    if sight is None:
+        return replace(segment, vanished=True)
+    return replace(sighted(segment, sight, at), vanished=False)
+
+
+def _with_closed(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:
+    segment = replace(_segment(state.next_number, sight, at, history), closed=True)
+    return replace(state, closed=(*state.closed, segment), next_number=state.next_number + 1)
+
+
+def _with_active(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:
+    segment = _segment(state.next_number, sight, at, history)
+    return replace(
+        state,
+        active=segment,
+        next_number=state.next_number + 1,
+        standing=Standing.PRESENT,
+        suspicion=None,
+        last_append=sight.modified if sight.size else state.last_append,
+    )
+
+
+def _segment(number: int, sight: FileSight, at: float, history: int) -> Segment:
+    return Segment(
+        number=number,
+        name=sight.name,
+        device=sight.device,
+        inode=sight.inode,
+        size=sight.size,
+        modified=sight.modified,
+        inherited_until=history,
+        counted_until=history,
+        grown=at,
+        unverified_since=at if sight.size else None,
+    )

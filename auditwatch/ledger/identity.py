@@ -1,0 +1,94 @@
+"""Is this still the file we judged? Decided by the bytes; device and inode are hints, because both are reused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.ledger.events import FileSight
+from auditwatch.ledger.state import Segment, Suspicion
+from auditwatch.trail.kinds import Violation
+
+FINGERPRINT_BYTES: Final = 4096
+"""Most bytes that head and marker cover."""
+
+DECISIVE_BYTES: Final = 64
+"""A shorter head says too little: many trails begin with the same few bytes. Then the inode decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Where a look at the active file is to take its fingerprints, so that they compare.
+
+    Attributes:
+        head_length: First bytes to cover.
+        marker_offset: Where the marker begins; `marker_length` bytes from there.
+    """
+
+    head_length: int = 0
+    marker_offset: int = 0
+    marker_length: int = 0
+
+
+def expectation(segment: Segment | None) -> Expectation:
+    """What a look is to compare; nothing where nothing was judged."""
+    if segment is None:
+        return Expectation()
+    return Expectation(segment.head.length, segment.judged - segment.marker.length, segment.marker.length)
+
+
+def is_same_inode(segment: Segment, sight: FileSight) -> bool:
+    """Whether device and inode are those last seen."""
+    return (segment.device, segment.inode) == (sight.device, sight.inode)
+
+
+def fault(segment: Segment, sight: FileSight) -> Suspicion | None:
+    """The first violation of history that tells this file from the one we judged; None for the same file.
+
+    Of a segment with nothing judged there is nothing to violate.
+    """
+    if segment.judged == 0:
+        return None
+    kind = _violation(segment, sight)
+    if kind is None:
+        return None
+    return Suspicion(kind, f"{sight.size} bytes found where {segment.judged} had been judged")
+
+
+def _violation(segment: Segment, sight: FileSight) -> Violation | None:
+    if sight.size == 0:
+        return Violation.EMPTIED
+    if not _is_same_head(segment, sight):
+        return Violation.REPLACED
+    if sight.size < segment.judged:
+        return Violation.TRUNCATED if is_same_inode(segment, sight) else Violation.ROLLED_BACK
+    if sight.marker != segment.marker:
+        return Violation.REWRITTEN
+    return None
+
+
+def _is_same_head(segment: Segment, sight: FileSight) -> bool:
+    if segment.head.length < DECISIVE_BYTES or sight.head is None:
+        return is_same_inode(segment, sight)
+    return sight.head == segment.head
+
+
+def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    """The neighbour that is this segment under a new name."""
+    return next((sight for sight in others if _continues(segment, sight)), None)
+
+
+def _continues(segment: Segment, sight: FileSight) -> bool:
+    if segment.judged == 0:
+        return is_same_inode(segment, sight)
+    return _violation(segment, sight) is None
+
+
+def known_as(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    """The neighbour that is this closed segment, perhaps under a later name. A vanished one returns unchanged."""
+    return next((sight for sight in others if is_same_inode(segment, sight) and _fits(segment, sight)), None)
+
+
+def _fits(segment: Segment, sight: FileSight) -> bool:
+    return sight.size == segment.size if segment.vanished else sight.size >= segment.judged

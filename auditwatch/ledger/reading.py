@@ -1,0 +1,31 @@
+"""Which bytes are to be judged next."""
+
+from __future__ import annotations
+
+from auditwatch.ledger.effects import Read
+from auditwatch.ledger.state import Segment, TrailState
+
+
+def wanted(state: TrailState) -> tuple[Read, ...]:
+    """One read for each segment with bytes not read yet; the active file first, it is what people wait for."""
+    newest_first = reversed(state.files)
+    return tuple(_read(segment, state.policy.read_bytes) for segment in newest_first if segment.unverified)
+
+
+def _read(segment: Segment, most: int) -> Read:
+    """History and growth are never in one read, so that growth alone counts as appended."""
+    edge = segment.counted_until if segment.read < segment.counted_until else segment.size
+    end = min(segment.size, edge, segment.read + most)
+    return Read(segment.number, segment.judged, segment.read, end)
+
+
+def overdue_tails(state: TrailState, at: float) -> tuple[Read, ...]:
+    """Reads that call the unended tail of a closed segment final: nobody has ended it for the time of grace."""
+    return tuple(
+        Read(segment.number, segment.judged, segment.read, segment.size, final=True)
+        for segment in state.files
+        if segment.closed
+        and segment.pending
+        and not segment.unverified
+        and segment.grown + state.policy.pending_grace_seconds <= at
+    )
