@@ -1,0 +1,64 @@
+"""Small files that are there in full or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable: what was created, renamed or removed there.
+
+    Raises:
+        OSError: If the directory cannot be opened or the disk does not take it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: str, data: bytes, *, mode: int = 0o600) -> None:
+    """Put `data` in the place of a small file: whoever opens it sees the old bytes or the new ones.
+
+    The new bytes go into `.NAME.new` first, a fixed name, so that a kill leaves one file and not a litter. That
+    asks for one writer a path.
+
+    Args:
+        path: The file; it need not exist.
+        data: All of its new bytes.
+        mode: Permissions of the new file, whatever the umask.
+
+    Raises:
+        OSError: If any step fails; the old file is then still there.
+    """
+    directory, name = os.path.split(os.path.abspath(path))
+    fresh = os.path.join(directory, f".{name}.new")
+    _remove(fresh)
+    try:
+        _write_durably(fresh, data, mode)
+        os.rename(fresh, path)
+    except OSError:
+        _remove(fresh)
+        raise
+    sync_directory(directory)
+
+
+def _write_durably(path: str, data: bytes, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        # A short write returns a count and only the next one says why: go on until it does.
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

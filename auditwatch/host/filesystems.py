@@ -1,0 +1,118 @@
+"""Which kind of file system holds a path or an open file, read from the mount table."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MOUNTINFO: Final = "/proc/self/mountinfo"
+FDINFO: Final = "/proc/self/fdinfo"
+
+
+class Kind(StrEnum):
+    """What a file system is, as far as locks, appends and change notices go."""
+
+    LOCAL = "local"
+    NETWORK = "network"
+    OVERLAY = "overlay"
+    OTHER = "other"
+
+
+_KINDS: Final = {
+    Kind.LOCAL: "ext2 ext3 ext4 xfs btrfs zfs f2fs bcachefs jfs reiserfs tmpfs ramfs vfat exfat ntfs3 nilfs2 ubifs",
+    Kind.NETWORK: "nfs nfs4 cifs smb3 smbfs 9p virtiofs ceph afs lustre glusterfs gpfs beegfs ocfs2 gfs2 orangefs",
+    Kind.OVERLAY: "overlay aufs",
+}
+_KIND_OF: Final = {name: kind for kind, names in _KINDS.items() for name in names.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of the mount table.
+
+    Attributes:
+        id: The kernel's number of the mount.
+        point: Where it is mounted.
+        type: Name of the file system as the kernel calls it, a subtype behind a dot (`fuse.sshfs`).
+    """
+
+    id: int
+    point: str
+    type: str
+
+    @property
+    def kind(self) -> Kind:
+        """What the type means. FUSE counts as network: who answers there is anybody's guess."""
+        if self.type.startswith("fuse") and self.type != "fusectl":
+            return Kind.NETWORK
+        return _KIND_OF.get(self.type, Kind.OTHER)
+
+
+def of_path(path: str, *, mountinfo: str = MOUNTINFO) -> Mount | None:
+    """The mount that holds a path, links resolved; None where the kernel does not tell.
+
+    The path itself need not exist: its nearest existing parent decides as well.
+    """
+    real = os.path.realpath(path)
+    above = [mount for mount in _mounts(mountinfo) if _holds(mount.point, real)]
+    # Of mounts on the same point the last one covers the others: max() would keep the first.
+    return max(reversed(above), key=lambda mount: len(mount.point), default=None)
+
+
+def of_descriptor(descriptor: int, *, mountinfo: str = MOUNTINFO, fdinfo: str = FDINFO) -> Mount | None:
+    """The mount that holds an open file, wherever its name went; None where the kernel does not tell."""
+    number = re.search(r"^mnt_id:\s*(\d+)$", _read(f"{fdinfo}/{descriptor}"), re.MULTILINE)
+    if number is None:
+        return None
+    return next((mount for mount in _mounts(mountinfo) if mount.id == int(number[1])), None)
+
+
+def is_network(mount: Mount | None) -> bool:
+    """Whether locks and appends there may not be what they are on a local disk."""
+    return mount is not None and mount.kind is Kind.NETWORK
+
+
+def reports_changes(mount: Mount | None) -> bool:
+    """Whether inotify tells the truth there; where it is not known, it does not."""
+    return mount is not None and mount.kind is Kind.LOCAL
+
+
+def parse_mountinfo(text: str) -> list[Mount]:
+    r"""The mounts in the order of the table (proc_pid_mountinfo(5)); lines that make no sense are left out.
+
+    >>> parse_mountinfo("36 35 98:0 / /mnt/a\\040b rw - nfs4 host:/x rw\n")
+    [Mount(id=36, point='/mnt/a b', type='nfs4')]
+    """
+    return [mount for line in text.splitlines() if (mount := _mount(line)) is not None]
+
+
+def _mount(line: str) -> Mount | None:
+    left, separator, right = line.partition(" - ")
+    fields, types = left.split(" "), right.split(" ")
+    if not separator or len(fields) < 6 or not fields[0].isdecimal():
+        return None
+    return Mount(int(fields[0]), _unescaped(fields[4]), types[0])
+
+
+def _unescaped(field: str) -> str:
+    """The kernel writes blank, tab, newline and backslash in octal."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
+def _mounts(mountinfo: str) -> list[Mount]:
+    return parse_mountinfo(_read(mountinfo))
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _holds(point: str, path: str) -> bool:
+    return point in ("/", path) or path.startswith(point + "/")

@@ -1,0 +1,246 @@
+"""The counters file of a trail, `.NAME.counters`: what its writers counted, byte for byte.
+
+Little endian, 64 blocks of 256 bytes. Block 0 is the header, blocks 1 to 63 are slots 0 to 62. A slot belongs
+to one process; slot 0 belongs to nobody and holds what processes counted that are gone. Reader and writer of
+the file share this codec; opening, locking and writing it are theirs.
+
+    header  "AUDITW01", u32 version, u32 slot size, 16-byte random id, u64 poisoned device, u64 poisoned inode
+    slot    24 x u64: generation, begun, stored, bytes, 10 x failed, 8 x lock waits, last failure, generation
+
+A slot whose two generations differ was caught half written; one whose first is odd is just being folded into
+slot 0. Both are worth another look a moment later.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+REASONS: Final = (
+    "disk_full",
+    "quota",
+    "io_error",
+    "read_only",
+    "permission",
+    "lock_timeout",
+    "unserialisable",
+    "too_long",
+    "poisoned",
+    "logged",
+    "other",
+)
+"""Why a write can fail: the closed list that metrics use. `logged` comes from log files, never from a writer."""
+
+FAILURES: Final = tuple(reason for reason in REASONS if reason != "logged")
+"""The reasons that a slot counts, in its order."""
+
+WAIT_BOUNDS_SECONDS: Final = (0.0001, 0.001, 0.01, 0.1, 1.0, 5.0)
+"""Upper bounds of the first six lock wait buckets; then come `more` and `timed out`."""
+
+WAIT_BUCKETS: Final = len(WAIT_BOUNDS_SECONDS) + 2
+TIMED_OUT: Final = WAIT_BUCKETS - 1
+
+MAGIC: Final = b"AUDITW01"
+VERSION: Final = 1
+BLOCK_BYTES: Final = 256
+SLOTS: Final = 63
+FILE_BYTES: Final = BLOCK_BYTES * (1 + SLOTS)
+
+_HEADER: Final = struct.Struct("<8sII16sQQ")
+_SLOT: Final = struct.Struct(f"<{4 + len(FAILURES) + WAIT_BUCKETS + 2}Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands at the start of a counters file.
+
+    Attributes:
+        id: 16 random bytes; other bytes than last time mean that the counters began anew.
+        poisoned_device: Device of the file that must not be written any more; 0 for none.
+        poisoned_inode: Its inode; 0 for none.
+    """
+
+    id: bytes
+    poisoned_device: int = 0
+    poisoned_inode: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What one process counted; `Slot()` has counted nothing.
+
+    Attributes:
+        generation: Even, and raised with every change.
+        begun: Appends that were begun.
+        stored: Records that were acknowledged.
+        bytes: Their bytes, newlines included.
+        failed: Appends that failed, by reason in the order of `FAILURES`.
+        lock_waits: Appends by the time they waited for the locks, as `WAIT_BOUNDS_SECONDS`, more, timed out.
+        last_failure_ns: When the last append failed, in nanoseconds since 1970; 0 for never.
+    """
+
+    generation: int = 0
+    begun: int = 0
+    stored: int = 0
+    bytes: int = 0
+    failed: tuple[int, ...] = (0,) * len(FAILURES)
+    lock_waits: tuple[int, ...] = (0,) * WAIT_BUCKETS
+    last_failure_ns: int = 0
+
+    def __add__(self, other: Slot) -> Slot:
+        """Both counts together, as one would have counted them; the generation is that of the left."""
+        return Slot(
+            generation=self.generation,
+            begun=self.begun + other.begun,
+            stored=self.stored + other.stored,
+            bytes=self.bytes + other.bytes,
+            failed=_added(self.failed, other.failed),
+            lock_waits=_added(self.lock_waits, other.lock_waits),
+            last_failure_ns=max(self.last_failure_ns, other.last_failure_ns),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """A whole counters file.
+
+    Attributes:
+        header: Its first block.
+        slots: The readable slots by number.
+        unsettled: How many slots were just being written and are missing in `slots`.
+    """
+
+    header: Header
+    slots: dict[int, Slot]
+    unsettled: int
+
+    @property
+    def total(self) -> Slot:
+        """What all writers counted together."""
+        return fold(self.slots.values())
+
+
+def counters_name(trail_name: str) -> str:
+    """The file beside a trail in which its writers count.
+
+    >>> counters_name("audit_trail.jsonl")
+    '.audit_trail.jsonl.counters'
+    """
+    return f".{trail_name}.counters"
+
+
+def slot_offset(number: int) -> int:
+    """Where a slot begins in the file.
+
+    >>> slot_offset(0), slot_offset(62)
+    (256, 16128)
+    """
+    return BLOCK_BYTES * (1 + number)
+
+
+def encode_header(header: Header) -> bytes:
+    """One block of 256 bytes."""
+    fields = (VERSION, BLOCK_BYTES, header.id, header.poisoned_device, header.poisoned_inode)
+    return _HEADER.pack(MAGIC, *fields).ljust(BLOCK_BYTES, b"\0")
+
+
+def decode_header(block: bytes) -> Header | None:
+    """The header, or None where the bytes are no counters file of this version.
+
+    >>> decode_header(encode_header(Header(b"i" * 16, 8, 9)))
+    Header(id=b'iiiiiiiiiiiiiiii', poisoned_device=8, poisoned_inode=9)
+    >>> decode_header(bytes(256)) is None
+    True
+    """
+    if len(block) < _HEADER.size:
+        return None
+    magic, version, slot_size, identity, device, inode = _HEADER.unpack_from(block)
+    if (magic, version, slot_size) != (MAGIC, VERSION, BLOCK_BYTES):
+        return None
+    return Header(identity, device, inode)
+
+
+def encode_slot(slot: Slot) -> bytes:
+    """One block of 256 bytes."""
+    numbers = (slot.begun, slot.stored, slot.bytes, *slot.failed, *slot.lock_waits, slot.last_failure_ns)
+    return _SLOT.pack(slot.generation, *numbers, slot.generation).ljust(BLOCK_BYTES, b"\0")
+
+
+def decode_slot(block: bytes) -> Slot | None:
+    """The slot, or None where it was caught being written.
+
+    >>> decode_slot(encode_slot(Slot(generation=2, stored=7))).stored
+    7
+    >>> decode_slot(encode_slot(Slot(generation=3))) is None
+    True
+    """
+    slot = decode_unsettled_slot(block)
+    return slot if slot is not None and _generations(block) == (slot.generation, slot.generation) else None
+
+
+def decode_unsettled_slot(block: bytes) -> Slot | None:
+    """The slot as it was before somebody began to fold it, or None where even that cannot be told.
+
+    The generation is the last one, which folding leaves alone, so the counts belong to it.
+    """
+    if len(block) < _SLOT.size:
+        return None
+    first, *numbers, last = _SLOT.unpack_from(block)
+    if last % 2 or (first != last and not first % 2):
+        return None
+    begun, stored, size, *rest = numbers
+    failed, waits = tuple(rest[: len(FAILURES)]), tuple(rest[len(FAILURES) : -1])
+    return Slot(last, begun, stored, size, failed, waits, rest[-1])
+
+
+def folding_mark(block: bytes) -> int | None:
+    """The odd generation that a folder left in the slot, or None where nobody is folding it."""
+    first, _ = _generations(block)
+    return first if first % 2 else None
+
+
+def decode(data: bytes) -> Counters | None:
+    """The whole file, or None where the bytes are no counters file of this version.
+
+    A file that is cut short holds the slots that are there.
+
+    >>> decode(encode_header(Header(b"i" * 16)) + encode_slot(Slot(stored=3))).total.stored
+    3
+    """
+    header = decode_header(data[:BLOCK_BYTES])
+    if header is None:
+        return None
+    blocks = (data[at : at + BLOCK_BYTES] for at in range(BLOCK_BYTES, FILE_BYTES, BLOCK_BYTES))
+    found = {number: decode_slot(block) for number, block in enumerate(blocks) if len(block) == BLOCK_BYTES}
+    slots = {number: slot for number, slot in found.items() if slot is not None}
+    return Counters(header, slots, len(found) - len(slots))
+
+
+def fold(slots: Iterable[Slot]) -> Slot:
+    """All slots as one.
+
+    >>> fold([Slot(stored=1, last_failure_ns=5), Slot(stored=2)]).stored
+    3
+    """
+    return sum(slots, Slot())
+
+
+def wait_bucket(seconds: float) -> int:
+    """The lock wait bucket for a wait that ended with the lock.
+
+    >>> wait_bucket(0.0001), wait_bucket(0.5), wait_bucket(60.0)
+    (0, 4, 6)
+    """
+    below = (number for number, bound in enumerate(WAIT_BOUNDS_SECONDS) if seconds <= bound)
+    return next(below, len(WAIT_BOUNDS_SECONDS))
+
+
+def _added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(left, right, strict=True))
+
+
+def _generations(block: bytes) -> tuple[int, int]:
+    numbers = _SLOT.unpack_from(block)
+    return numbers[0], numbers[-1]

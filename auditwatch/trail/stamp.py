@@ -1,0 +1,56 @@
+"""The stamp at the end of a line: its number in the trail and the hash of the line before it.
+
+A stamped line ends in `"_seq":N,"_prev":"<64 hex>"}`, as the last two members and without blanks. The number
+is 1 for the first stamped line of a trail; the hash is SHA-256 over the bytes between the two newlines before
+the line, or 64 zeros where there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+NOTHING_BEFORE: Final = "0" * 64
+"""`_prev` of a line that has no line before it."""
+
+_LONGEST: Final = len('"_seq":') + 20 + len(',"_prev":"') + 64 + len('"}\r')
+_STAMP: Final = re.compile(rb'[{,]"_seq":([1-9][0-9]{0,18}),"_prev":"([0-9a-f]{64})"\}\r?\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a stamped line says of its place.
+
+    Attributes:
+        seq: Its number, from 1.
+        prev: 64 hex digits over the line before it.
+    """
+
+    seq: int
+    prev: str
+
+
+def parse_stamp(line: bytes) -> Stamp | None:
+    """The stamp of a line given without its newline, or None where it bears none.
+
+    Only the end of the line is looked at, so the cost does not grow with it. Whether the line is whole is the
+    judge's business: within a whole line these bytes can only be its last members, because a string cannot hold
+    bare quotes.
+
+    >>> parse_stamp(b'{"event":"X","_seq":7,"_prev":"' + b"0" * 64 + b'"}').seq
+    7
+    >>> parse_stamp(b'{"event":"X"}') is None
+    True
+    """
+    match = _STAMP.search(line, max(0, len(line) - _LONGEST - 1))
+    return Stamp(int(match[1]), match[2].decode()) if match else None
+
+
+def format_stamp(stamp: Stamp) -> bytes:
+    """The members and the brace that end a stamped line.
+
+    >>> format_stamp(Stamp(1, "ab" * 32))[:18]
+    b'"_seq":1,"_prev":"'
+    """
+    return b'"_seq":%d,"_prev":"%b"}' % (stamp.seq, stamp.prev.encode())
