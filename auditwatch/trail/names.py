@@ -1,0 +1,128 @@
+"""Names: of trails from paths, of segments beside the active file, and hostile ones made fit to print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+from typing import Final
+
+SegmentOrder = tuple[int, int, str, str]
+"""Sorts the segments of a trail from the oldest to the active one."""
+
+COMPRESSED: Final = (".gz", ".zst")
+"""Endings of compressed segments."""
+
+_NUMBERED, _DATED, _COUNTED, _ACTIVE = range(4)
+_OURS = re.compile(r"-(\d{8}T\d{12}Z)-(\d{10})\Z", re.ASCII)
+_DATE_OR_COUNT = re.compile(r"[-_.]\d[\w.:+-]*\Z", re.ASCII)
+_SHORTEST_DATE: Final = 8
+"""Digits of a date (YYYYMMDD); fewer are a count."""
+
+
+def trail_name(path: str) -> str:
+    """A name for the trail at this path that fits a metric label.
+
+    >>> trail_name("/var/log/Audit Trail.jsonl"), trail_name("7.jsonl")
+    ('audit_trail', 'trail_7')
+    """
+    name = re.sub(r"[^a-z0-9_-]", "_", _stem(_file_name(path))[0].lower())
+    return name if re.match(r"[a-z]", name) else f"trail_{name.lstrip('_-')}".rstrip("_")
+
+
+def distinct_names(paths: Iterable[str]) -> list[str]:
+    """A name for each path; namesakes get -2, -3 and so on.
+
+    >>> distinct_names(["a/x.jsonl", "b/x.jsonl", "c/x-2.jsonl"])
+    ['x', 'x-2', 'x-2-2']
+    """
+    names: dict[str, None] = {}
+    for path in paths:
+        names[_untaken(trail_name(path), names)] = None
+    return list(names)
+
+
+def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
+    """Where a file stands among the segments of a trail; None if it is none of them.
+
+    Args:
+        active_name: Name of the active file, without its directory.
+        candidate: Name of a file in the same directory.
+
+    >>> names = ["a.jsonl", "a.jsonl.1", "a.jsonl.2.gz", "a-20250101.jsonl", "b.jsonl"]
+    >>> sorted((n for n in names if segment_order("a.jsonl", n)), key=lambda n: segment_order("a.jsonl", n))
+    ['a-20250101.jsonl', 'a.jsonl.2.gz', 'a.jsonl.1', 'a.jsonl']
+    """
+    if candidate == active_name:
+        return _ACTIVE, 0, "", candidate
+    plain = candidate
+    for ending in COMPRESSED:
+        plain = plain.removesuffix(ending)
+    mark = _mark(active_name, plain)
+    return None if mark is None else _order_of(mark, candidate)
+
+
+def printable(name: str) -> str:
+    r"""A file name made fit for a terminal or a log line: control characters and undecodable bytes are escaped.
+
+    >>> print(printable("a\x1b[2J\udcff\n"))
+    a\x1b[2J\xff\x0a
+    """
+    return "".join(char if char.isprintable() else _escaped(char) for char in name)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that os.fsdecode could not decode
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def _file_name(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _stem(name: str) -> tuple[str, str]:
+    """Name without its extension, and the extension with its dot; a leading dot begins no extension."""
+    stem, dot, extension = name.rpartition(".")
+    return (stem, dot + extension) if stem else (name, "")
+
+
+def _untaken(name: str, taken: Container[str]) -> str:
+    if name not in taken:
+        return name
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"
+
+
+def _mark(active_name: str, plain: str) -> str | None:
+    """What tells a closed segment's name from the active one; None if it is no segment's name."""
+    is_backup = plain.endswith(".backup")
+    plain = plain.removesuffix(".backup")
+    stem, extension = _stem(active_name)
+    mark = _between(plain, active_name, "")
+    if mark is None:
+        mark = _between(plain, stem, extension)
+    if mark is None and is_backup:
+        mark = _between(plain, stem, "")
+    if mark == "":
+        return mark if is_backup else None
+    return mark if mark is not None and _DATE_OR_COUNT.match(mark) else None
+
+
+def _between(name: str, start: str, end: str) -> str | None:
+    if len(name) < len(start) + len(end) or not (name.startswith(start) and name.endswith(end)):
+        return None
+    return name[len(start) : len(name) - len(end)]
+
+
+def _order_of(mark: str, candidate: str) -> SegmentOrder:
+    ours = _OURS.match(mark)
+    if ours:
+        return _NUMBERED, int(ours[2]), ours[1], candidate
+    digits = re.sub(r"\D", "", mark)
+    if len(digits) >= _SHORTEST_DATE:
+        return _DATED, 0, digits, candidate
+    count = int(digits or "0")
+    return _COUNTED, -count if mark.startswith(".") else count, "", candidate
