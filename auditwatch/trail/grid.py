@@ -68,10 +68,16 @@ def block_ranges(end: int, find_newline: FindNewline) -> Iterator[tuple[int, int
     >>> list(block_ranges(0, lambda offset: None))
     [(0, 0, 0)]
     """
-    k, start = 0, 0
-    while (following := block_start(k + 1, find_newline)) is not None and following <= end:
-        yield k, start, following
-        k, start = k + 1, following
+    k, start, newline = 0, 0, -1
+    while True:
+        line = (k + 1) * BLOCK_BYTES - 1
+        if newline < line:  # one newline behind many lines of the grid is looked for once: that may take long
+            found = find_newline(line)
+            if found is None or found >= end:
+                break
+            newline = found
+        yield k, start, newline + 1
+        k, start = k + 1, newline + 1
     yield k, start, end
 
 
@@ -82,3 +88,62 @@ def file_digest(block_digests: Iterable[bytes]) -> str:
     'b3-4m:82878ed8'
     """
     return DIGEST_PREFIX + blake3(b"".join(block_digests)).hexdigest()
+
+
+class GridDigest:
+    r"""The digest of a segment whose bytes come in a stream.
+
+    >>> digest = GridDigest()
+    >>> digest.feed(b'{"a":1}\n{"pen')
+    >>> digest.digest() == file_digest([blake3(b'{"a":1}\n').digest()])
+    True
+    """
+
+    def __init__(self) -> None:
+        self._sealed: list[bytes] = []
+        self._block = RangeDigest()
+        self._offset = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the bytes that follow."""
+        start = 0
+        while (newline := chunk.find(b"\n", max(start, self._line() - self._offset))) >= 0:
+            self._block.feed(chunk[start : newline + 1])
+            self._seal(self._offset + newline)
+            start = newline + 1
+        self._block.feed(chunk[start:])
+        self._offset += len(chunk)
+
+    def digest(self) -> str:
+        """The digest of everything up to the last newline."""
+        return file_digest([*self._sealed, self._block.digest()])
+
+    def _line(self) -> int:
+        return (len(self._sealed) + 1) * BLOCK_BYTES - 1
+
+    def _seal(self, newline: int) -> None:
+        while self._line() <= newline:
+            self._sealed.append(self._block.digest())
+            self._block = RangeDigest()
+
+
+class RangeDigest:
+    """BLAKE3-256 of the newline-ended lines of a range: pending bytes are taken in, and out again."""
+
+    def __init__(self) -> None:
+        self._lines = self._all = blake3()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the bytes that follow."""
+        behind = chunk.rfind(b"\n") + 1
+        view = memoryview(chunk)
+        if behind:
+            self._all.update(view[:behind])
+            self._lines = self._all
+        if behind < len(chunk):
+            self._all = self._all.copy() if self._all is self._lines else self._all
+            self._all.update(view[behind:])
+
+    def digest(self) -> bytes:
+        """32 bytes over everything up to the last newline."""
+        return self._lines.digest()

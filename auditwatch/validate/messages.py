@@ -1,0 +1,58 @@
+"""What a pool and its workers say to each other over a socket pair.
+
+A message is its length in four bytes, little endian, and MessagePack. The descriptor to read travels with the length
+of the request.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import msgspec
+
+from auditwatch.trail.report import Report
+from auditwatch.trail.rules import Rules
+
+LENGTH: Final = struct.Struct("<I")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Judge these bytes of the descriptor that comes along."""
+
+    start: int
+    end: int
+    rules: Rules
+    final: bool
+    hashed: bool
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the worker found, or why it could not look.
+
+    Attributes:
+        report: With places counted from the start of the range.
+        digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
+        marker: BLAKE3-256 of the last min(4096, end) bytes before the end of what was judged.
+        cpu_seconds: Spent since the last answer, or since the process began.
+        max_resident_bytes: The most memory the process ever held.
+        problem: Reason and message, if it could not look.
+    """
+
+    report: Report
+    digest: bytes
+    marker: bytes
+    cpu_seconds: float
+    max_resident_bytes: int
+    problem: tuple[str, str] | None = None
+
+
+encode_request = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+encode_answer = msgspec.msgpack.Encoder().encode
+decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def framed(body: bytes) -> bytes:
+    """The message with its length before it."""
+    return LENGTH.pack(len(body)) + body

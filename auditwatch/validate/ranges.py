@@ -1,0 +1,69 @@
+"""Judge a range of an open file: the one place where bytes from a file meet the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.files.reading import drop_cached, fingerprint, is_cached, read_chunks
+from auditwatch.trail.grid import RangeDigest
+from auditwatch.trail.report import Report
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.scan import Scan
+
+MARKER_BYTES: Final = 4096
+"""Most bytes before the judged position that its marker covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeVerdict:
+    """What a range of bytes is.
+
+    Attributes:
+        report: With places counted from the start of the range.
+        digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
+        marker: BLAKE3-256 of the last min(4096, end) bytes before the end of what was judged.
+    """
+
+    report: Report
+    digest: bytes
+    marker: bytes
+
+
+def judge_range(
+    descriptor: int, start: int, end: int, rules: Rules, *, final: bool = False, hashed: bool = True
+) -> RangeVerdict:
+    """Judge the bytes from `start` to `end`, and let the page cache forget those that were not in it before.
+
+    Args:
+        descriptor: Open for reading; its position is neither used nor changed.
+        start: First byte of a line.
+        end: May lie beyond the end of the file.
+        rules: What decides.
+        final: Whether bytes behind the last newline are a torn line.
+        hashed: Whether the digest is asked for.
+
+    Raises:
+        Unreadable: io_error, with the offset.
+    """
+    was_cached = is_cached(descriptor, start, end)
+    scan, digest = Scan(rules), RangeDigest()
+    for chunk in read_chunks(descriptor, start, end):
+        scan.feed(chunk)
+        if hashed:
+            digest.feed(chunk)
+    report = scan.finish(final)
+    marker = marker_at(descriptor, start + report.bytes)
+    if not was_cached:
+        drop_cached(descriptor, start, end)
+    return RangeVerdict(report, digest.digest() if hashed else b"", marker)
+
+
+def marker_at(descriptor: int, position: int) -> bytes:
+    """BLAKE3-256 of the last min(4096, position) bytes before a position.
+
+    Raises:
+        Unreadable: io_error, with the offset.
+    """
+    length = min(MARKER_BYTES, position)
+    return fingerprint(descriptor, position - length, length)

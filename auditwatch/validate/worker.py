@@ -1,0 +1,110 @@
+"""A worker process: takes a descriptor and a range, answers with what is in it, and dies with its parent.
+
+Started by `workers` as `python -m auditwatch.validate.worker` with its end of the socket pair as standard input.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Final
+
+from auditwatch.errors import Unreadable
+from auditwatch.trail.report import Report
+from auditwatch.validate.messages import LENGTH, Answer, Request, decode_request, encode_answer, framed
+from auditwatch.validate.ranges import judge_range
+
+_PR_SET_PDEATHSIG: Final = 1
+_IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
+_IOPRIO_IDLE: Final = 3 << 13
+_NICE: Final = 10
+
+
+def main() -> int:
+    """Answer requests until the other end of the socket is closed."""
+    _die_with_parent(int(sys.argv[1]))
+    _step_back()
+    with socket.socket(fileno=os.dup(0)) as connection:
+        spent = 0.0
+        with suppress(ConnectionError):
+            while (received := _receive(connection)) is not None:
+                request, descriptor = received
+                answer = _answer(request, descriptor, spent)
+                spent = _cpu_seconds()
+                connection.sendall(framed(encode_answer(answer)))
+    return 0
+
+
+def _answer(request: Request, descriptor: int, spent: float) -> Answer:
+    problem = None
+    report, digest, marker = Report(), b"", b""
+    try:
+        verdict = judge_range(
+            descriptor, request.start, request.end, request.rules, final=request.final, hashed=request.hashed
+        )
+        report, digest, marker = verdict.report, verdict.digest, verdict.marker
+    except Unreadable as error:
+        problem = (error.reason, str(error))
+    finally:
+        os.close(descriptor)
+    return Answer(report, digest, marker, _cpu_seconds() - spent, _max_resident_bytes(), problem)
+
+
+def _receive(connection: socket.socket) -> tuple[Request, int] | None:
+    """The next request with its descriptor; None when there will be no other."""
+    head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
+    if not head or not descriptors:
+        return None
+    head += _read(connection, LENGTH.size - len(head))
+    return decode_request(_read(connection, LENGTH.unpack(head)[0])), descriptors[0]
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    parts = []
+    while size:
+        part = connection.recv(size)
+        if not part:
+            raise ConnectionResetError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _die_with_parent(parent: int) -> None:
+    """End with the parent even in the middle of a block; a closed socket is only seen between two."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it then closes the socket
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def _step_back() -> None:
+    """Let everybody else have processor and disk first."""
+    os.nice(_NICE)
+    call = _IOPRIO_SET.get(platform.machine())
+    if call is not None:
+        ctypes.CDLL(None).syscall(call, 1, 0, _IOPRIO_IDLE)
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _max_resident_bytes() -> int:
+    """Of this process alone: `ru_maxrss` would count what the parent held when it forked."""
+    with open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""A pool of worker processes that judge ranges of open files for an asyncio program.
+
+Worker processes, because judging holds the interpreter lock; over a socket pair, because that closes when this
+process is killed, where an executor's workers would stay for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.trail.rules import Rules
+from auditwatch.validate.messages import LENGTH, Answer, Request, decode_answer, encode_request, framed
+from auditwatch.validate.ranges import RangeVerdict
+
+IDLE_SECONDS: Final = 30.0
+"""An idle worker is let go after this time."""
+
+_LAST_WAIT_SECONDS: Final = 5.0
+"""How long a worker whose socket was closed may take to end before it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(RangeVerdict):
+    """What a worker found in a range, and what that cost.
+
+    Attributes:
+        cpu_seconds: Spent by the worker since its last answer, its start included.
+        max_resident_bytes: The most memory that worker ever held.
+    """
+
+    cpu_seconds: float
+    max_resident_bytes: int
+
+
+class WorkerPool:
+    """At most `size` workers, started when needed, gone when idle. Belongs to one event loop.
+
+    Attributes:
+        cpu_seconds: Spent by all workers so far.
+        max_resident_bytes: The most memory any worker ever held.
+    """
+
+    def __init__(self, size: int, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.cpu_seconds = 0.0
+        self.max_resident_bytes = 0
+        self._idle_seconds = idle_seconds
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[_Worker] = []
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def judge(
+        self, fd: int, start: int, end: int, rules: Rules, final: bool = False, *, hashed: bool = True
+    ) -> Verdict:
+        """Judge the bytes from `start` to `end` of an open file.
+
+        Args:
+            fd: Stays the caller's; it may be closed once this returned.
+            start: First byte of a line.
+            end: May lie beyond the end of the file: the report says how many bytes there were.
+            rules: What decides.
+            final: Whether bytes behind the last newline are a torn line.
+            hashed: Whether the digest of the range is asked for.
+
+        Raises:
+            Unreadable: If the file cannot be read.
+            WorkerDied: If the worker ended before it answered; the next call starts another.
+        """
+        async with self._free:
+            answer = await self._ask(fd, Request(start, end, rules, final, hashed))
+        self.cpu_seconds += answer.cpu_seconds
+        self.max_resident_bytes = max(self.max_resident_bytes, answer.max_resident_bytes)
+        if answer.problem is not None:
+            raise Unreadable(*answer.problem)
+        return Verdict(answer.report, answer.digest, answer.marker, answer.cpu_seconds, answer.max_resident_bytes)
+
+    async def close(self) -> None:
+        """Let all idle workers go and wait until every worker has ended."""
+        while self._idle:
+            self._end(self._idle.pop())
+        while self._ending:
+            await asyncio.gather(*self._ending)
+
+    async def _ask(self, fd: int, request: Request) -> Answer:
+        worker = self._idle.pop() if self._idle else _Worker()
+        try:
+            answer = await worker.ask(fd, request)
+        except (OSError, EOFError) as error:
+            self._end(worker, at_once=True)
+            raise WorkerDied(f"worker {worker.pid} ended before it answered; the next call starts another") from error
+        except BaseException:
+            self._end(worker, at_once=True)  # a cancelled question leaves an answer that nobody waits for
+            raise
+        self._rest(worker)
+        return answer
+
+    def _rest(self, worker: _Worker) -> None:
+        self._idle.append(worker)
+        worker.ends_at = asyncio.get_running_loop().call_later(self._idle_seconds, self._retire, worker)
+
+    def _retire(self, worker: _Worker) -> None:
+        if worker in self._idle:
+            self._idle.remove(worker)
+            self._end(worker)
+
+    def _end(self, worker: _Worker, *, at_once: bool = False) -> None:
+        task = asyncio.get_running_loop().create_task(worker.end(at_once=at_once))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+class _Worker:
+    """One worker process and our end of its socket."""
+
+    def __init__(self) -> None:
+        self.ends_at: asyncio.TimerHandle | None = None
+        self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: a file of the current directory must not stand in for a module
+                [sys.executable, "-P", "-m", "auditwatch.validate.worker", str(os.getpid())],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at the terminal is for the parent alone
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def ask(self, fd: int, request: Request) -> Answer:
+        """Send the request with the descriptor and wait for the answer."""
+        if self.ends_at is not None:
+            self.ends_at.cancel()
+        loop = asyncio.get_running_loop()
+        message = framed(encode_request(request))
+        socket.send_fds(self._socket, [message[: LENGTH.size]], [fd])
+        await loop.sock_sendall(self._socket, message[LENGTH.size :])
+        (length,) = LENGTH.unpack(await self._read(loop, LENGTH.size))
+        return decode_answer(await self._read(loop, length))
+
+    async def end(self, *, at_once: bool) -> None:
+        """Close the socket, upon which the worker ends, and reap it."""
+        if self.ends_at is not None:
+            self.ends_at.cancel()
+        self._socket.close()
+        if at_once:
+            self._process.kill()
+        await asyncio.to_thread(self._reap)
+
+    async def _read(self, loop: asyncio.AbstractEventLoop, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            part = await loop.sock_recv(self._socket, size - len(parts))
+            if not part:
+                raise EOFError
+            parts += part
+        return bytes(parts)
+
+    def _reap(self) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST_WAIT_SECONDS)
+            return
+        self._process.kill()
+        self._process.wait()
