@@ -1,0 +1,194 @@
+"""The configuration file as pydantic sees it: every key with its type, default and meaning.
+
+`auditwatch config schema` prints this as JSON Schema. The agent itself uses the frozen values of
+`auditwatch.agent.config`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from auditwatch.agent.quantities import DURATION_PATTERN, SIZE_PATTERN, duration_seconds, size_bytes
+from auditwatch.agent.timetable import cron_expression, timezone_name
+from auditwatch.trail.kinds import Kind
+from auditwatch.trail.rules import FieldType
+
+NAME_PATTERN = r"^[a-z][a-z0-9_-]*$"
+DEFAULT_LISTEN_ADDRESS = "127.0.0.1:9973"
+_MAX_LINE_BYTES = 1 << 30
+
+
+def _within(low: float, high: float, text: str) -> AfterValidator:
+    def check(number: float) -> float:
+        if not low <= number <= high:
+            raise ValueError(f"must be between {text}")
+        return number
+
+    return AfterValidator(check)
+
+
+def _name(name: str) -> str:
+    if len(name) > 100 or not name.isascii() or not _is_name(name):
+        raise ValueError(
+            "is not a name; write a small letter, then small letters, digits, _ or -, at most 100, for example risk-1"
+        )
+    return name
+
+
+def _is_name(name: str) -> bool:
+    return name[:1].islower() and name == name.lower() and name.replace("_", "a").replace("-", "a").isalnum()
+
+
+def _path(path: str) -> str:
+    if not path or "\0" in path:
+        raise ValueError("is not a path; write for example /var/log/trading/audit_trail.jsonl")
+    return path
+
+
+def _listen_address(address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not colon or bare or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
+        raise ValueError('is not HOST:PORT; write for example "127.0.0.1:9973" or "[::1]:9973"')
+    return address
+
+
+def _later(value: object) -> None:
+    if value is not None:
+        raise ValueError("is not supported yet by this version; remove it")
+
+
+def _sequence(value: object) -> object:
+    if value == "required":
+        raise ValueError("required is not supported yet by this version; write auto or off")
+    return value
+
+
+def _off(value: object) -> object:
+    if value is None:
+        raise ValueError('is empty; write {every: 1d}, {cron: "15 3 * * sun"} or off')
+    return None if value == "off" else value
+
+
+Duration = Annotated[
+    float, BeforeValidator(duration_seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})
+]
+Size = Annotated[
+    int,
+    BeforeValidator(size_bytes),
+    _within(1, _MAX_LINE_BYTES, "1 byte and 1GiB"),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer"}]}),
+]
+PollInterval = Annotated[Duration, _within(0.01, 3600, "10ms and 1h")]
+Interval = Annotated[Duration, _within(1, float("inf"), "1s and 100y")]
+NotYet = Annotated[
+    None, BeforeValidator(_later), WithJsonSchema({"type": "null", "description": "not supported yet by this version"})
+]
+Name = Annotated[
+    str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN, "maxLength": 100})
+]
+TrailPath = Annotated[str, AfterValidator(_path)]
+
+
+class _Keys(BaseModel):
+    """No key but the known ones, no value turned from one type into another."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class WebKeys(_Keys):
+    """The listener for the page and the metrics."""
+
+    listen_address: Annotated[str, AfterValidator(_listen_address)] = Field(
+        default=DEFAULT_LISTEN_ADDRESS, description="HOST:PORT; port 0 takes a free one"
+    )
+    config_file: NotYet = Field(default=None, description="TLS and passwords")
+
+
+class ScheduleKeys(_Keys):
+    """When a validation is due: at an interval or by cron; where neither is given, at the default interval."""
+
+    every: Interval | None = Field(default=None, description="interval between two runs; without cron: 7d, samples 1d")
+    cron: Annotated[str, AfterValidator(cron_expression)] | None = Field(
+        default=None, description="minute hour day month weekday; weekdays by name"
+    )
+    timezone: Annotated[str, AfterValidator(timezone_name)] = Field(default="UTC", description="of the cron expression")
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> ScheduleKeys:
+        if self.every is not None and self.cron is not None:
+            raise ValueError("has both every and cron; remove one of them")
+        if self.cron is None and "timezone" in self.model_fields_set:
+            raise ValueError("a timezone means something to cron only; remove it or write cron")
+        return self
+
+
+class SampleKeys(ScheduleKeys):
+    """When a sample is due, and how large it is."""
+
+    lines: Annotated[int, _within(1, 1_000_000, "1 and 1000000")] = Field(default=100, description="lines in a sample")
+
+
+def _schedule_schema(keys: type[ScheduleKeys]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [keys.model_json_schema(), {"const": "off"}]})
+
+
+class DefaultKeys(_Keys):
+    """What holds for each trail that does not say otherwise."""
+
+    max_line_bytes: Size = Field(default="1MiB", description="a longer line is oversize", validate_default=True)
+    pending_grace: Duration = Field(
+        default="30s", description="a closed segment rests so long before its tail is torn", validate_default=True
+    )
+    poll_interval: PollInterval = Field(
+        default="1s", description="how often a trail is looked at", validate_default=True
+    )
+    watch: Literal["auto", "events", "poll"] = Field(
+        default="auto", description="auto: events where the file system can be trusted with them; poll: never events"
+    )
+    workers: Annotated[int, _within(1, 64, "1 and 64")] = Field(default=1, description="processes of a full validation")
+    require: dict[str, Annotated[FieldType, Field(strict=False)]] = Field(
+        default={}, description="fields, with their types, that every record must have"
+    )
+    tolerate: list[Annotated[Kind, Field(strict=False)]] = Field(default=[], description="kinds that count as records")
+    strict: bool = Field(default=False, description="a key twice in one object is damage")
+    expect_append_every: Interval | None = Field(default=None, description="a longer silence is reported")
+    follow_symlink: bool = Field(default=False, description="otherwise a symlink is an error")
+    sequence: Annotated[Literal["auto", "off"], BeforeValidator(_sequence)] = Field(
+        default="auto", description="auto: sequence numbers are judged where lines carry them; off: never"
+    )
+    full: Annotated[ScheduleKeys | None, BeforeValidator(_off), _schedule_schema(ScheduleKeys)] = Field(
+        default={"every": "7d"}, description="when every line is judged again", validate_default=True
+    )
+    sample: Annotated[SampleKeys | None, BeforeValidator(_off), _schedule_schema(SampleKeys)] = Field(
+        default={"every": "1d", "lines": 100}, description="when random lines are judged again", validate_default=True
+    )
+    full_window: NotYet = Field(default=None, description="hours in which a full validation may run")
+
+
+class TrailKeys(DefaultKeys):
+    """One trail; whatever it does not say comes from `defaults`."""
+
+    name: Name | None = Field(default=None, description="label of its metrics; from the path when absent")
+    path: TrailPath = Field(description="of the file that producers append to; relative to the configuration file")
+    segments: NotYet = Field(default=None, description="rotated files")
+    keep: NotYet = Field(default=None, description="retention")
+    rotation: NotYet = Field(default=None, description="copytruncate")
+    failure_log: NotYet = Field(default=None, description="a log in which producers report failed writes")
+
+
+class FileKeys(_Keys):
+    """The whole configuration file."""
+
+    state_dir: TrailPath | None = Field(default=None, description="where the agent keeps what it knows")
+    web: WebKeys = Field(default_factory=WebKeys)
+    defaults: DefaultKeys = Field(default_factory=DefaultKeys)
+    trails: list[TrailKeys] = Field(default_factory=list)
+
+
+def json_schema() -> dict[str, object]:
+    """The configuration file as JSON Schema."""
+    schema = FileKeys.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "auditwatch configuration"}

@@ -1,0 +1,284 @@
+"""Requests to the one writer of the state, as files that appear whole or not at all.
+
+`NAME.request` is written by a command, read by the agent, and gone once `NAME.answer` stands beside it. What is not a
+request becomes `NAME.rejected` and stays for a person to look at. The directory belongs to the agent alone (0700), yet
+nothing in it is believed: a link, a FIFO or a gigabyte must not stop the agent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from auditwatch.errors import NotApplied, StateError, StateUnwritable
+from auditwatch.host.durable import sync_directory
+from auditwatch.ledger.events import Scope
+from auditwatch.state.lock import give_to_owner_of
+
+INBOX: Final = "inbox"
+
+_MAX_BYTES: Final = 4 << 20  # 10,000 ids a segment are 150 kB
+_MAX_TEXT: Final = 4096
+_MAX_PENDING: Final = 1000  # a look
+_ANSWER_SECONDS: Final = 3600.0  # an answer that nobody came for
+_POLL_SECONDS: Final = 0.05
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_FINDING: Final = re.compile(r"[a-z][0-9a-f]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An acknowledgement, or its undoing, that somebody asks for.
+
+    Attributes:
+        id: 32 hex digits.
+        asked: When; `all` and `inherited` mean what was seen until then.
+        ids: Findings and violations, where `scope` is `ids`.
+        trail: Name; empty = every trail.
+        undo: Open them again instead.
+    """
+
+    id: str
+    asked: float
+    scope: Scope
+    by: str
+    reason: str
+    ids: tuple[str, ...] = ()
+    trail: str = ""
+    undo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request.
+
+    Attributes:
+        applied: Whether the state now says so, durably.
+        unknown: Ids that name nothing.
+        message: One line for the person who asked.
+    """
+
+    applied: bool
+    unknown: tuple[str, ...] = ()
+    message: str = ""
+
+
+def new_request_id() -> str:
+    """An id that no other request bears."""
+    return uuid.uuid4().hex
+
+
+def submit(state_dir: str, request: Request) -> None:
+    """Put a request into the inbox, durably.
+
+    Raises:
+        StateError: There is no such state directory.
+        StateUnwritable: It cannot be written.
+    """
+    directory = _made(state_dir)
+    _write(directory, f"{request.id}.request", _request_fields(request))
+
+
+def pending(state_dir: str) -> list[Request]:
+    """Requests without an answer, oldest first; what is no request is set aside."""
+    directory = os.path.join(state_dir, INBOX)
+    found = [_taken(directory, name) for name in _names(directory, ".request")[:_MAX_PENDING]]
+    return sorted((request for request in found if request), key=lambda request: (request.asked, request.id))
+
+
+def answer(state_dir: str, request_id: str, given: Answer) -> None:
+    """Answer a request, which takes it out of the inbox; call it once the state is stored.
+
+    Raises:
+        StateUnwritable: The inbox cannot be written.
+    """
+    directory = _made(state_dir)
+    fields = {"applied": given.applied, "unknown": list(given.unknown), "message": given.message}
+    _write(directory, f"{request_id}.answer", fields)
+    _remove(os.path.join(directory, f"{request_id}.request"))
+    _forget_old_answers(directory)
+
+
+def await_answer(
+    state_dir: str,
+    request_id: str,
+    timeout_seconds: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> Answer:
+    """The answer to a request, which is then forgotten.
+
+    Raises:
+        NotApplied: None came in time; the request stays in the inbox.
+    """
+    path = os.path.join(state_dir, INBOX, f"{request_id}.answer")
+    deadline = clock() + timeout_seconds
+    while (found := _answer_at(path)) is None:
+        if clock() >= deadline:
+            raise NotApplied(
+                f"the agent did not take the request up within {timeout_seconds:.0f} s; it stays in {state_dir}/{INBOX}"
+                " and counts as soon as an agent reads it"
+            )
+        pause(_POLL_SECONDS)
+    _remove(path)
+    return found
+
+
+def _made(state_dir: str) -> str:
+    directory = os.path.join(state_dir, INBOX)
+    try:
+        os.mkdir(directory, 0o700)
+        _give_directory(state_dir, directory)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        raise StateError(f"there is no state directory {state_dir}; name the agent's with --state-dir") from None
+    except OSError as error:
+        raise StateUnwritable(f"{directory} cannot be created: {error.strerror}") from None
+    return directory
+
+
+def _give_directory(state_dir: str, directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        give_to_owner_of(state_dir, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(directory: str, name: str, fields: Mapping[str, object]) -> None:
+    """Not `replace_file`: the file must belong to the agent before it appears, also when root asks."""
+    fresh = os.path.join(directory, f".{name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            give_to_owner_of(directory, descriptor)
+            file.write(json.dumps(fields).encode())
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(fresh, os.path.join(directory, name))
+        sync_directory(directory)
+    except OSError as error:
+        _remove(fresh)
+        raise StateUnwritable(f"{directory} cannot be written: {error.strerror}; is it yours?") from None
+
+
+def _names(directory: str, ending: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(directory) if name.endswith(ending) and not name.startswith("."))
+    except OSError:
+        return []
+
+
+def _taken(directory: str, name: str) -> Request | None:
+    path = os.path.join(directory, name)
+    try:
+        return _request(name.removesuffix(".request"), _read(path))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        _set_aside(path)
+    except OSError:
+        pass  # gone again, or not readable now: the next look tells
+    return None
+
+
+def _set_aside(path: str) -> None:
+    with suppress(OSError):  # it stays and is looked at again; nothing else is kept from its turn
+        os.rename(path, path.removesuffix(".request") + ".rejected")
+
+
+def _answer_at(path: str) -> Answer | None:
+    try:
+        fields = _read(path)
+        return Answer(fields["applied"] is True, tuple(map(str, fields["unknown"])), str(fields["message"]))
+    except OSError:
+        return None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Answer(False, (), "the answer cannot be read")
+
+
+def _read(path: str) -> Any:
+    """The JSON in a small regular file.
+
+    Raises:
+        ValueError: It is none of this.
+        OSError: It is not there, or may not be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if os.path.islink(path):
+            raise ValueError("a symbolic link") from error
+        raise
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
+            raise ValueError("not a small regular file")
+        return json.loads(file.read(_MAX_BYTES))
+
+
+def _request_fields(request: Request) -> dict[str, object]:
+    return {
+        "asked": request.asked,
+        "scope": str(request.scope),
+        "by": request.by,
+        "reason": request.reason,
+        "ids": list(request.ids),
+        "trail": request.trail,
+        "undo": request.undo,
+    }
+
+
+def _request(request_id: str, fields: Any) -> Request:
+    return Request(
+        id=_matching(_ID, request_id),
+        asked=_seconds(fields["asked"]),
+        scope=Scope(fields["scope"]),
+        by=_text(fields["by"]),
+        reason=_text(fields["reason"]),
+        ids=tuple(_matching(_FINDING, finding) for finding in fields["ids"]),
+        trail=_text(fields["trail"]),
+        undo=bool(fields["undo"]),
+    )
+
+
+def _matching(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError("not an id")
+    return text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():  # it goes into a log line
+        raise ValueError("not a short printable text")
+    return value
+
+
+def _seconds(value: object) -> float:
+    seconds = float(value) if isinstance(value, (int, float)) else -1.0
+    if not 0 <= seconds < 1e11:  # NaN fails too
+        raise ValueError("not a time")
+    return seconds
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):  # gone already, or it will be tried again
+        os.unlink(path)
+
+
+def _forget_old_answers(directory: str, now: Callable[[], float] = time.time) -> None:
+    for name in _names(directory, ".answer"):
+        path = os.path.join(directory, name)
+        try:
+            if now() - os.stat(path, follow_symlinks=False).st_mtime > _ANSWER_SECONDS:
+                _remove(path)
+        except OSError:
+            continue

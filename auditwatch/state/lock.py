@@ -1,0 +1,92 @@
+"""One agent a state directory: `agent.lock`, held by flock for as long as the process lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from types import TracebackType
+from typing import Self
+
+from auditwatch.errors import StateLocked, StateUnwritable
+
+LOCK_NAME = "agent.lock"
+
+
+class AgentLock:
+    """The right to write in a state directory, from `acquire` (or `with`) until `release` or the end of the process.
+
+    flock dies with its process, also by kill -9; the number in the file only serves the message.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self._path = os.path.join(state_dir, LOCK_NAME)
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            StateLocked: Somebody else holds it; the message names the process.
+            StateUnwritable: The lock file cannot be opened.
+        """
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_pid(descriptor)
+        except BlockingIOError:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise StateLocked(_locked_message(self._path, holder)) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise StateUnwritable(f"{self._path} cannot be locked: {error.strerror}") from None
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back; the file stays, since removing it would let two processes lock two files."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            descriptor = os.open(self._path, flags, 0o600)
+            give_to_owner_of(os.path.dirname(self._path), descriptor)
+        except OSError as error:
+            raise StateUnwritable(f"{self._path} cannot be opened: {error.strerror}; see --state-dir") from None
+        return descriptor
+
+
+def give_to_owner_of(directory: str, descriptor: int) -> None:
+    """What root creates in another user's directory becomes that user's: the agent must be able to use it."""
+    if os.geteuid() != 0:
+        return
+    owner = os.stat(directory)
+    if (owner.st_uid, owner.st_gid) != (os.fstat(descriptor).st_uid, os.fstat(descriptor).st_gid):
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _write_pid(descriptor: int) -> None:
+    text = f"{os.getpid()}\n".encode()
+    os.pwrite(descriptor, text, 0)
+    os.ftruncate(descriptor, len(text))
+
+
+def _holder(descriptor: int) -> str:
+    match = re.match(rb"([0-9]{1,10})\n", os.pread(descriptor, 16, 0))
+    return f"process {match[1].decode()}" if match else "another process"
+
+
+def _locked_message(path: str, holder: str) -> str:
+    return f"{path} is held by {holder}: another agent works with this state directory; stop it or choose --state-dir"
