@@ -108,7 +108,7 @@ class Counters:
 
     Attributes:
         header: Its first block.
-        slots: The readable slots by number.
+        slots: The readable slots by number, those that nobody ever used left out.
         unsettled: How many slots were just being written and are missing in `slots`.
     """
 
@@ -213,7 +213,7 @@ def decode(data: bytes) -> Counters | None:
     if header is None:
         return None
     blocks = (data[at : at + BLOCK_BYTES] for at in range(BLOCK_BYTES, FILE_BYTES, BLOCK_BYTES))
-    found = {number: decode_slot(block) for number, block in enumerate(blocks) if len(block) == BLOCK_BYTES}
+    found = {n: decode_slot(block) for n, block in enumerate(blocks) if any(block) and len(block) == BLOCK_BYTES}
     slots = {number: slot for number, slot in found.items() if slot is not None}
     return Counters(header, slots, len(found) - len(slots))
 

@@ -1,0 +1,144 @@
+"""What this process counts of a trail, published into its slot of the counters file.
+
+Counting never breaks an append: without a file it counts for nobody, and looks for the file again later.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import threading
+import time
+import warnings
+import weakref
+from contextlib import suppress
+from typing import Final
+
+from auditwatch.trail.counters import FAILURES, WAIT_BUCKETS, counters_name
+from auditwatch.writer import forks, slots
+
+# Linux has locks that belong to the open file and die with it in every pid namespace; elsewhere nobody could own
+# a slot.
+_SUPPORTED: Final = hasattr(fcntl, "F_OFD_SETLK")
+
+_LOOK_AGAIN_SECONDS: Final = 1.0
+
+# Where the numbers of a slot stand (auditwatch.trail.counters).
+_BEGUN, _STORED, _BYTES, _FAILED = 1, 2, 3, 4
+_WAITS: Final = _FAILED + len(FAILURES)
+_LAST_FAILURE: Final = _WAITS + WAIT_BUCKETS
+_NUMBERS: Final = _LAST_FAILURE + 2
+_SLOT: Final = struct.Struct(f"<{_NUMBERS}Q")
+
+
+class Counting:
+    """The counts of this process for one trail.
+
+    Args:
+        trail_path: The trail; its counters file lies beside it.
+    """
+
+    def __init__(self, trail_path: str) -> None:
+        directory, name = os.path.split(trail_path)
+        self._trail_path = trail_path
+        self._path = os.path.join(directory, counters_name(name))
+        self._warned = False
+        self._begin()
+        forks.remember(self)
+
+    def __del__(self) -> None:
+        self._let_go()
+
+    def _begin(self) -> None:
+        # An RLock, for a signal handler may fail to append while its thread counts.
+        self._lock = threading.RLock()
+        self._numbers = [0] * _NUMBERS
+        self._descriptor = -1
+        self._offset = 0
+        self._identity = b""
+        self._look_at = 0.0
+
+    def look(self) -> None:
+        """Make sure that there is a slot: claim one, or another one where the file was taken away or cut."""
+        with self._lock:
+            self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+            try:
+                if self._descriptor >= 0 and not slots.is_same_file(self._descriptor, self._path, self._identity):
+                    self._let_go()
+                    self._numbers = [0] * _NUMBERS
+                if self._descriptor < 0:
+                    self._claim()
+            except OSError as error:
+                self._warn(error)
+
+    def stored(self, length: int, bucket: int) -> None:
+        """Count a record of so many bytes that waited so long for the locks (`wait_bucket`)."""
+        with self._lock:
+            if time.monotonic() >= self._look_at:
+                self.look()
+            numbers = self._numbers
+            numbers[_BEGUN] += 1
+            numbers[_STORED] += 1
+            numbers[_BYTES] += length
+            numbers[_WAITS + bucket] += 1
+            self._publish()
+
+    def failed(self, reason: str, bucket: int | None) -> None:
+        """Count a record that was not acknowledged, and how long it waited, if it came that far."""
+        with self._lock:
+            self.look()
+            numbers = self._numbers
+            numbers[_BEGUN] += 1
+            numbers[_FAILED + FAILURES.index(reason)] += 1
+            numbers[_LAST_FAILURE] = time.time_ns()
+            if bucket is not None:
+                numbers[_WAITS + bucket] += 1
+            self._publish()
+
+    def abandon(self) -> None:
+        """In a forked child: leave the slot to the parent and count from nothing in another one."""
+        self._let_go()
+        self._begin()
+
+    def _claim(self) -> None:
+        if not _SUPPORTED:
+            raise OSError(errno.ENOTSUP, "this system has no open file description locks")
+        descriptor = slots.open_counters(self._path, os.stat(self._trail_path))
+        try:
+            self._offset, self._identity = slots.claim(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def _publish(self) -> None:
+        numbers = self._numbers
+        numbers[0] = numbers[-1] = numbers[0] + 2
+        if self._descriptor >= 0:
+            # The counts only ever grow: what cannot be published now goes out with the next.
+            with suppress(OSError):
+                os.pwrite(self._descriptor, _SLOT.pack(*numbers), self._offset)
+
+    def _warn(self, error: OSError) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        message = f"{self._path}: writes are not counted, appends go on: {error.strerror}"
+        # Where warnings are errors, this one is none: it must not break an append.
+        with suppress(RuntimeWarning):
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+    def _let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+_counting: Final[weakref.WeakValueDictionary[str, Counting]] = weakref.WeakValueDictionary()
+
+
+def counting_of(trail_path: str) -> Counting:
+    """The counts of this process for a trail, one for all its writers."""
+    return _counting.setdefault(trail_path, Counting(trail_path))

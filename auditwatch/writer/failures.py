@@ -1,0 +1,51 @@
+"""How a refusal of the system becomes an error that says what, where and what to do, and never the record."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Final
+
+from auditwatch.errors import AuditWriteError, Stored
+
+_REASONS: Final = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "quota",
+    errno.EFBIG: "quota",  # a limit on the size of files (RLIMIT_FSIZE, or the file system's own)
+    errno.EIO: "io_error",
+    errno.EROFS: "read_only",
+    errno.EACCES: "permission",
+    errno.EPERM: "permission",
+}
+
+_ADVICE: Final = {
+    "disk_full": "make room",
+    "quota": "raise the limit or rotate the trail",
+    "io_error": "look at the disk (dmesg)",
+    "read_only": "remount the file system for writing",
+    "permission": "the process needs to read and write the file",
+    "poisoned": "rotate the trail away and look at the disk",
+}
+
+
+def reason_of(number: int | None) -> str:
+    """The closed name for an error number.
+
+    >>> reason_of(28)
+    'disk_full'
+    """
+    return _REASONS.get(number, "other") if number is not None else "other"
+
+
+def write_error(path: str, number: int | None, stored: Stored, *, what: str = "not stored") -> AuditWriteError:
+    """The error for a record that the system did not take."""
+    reason = reason_of(number)
+    cause = os.strerror(number) if number is not None else "fewer bytes were taken than given"
+    advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
+    return AuditWriteError(f"{path}: {what}: {cause}{advice}", stored=stored, reason=reason, errno=number)
+
+
+def refusal(path: str, reason: str, message: str) -> AuditWriteError:
+    """The error for a record of which nothing went to the system."""
+    advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
+    return AuditWriteError(f"{path}: {message}{advice}", stored="no", reason=reason)

@@ -1,0 +1,117 @@
+"""The two locks around every write: first the one between threads, then `flock` between processes.
+
+Both are tried at once. Only if one of them is taken is a clock looked at and, for `flock`, polled: a blocking
+`flock` knows no timeout, and a signal to end it is not ours to use in somebody else's process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from typing import Final
+
+from auditwatch.errors import AuditWriteError, LockTimeout
+from auditwatch.host.locks import flock_holders
+
+_SHORTEST_NAP_SECONDS: Final = 50e-6
+_LONGEST_NAP_SECONDS: Final = 1e-3
+
+
+class TwoLocks:
+    """The locks of one trail in this process.
+
+    Args:
+        path: The trail, for messages.
+        descriptor: The file whose `flock` counts: the trail itself, or the file at `lock_path`.
+
+    Attributes:
+        between_threads: The first lock.
+    """
+
+    __slots__ = ("_descriptor", "_path", "between_threads")
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        # An RLock knows its owner: a second acquire by the same thread is a signal handler, not a wait.
+        self.between_threads = threading.RLock()
+
+    def refuse_reentry(self) -> None:
+        """Ask before anything is taken, so that nothing of the interrupted append is given back.
+
+        Raises:
+            AuditWriteError: If this very thread is in the middle of an append: a signal handler appends.
+        """
+        if self.between_threads._is_owned():  # type: ignore[attr-defined]  # what threading.Condition asks too
+            message = f"{self._path}: append was called by a signal handler that interrupts an append"
+            raise AuditWriteError(message, stored="no", reason="other")
+
+    def acquire_thread_lock(self, deadline: float) -> bool:
+        """Take the first lock.
+
+        Returns:
+            Whether it was free at once.
+
+        Raises:
+            LockTimeout: If another thread held it until the deadline.
+        """
+        lock = self.between_threads
+        if lock.acquire(blocking=False):
+            return True
+        if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise self._timeout("another thread of this process")
+        return False
+
+    def acquire_file_lock(self, deadline: float) -> bool:
+        """Take the second lock; the first must be held.
+
+        Returns:
+            Whether it was free at once.
+
+        Raises:
+            LockTimeout: If other processes held it until the deadline.
+            OSError: If the file system cannot lock.
+        """
+        if self._try_file_lock():
+            return True
+        nap = _SHORTEST_NAP_SECONDS
+        while not self._try_file_lock():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._timeout(self._holders())
+            # Jitter, so that several who wait do not march in step; the odd nanoseconds are random enough.
+            time.sleep(min(left, nap * (0.5 + time.monotonic_ns() % 1024 / 1024)))
+            nap = min(nap * 1.25, _LONGEST_NAP_SECONDS)
+        return False
+
+    def release(self) -> None:
+        """Give both back; whatever of them is not held is left alone."""
+        lock = self.between_threads
+        if not lock._is_owned():  # type: ignore[attr-defined]
+            return
+        try:
+            if self._descriptor >= 0:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            lock.release()
+
+    def forget_file(self) -> None:
+        """The descriptor is closed, and with it the second lock is gone."""
+        self._descriptor = -1
+
+    def _try_file_lock(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _holders(self) -> str:
+        status = os.fstat(self._descriptor)
+        return ", ".join(map(str, flock_holders(status.st_dev, status.st_ino))) or "another process"
+
+    def _timeout(self, holder: str) -> LockTimeout:
+        message = f"{self._path}: not stored: the lock is still held by {holder}"
+        return LockTimeout(message, stored="no", reason="lock_timeout", errno=None)

@@ -1,0 +1,107 @@
+"""Opening a trail: safely, and once a file and process.
+
+Two descriptors on one file in one process would lock each other out, so all writers of a process share one for
+each file, told apart by device and inode.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import weakref
+from contextlib import suppress
+from typing import Final
+
+from auditwatch.host.durable import sync_directory
+from auditwatch.host.filesystems import is_network, of_descriptor
+from auditwatch.writer import forks
+from auditwatch.writer.failures import refusal, write_error
+from auditwatch.writer.settings import Settings
+from auditwatch.writer.trail_file import TrailFile
+
+# O_NONBLOCK: a FIFO of that name must not stop the program.
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class _Registry:
+    """The open trails of this process."""
+
+    def __init__(self) -> None:
+        # An RLock, for a signal handler may append while its thread opens.
+        self.lock = threading.RLock()
+        self.files: weakref.WeakValueDictionary[tuple[int, int, str | None], TrailFile] = weakref.WeakValueDictionary()
+        forks.remember(self)
+
+    def abandon(self) -> None:
+        """The files abandon themselves; only the lock may be held by a thread that is no more."""
+        self.lock = threading.RLock()
+
+    def shared(self, settings: Settings, descriptor: int) -> TrailFile:
+        """The open trail for a fresh descriptor, which is closed where the process has one already."""
+        status = os.fstat(descriptor)
+        key = (status.st_dev, status.st_ino, settings.lock_path)
+        with self.lock:
+            known = self.files.get(key)
+            if known is None or not known.is_open:
+                known = self.files[key] = _trail_file(settings, descriptor)
+                forks.remember(known)
+                return known
+        os.close(descriptor)
+        return known
+
+
+_registry: Final = _Registry()
+
+
+def open_trail(settings: Settings) -> TrailFile:
+    """The trail, created where it is missing, and its lock file likewise.
+
+    Raises:
+        AuditWriteError: If it cannot be opened, is no regular file, or lies on a network file system.
+    """
+    try:
+        descriptor = _open(settings.path, settings.file_mode)
+        try:
+            _check(descriptor, settings)
+            return _registry.shared(settings, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise write_error(settings.path, error.errno, "no", what=_what(settings.path)) from error
+
+
+def _trail_file(settings: Settings, descriptor: int) -> TrailFile:
+    if settings.lock_path is None:
+        return TrailFile(settings.path, descriptor, None, descriptor)
+    return TrailFile(settings.path, descriptor, settings.lock_path, _open(settings.lock_path, settings.file_mode))
+
+
+def _open(path: str, mode: int) -> int:
+    try:
+        return os.open(path, _FLAGS)
+    except FileNotFoundError:
+        descriptor = os.open(path, _FLAGS | os.O_CREAT, mode)
+    # Makes the new name survive a power cut. Some may write into a directory that they cannot open: no reason
+    # to refuse a record that asks to survive a kill.
+    with suppress(OSError):
+        sync_directory(os.path.dirname(os.path.realpath(path)))
+    return descriptor
+
+
+def _check(descriptor: int, settings: Settings) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise refusal(settings.path, "other", "not opened: this is no regular file")
+    mount = of_descriptor(descriptor)
+    if mount is not None and is_network(mount) and not settings.allow_network:
+        message = (
+            f"not opened: it lies on {mount.type}, where locks and appends are not what they are on a local disk; "
+            "write locally and copy, or pass allow_network=True"
+        )
+        raise refusal(settings.path, "other", message)
+
+
+def _what(path: str) -> str:
+    directory = os.path.dirname(path)
+    return "not opened" if os.path.isdir(directory) else f"not opened, create the directory {directory} first"

@@ -1,0 +1,209 @@
+"""One record to one line of bytes, before any lock is taken.
+
+orjson does the work. The standard library takes over where orjson would lose something: integers beyond 64 bits,
+keys and values of subclasses, unpaired surrogates; and it has the last word where orjson may have written `null`
+for a number that is not finite.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from datetime import time as time_of_day
+from decimal import Decimal
+from enum import Enum
+from types import NoneType
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from auditwatch.trail.own import RESERVED
+from auditwatch.trail.rules import MAX_DEPTH
+from auditwatch.writer.timestamp import utc_text
+
+# A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+class UnserialisableError(ValueError):
+    """The record is nothing that can be written as it is; the message names types, never values."""
+
+
+class Serialiser:
+    """Turns records into lines.
+
+    Args:
+        timestamp_field: Member that is put first where a record has none; None to leave out.
+        default: As for `json.dumps`: called with a value of an unknown type, returns one of a known type.
+        dumps: Replaces the serialisation; what it returns is checked.
+    """
+
+    __slots__ = ("_default", "_dumps", "_field", "_head", "_standard")
+
+    def __init__(
+        self,
+        timestamp_field: str | None,
+        default: Callable[[Any], Any] | None,
+        dumps: Callable[[Any], bytes | str] | None,
+    ) -> None:
+        self._field = timestamp_field
+        self._head = b"{%b:" % orjson.dumps(timestamp_field)
+        self._default = default
+        self._dumps = dumps
+        self._standard = json.JSONEncoder(
+            ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=self._known
+        )
+
+    def line(self, record: object) -> bytes:
+        """The line of a record with its newline.
+
+        Raises:
+            UnserialisableError: If the record is no JSON object, or holds what JSON or this trail cannot.
+        """
+        members = record if type(record) is dict else _members(record)
+        if not RESERVED.isdisjoint(members):
+            raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
+        if self._dumps is not None:
+            return checked_line(_encoded(self._dumps(self._dated(members)))) + b"\n"
+        body = self._body(members)
+        if self._field is None or self._field in members:
+            return body + b"\n"
+        head = b'%b"%b"' % (self._head, utc_text(time.time_ns()).encode())
+        return head + (b"," + body[1:] if members else b"}") + b"\n"
+
+    def _dated(self, members: Mapping[str, object]) -> dict[str, object]:
+        if self._field is None or self._field in members:
+            return dict(members)
+        return {self._field: utc_text(time.time_ns()), **members}
+
+    def _body(self, members: Mapping[str, object]) -> bytes:
+        try:
+            body = orjson.dumps(members, self._known, _OPTIONS)
+        except TypeError as error:
+            if error.__cause__ is not None:  # what `_known` or the caller's hook raised, an interrupt included
+                raise error.__cause__ from None
+            return self._standard_body(members)
+        # NaN and Infinity come out as null without a word: only a line with null needs the second look.
+        if b"null" in body:
+            self._standard_body(members)
+        return body
+
+    def _standard_body(self, members: Mapping[str, object]) -> bytes:
+        try:
+            text = self._standard.encode(members)
+            self._refuse_odd_keys(members)
+        except UnserialisableError:
+            raise
+        except ValueError:
+            raise UnserialisableError("a number is not finite, or the record contains itself") from None
+        except TypeError:
+            raise UnserialisableError("a key is of a type that JSON does not know") from None
+        except RecursionError:
+            raise UnserialisableError(f"the record is nested more than {MAX_DEPTH} levels deep") from None
+        # Unpaired surrogates cannot be encoded; as \udXXX they are grammatical, and only strings can hold them.
+        return text.encode("utf-8", "backslashreplace")
+
+    def _known(self, value: object) -> object:
+        """What stands for a value that JSON does not know: our rules first, then the caller's `default`."""
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise UnserialisableError("a datetime has no time zone: use datetime.now(timezone.utc)")
+        if isinstance(value, (date, time_of_day)):
+            return value.isoformat()
+        if isinstance(value, (Decimal, UUID)):
+            return _number_text(value) if isinstance(value, Decimal) else str(value)
+        plain = _plain(value)
+        return plain if plain is not value else self._asked(value)
+
+    def _refuse_odd_keys(self, record: Mapping[str, object]) -> None:
+        """The standard library makes strings of keys like 1, None and True, which may make one key twice."""
+        level: list[object] = [record]
+        for _ in range(MAX_DEPTH):
+            level = [child for value in level for child in self._children(value)]
+            if not level:
+                return
+        raise UnserialisableError(f"the record is nested more than {MAX_DEPTH} levels deep")
+
+    def _children(self, value: object) -> Iterator[object]:
+        if isinstance(value, dict):
+            if not all(isinstance(key, str) for key in value):
+                raise UnserialisableError("a key is not a string")
+            yield from value.values()
+        elif isinstance(value, (list, tuple)):
+            yield from value
+        elif not isinstance(value, (str, int, float, NoneType)):
+            yield self._known(value)
+
+    def _asked(self, value: object) -> object:
+        if self._default is None:
+            name = type(value).__name__
+            raise UnserialisableError(f"a value is of type {name}, which JSON does not know: see default=")
+        return self._default(value)
+
+
+def checked_line(line: bytes) -> bytes:
+    """The line itself, if it is one whole JSON object without a newline in it.
+
+    Raises:
+        UnserialisableError: If it is not, or if it brings a member that is the writer's own.
+    """
+    if b"\n" in line:
+        raise UnserialisableError("the line holds a newline")
+    record = _parsed(line)
+    if not isinstance(record, dict):
+        raise UnserialisableError("the line is no JSON object")
+    if not RESERVED.isdisjoint(record):
+        raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
+    return line
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        return orjson.loads(line)
+    except ValueError:
+        pass  # orjson refuses what the grammar allows: 1e400 and unpaired surrogates
+    try:
+        return json.loads(line.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise UnserialisableError("the line is not JSON in UTF-8") from None
+
+
+def _refuse_constant(name: str) -> object:
+    raise UnserialisableError(f"{name} is no JSON")
+
+
+def _members(record: object) -> Mapping[str, object]:
+    plain = _plain(record)
+    if isinstance(plain, dict):
+        return plain
+    raise UnserialisableError(f"a record is a mapping or a dataclass instance, not {type(record).__name__}")
+
+
+def _plain(value: object) -> object:
+    """Values that stand for others as every user expects; the value itself where there is no such rule."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return float(value) if isinstance(value, float) else value
+
+
+def _number_text(value: Decimal) -> str:
+    if not value.is_finite():
+        raise UnserialisableError("a number is not finite")
+    return str(value)
+
+
+def _encoded(line: object) -> bytes:
+    if isinstance(line, str):
+        return line.encode("utf-8", "backslashreplace")
+    if isinstance(line, bytes):
+        return line
+    raise UnserialisableError(f"dumps= returned {type(line).__name__}, not bytes or str")

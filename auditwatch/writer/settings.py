@@ -1,0 +1,47 @@
+"""What a writer was asked to be: checked once, then frozen, and all that a pickled writer carries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from auditwatch.errors import AuditWriteError
+
+OnFailure = Literal["raise"] | Callable[[AuditWriteError], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The parameters of `AuditWriter`, where their meaning is told.
+
+    Raises:
+        ValueError: If a number cannot be.
+    """
+
+    path: str
+    lock_path: str | None
+    lock_timeout: float
+    max_line_bytes: int
+    timestamp_field: str | None
+    default: Callable[[Any], Any] | None
+    dumps: Callable[[Any], bytes | str] | None
+    on_failure: OnFailure
+    file_mode: int
+    allow_network: bool
+
+    def __post_init__(self) -> None:
+        if not self.lock_timeout >= 0:
+            raise ValueError(f"lock_timeout must be a number of seconds from 0, not {self.lock_timeout!r}")
+        if self.max_line_bytes < 2:
+            raise ValueError(f"max_line_bytes must be at least 2, not {self.max_line_bytes!r}")
+        if self.default is not None and self.dumps is not None:
+            raise ValueError("default= belongs to the built-in serialiser: with dumps= it would never be called")
+        if self.on_failure != "raise" and not callable(self.on_failure):
+            raise ValueError('on_failure must be "raise" or a callable that takes the error')
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The path as it is now: a later chdir of the program must not move the trail."""
+    return os.path.abspath(os.fspath(path))

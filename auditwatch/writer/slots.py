@@ -1,0 +1,155 @@
+"""Slots in the counters file: opening the file, claiming one, and folding what dead processes left.
+
+A slot is owned by an open-file-description lock on its bytes, which dies with its process in every pid namespace.
+Whoever claims a slot first folds into slot 0 what the dead counted, under a lock on the header. All of this happens
+outside of appends' locks; whatever fails here is an OSError, and the caller goes on without counting.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from auditwatch.trail import counters
+from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, SLOTS, Header, Slot
+
+_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FLOCK: Final = "hhqqi"  # struct flock of 64-bit Linux, in native alignment
+_HEADER_ATTEMPTS: Final = 20
+_HEADER_NAP_SECONDS: Final = 1e-3
+
+
+def claim(descriptor: int) -> tuple[int, bytes]:
+    """A slot of one's own, zeroed, in a file that is laid out where it was not.
+
+    Returns:
+        The offset of the slot, and the id of the file.
+
+    Raises:
+        OSError: If the file is busy, full, of a later version, or refuses to be written.
+    """
+    with _header_locked(descriptor):
+        header = _header(descriptor)
+        _fold_dead(descriptor)
+        for number in range(1, SLOTS):
+            offset = counters.slot_offset(number)
+            if _try_lock(descriptor, offset):
+                os.pwrite(descriptor, bytes(BLOCK_BYTES), offset)
+                return offset, header.id
+    raise OSError(errno.EBUSY, "all slots of the counters file are taken")
+
+
+def open_counters(path: str, trail: os.stat_result) -> int:
+    """The counters file, created with the mode and the group of the trail.
+
+    Raises:
+        OSError: If it cannot be opened or is no regular file.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
+        _dress(descriptor, trail)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "the counters file is no regular file")
+    return descriptor
+
+
+def is_same_file(descriptor: int, path: str, identity: bytes) -> bool:
+    """Whether the open file still bears its name and its id: nobody deleted, replaced or truncated it."""
+    header = counters.decode_header(os.pread(descriptor, BLOCK_BYTES, 0))
+    if header is None or header.id != identity:
+        return False
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _dress(descriptor: int, trail: os.stat_result) -> None:
+    try:
+        os.fchown(descriptor, -1, trail.st_gid)
+    except PermissionError:
+        # Not a member of that group: without it, its mode must not open the file to another one.
+        return
+    os.fchmod(descriptor, stat.S_IMODE(trail.st_mode) & 0o666)
+
+
+def _header(descriptor: int) -> Header:
+    block = os.pread(descriptor, BLOCK_BYTES, 0)
+    header = counters.decode_header(block)
+    if header is not None:
+        return header
+    if block.startswith(counters.MAGIC):
+        raise OSError(errno.EINVAL, "the counters file is of another version")
+    header = Header(os.urandom(16))
+    # Room first: a preallocated file can be updated on a full disk.
+    os.posix_fallocate(descriptor, 0, FILE_BYTES)
+    os.pwrite(descriptor, counters.encode_header(header).ljust(FILE_BYTES, b"\0"), 0)
+    return header
+
+
+def _fold_dead(descriptor: int) -> None:
+    data = os.pread(descriptor, FILE_BYTES, 0)
+    for number in range(1, SLOTS):
+        offset = counters.slot_offset(number)
+        if any(data[offset : offset + BLOCK_BYTES]) and _try_lock(descriptor, offset):
+            _fold(descriptor, offset)
+            _unlock(descriptor, offset)
+
+
+def _fold(descriptor: int, offset: int) -> None:
+    """Move one dead slot into slot 0; a kill at any point neither loses nor doubles its counts.
+
+    The slot is first marked with the odd generation just below the one that slot 0 will have, so whoever comes
+    after a kill sees whether slot 0 has it already.
+    """
+    block = os.pread(descriptor, BLOCK_BYTES, offset)
+    base_offset = counters.slot_offset(0)
+    base = counters.decode_slot(os.pread(descriptor, BLOCK_BYTES, base_offset)) or Slot()
+    mark, dead = counters.folding_mark(block), counters.decode_unsettled_slot(block)
+    if dead is not None and (mark is None or mark > base.generation):
+        os.pwrite(descriptor, struct.pack("<Q", base.generation + 1), offset)
+        total = replace(base + dead, generation=base.generation + 2)
+        os.pwrite(descriptor, counters.encode_slot(total), base_offset)
+    os.pwrite(descriptor, bytes(BLOCK_BYTES), offset)
+
+
+@contextmanager
+def _header_locked(descriptor: int) -> Iterator[None]:
+    for _ in range(_HEADER_ATTEMPTS):
+        if _try_lock(descriptor, 0):
+            break
+        time.sleep(_HEADER_NAP_SECONDS)
+    else:
+        raise OSError(errno.EBUSY, "the counters file is locked")
+    try:
+        yield
+    finally:
+        _unlock(descriptor, 0)
+
+
+def _try_lock(descriptor: int, offset: int) -> bool:
+    try:
+        _set_lock(descriptor, fcntl.F_WRLCK, offset)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _unlock(descriptor: int, offset: int) -> None:
+    _set_lock(descriptor, fcntl.F_UNLCK, offset)
+
+
+def _set_lock(descriptor: int, kind: int, offset: int) -> None:
+    request = struct.pack(_FLOCK, kind, os.SEEK_SET, offset, BLOCK_BYTES, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
