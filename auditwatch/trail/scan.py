@@ -63,8 +63,10 @@ class Scan:
             final: Nobody can end the bytes behind the last newline any more: they are one torn line.
         """
         if final and self._carry.length:
+            body, length, sha256 = self._carry.taken()
             self._torn_tail = 1
-            self._add_defect(Kind.TORN, *self._carry.taken())
+            self._add_defect(Kind.TORN, body, length, sha256)
+            self._pass(0, length)
         return self._report(self._carry.length)
 
     def _begin(self) -> None:

@@ -44,11 +44,13 @@ class WorkerPool:
     """At most `size` workers, started when needed, gone when idle. Belongs to one event loop.
 
     Attributes:
+        size: Most workers at once.
         cpu_seconds: Spent by all workers so far.
         max_resident_bytes: The most memory any worker ever held.
     """
 
     def __init__(self, size: int, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.size = size
         self.cpu_seconds = 0.0
         self.max_resident_bytes = 0
         self._idle_seconds = idle_seconds

@@ -1,0 +1,36 @@
+"""`auditwatch explain`: what a kind of damage is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from auditwatch.trail.causes import CAUSES, Cause
+
+_LONGEST_EXAMPLE: Final = 120
+_NAMES: Final = {kind.value: cause for kind, cause in CAUSES.items()}
+
+
+@click.command(name="explain")
+@click.argument("kind", type=click.Choice(list(_NAMES)), metavar="KIND")
+def command(kind: str) -> int:
+    """Say what a kind of damage is, its usual cause, and what to do."""
+    cause = _NAMES[kind]
+    print(kind)
+    print(f"  what it is    {cause.meaning}")
+    print(f"  usual cause   {cause.usual_cause}")
+    print(f"  what to do    {cause.remedy}")
+    if cause.example:
+        print(f"  example       {example_text(cause)}")
+    return 0
+
+
+def example_text(cause: Cause) -> str:
+    r"""The example on one line, other bytes than printable ASCII escaped, long ones cut.
+
+    >>> example_text(Cause("", "", "", b'\x00{"a":1}'))
+    '\\x00{"a":1}'
+    """
+    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in cause.example)
+    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:60]} ... ({len(cause.example):,} bytes)"

@@ -1,0 +1,131 @@
+"""`auditwatch validate`: judge files or standard input once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from auditwatch.errors import DAMAGED, AuditwatchError
+from auditwatch.trail.names import printable
+from auditwatch.trail.rules import FieldType, Rules
+from auditwatch.validate import outcome as outcomes
+from auditwatch.validate.full import Progress as OnProgress
+from auditwatch.validate.one_shot import Options, ProgressOf, validate_paths
+from auditwatch.validate.outcome import Mode, Outcome
+from auditwatch.validate.text import report_text
+
+
+class _Requirement(click.ParamType[tuple[str, FieldType]]):
+    """FIELD or FIELD:TYPE; a field whose name holds a colon needs its type."""
+
+    name = "field[:type]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, FieldType]:
+        field, colon, type_name = str(value).rpartition(":")
+        if not colon:
+            field, type_name = type_name, FieldType.ANY.value
+        if type_name not in list(FieldType):
+            self.fail(f"{type_name!r} is no type; there are: {', '.join(FieldType)}", param, ctx)
+        if not field.isprintable():
+            self.fail("the name of a field must be printable", param, ctx)
+        return field, FieldType(type_name)
+
+
+@click.command(name="validate")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--mode", type=click.Choice(["full", "sample"]), default="full", show_default=True, help="Every line, or some."
+)
+@click.option(
+    "--lines", type=click.IntRange(1), default=100, show_default=True, help="Lines of a sample, one from each part."
+)
+@click.option("--seed", type=click.IntRange(0), help="Draw the same sample again; without it, a random one.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Worker processes; without it, one a processor.")
+@click.option("--strict", is_flag=True, help="A key twice in one object is damage too.")
+@click.option(
+    "--require",
+    "requirements",
+    type=_Requirement(),
+    multiple=True,
+    metavar="FIELD[:TYPE]",
+    help=f"Every record must have this field. Types: {', '.join(FieldType)}.",
+)
+@click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
+@click.option("--digest", is_flag=True, help="Also print a digest over the file, of use in comparing copies.")
+@click.option("--format", "format_name", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of the command
+    paths: tuple[str, ...],
+    mode: Mode,
+    lines: int,
+    seed: int | None,
+    jobs: int | None,
+    strict: bool,
+    requirements: tuple[tuple[str, FieldType], ...],
+    final: bool,
+    digest: bool,
+    format_name: Literal["text", "json"],
+) -> int:
+    """Judge trails once: which lines are damaged, and where.
+
+    PATH is a file, or - for standard input. Exit status: 0 whole, 1 damaged, 3 could not check.
+    """
+    rules = Rules(require=tuple(dict(requirements).items()), strict=strict)
+    workers = jobs or len(os.sched_getaffinity(0))
+    options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
+    verdicts = asyncio.run(_validate(paths, options, as_json=format_name == "json"))
+    return exit_status(verdicts)
+
+
+def exit_status(verdicts: Sequence[str]) -> int:
+    """1 if any path is damaged, else 3 if any could not be checked, else 0.
+
+    >>> exit_status(["whole", "unchecked", "damaged"]), exit_status(["unchecked", "whole"])
+    (1, 3)
+    """
+    if outcomes.DAMAGED in verdicts:
+        return DAMAGED
+    return AuditwatchError.exit_status if outcomes.UNCHECKED in verdicts else 0
+
+
+async def _validate(paths: tuple[str, ...], options: Options, *, as_json: bool) -> list[str]:
+    verdicts = []
+    with _progress_bar() as bar:
+        async for outcome in validate_paths(paths, options, _shown_on(bar)):
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            bar.refresh()
+            _print(outcome, as_json=as_json)
+            verdicts.append(outcome.verdict)
+    return verdicts
+
+
+def _print(outcome: Outcome, *, as_json: bool) -> None:
+    text = json.dumps(outcome.as_json()) + "\n" if as_json else report_text(outcome)
+    print(text, end="", flush=True)
+    if outcome.error is not None:
+        print(f"auditwatch: {printable(outcome.error[1])}", file=sys.stderr)
+
+
+def _progress_bar() -> Progress:
+    """With rate and time left, on standard error, and only where a person watches it."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True)
+
+
+def _shown_on(bar: Progress) -> ProgressOf:
+    def progress_of(path: str) -> OnProgress | None:
+        if bar.disable:
+            return None
+        task = bar.add_task(printable(path), total=None)
+        return lambda done, total: bar.update(task, completed=done, total=total)
+
+    return progress_of

@@ -1,0 +1,138 @@
+"""Validate paths once, one after the other."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.files.opening import open_trail
+from auditwatch.trail.names import distinct_names, printable
+from auditwatch.trail.rules import Rules
+from auditwatch.validate.full import Progress, validate_full
+from auditwatch.validate.outcome import Mode, Outcome, Sampling, found_in
+from auditwatch.validate.sample import draw_sample, upper_bound
+from auditwatch.validate.stdin import validate_stream
+from auditwatch.validate.workers import WorkerPool
+
+STANDARD_INPUT: Final = "-"
+
+_HERE_BYTES: Final = 32 << 20
+"""Files up to this size are judged before worker processes would have started (100 ms each)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked for.
+
+    Attributes:
+        mode: Everything, or a sample. Standard input cannot be sampled: it is read in full.
+        lines: Of a sample.
+        seed: Of a sample; None draws one.
+        jobs: Worker processes.
+        rules: What decides.
+        final: Whether bytes behind the last newline are a torn line.
+        digest: Whether the digest of each file is asked for.
+    """
+
+    mode: Mode = "full"
+    lines: int = 100
+    seed: int | None = None
+    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    rules: Rules = field(default_factory=Rules)
+    final: bool = False
+    digest: bool = False
+
+
+ProgressOf = Callable[[str], Progress | None]
+"""Gives what is told how far the validation of this path is, if anybody wants to know."""
+
+
+async def validate_paths(
+    paths: Sequence[str], options: Options, progress_of: ProgressOf = lambda _path: None
+) -> AsyncIterator[Outcome]:
+    """The outcome of each path, as it is known; what cannot be looked at is an outcome as well."""
+    pool = WorkerPool(options.jobs)
+    try:
+        for path, trail in zip(paths, distinct_names(paths), strict=True):
+            yield await _timed(path, trail, options, pool, progress_of(path))
+    finally:
+        await pool.close()
+
+
+async def _timed(path: str, trail: str, options: Options, pool: WorkerPool, on_progress: Progress | None) -> Outcome:
+    begun = time.monotonic()
+    try:
+        outcome = await _outcome(path, trail, options, pool, on_progress)
+    except Unreadable as error:
+        outcome = Outcome(path, options.mode, error=(error.reason, str(error)))
+    except WorkerDied as error:
+        outcome = Outcome(path, options.mode, error=("worker_died", str(error)))
+    return replace(outcome, seconds=time.monotonic() - begun)
+
+
+async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on_progress: Progress | None) -> Outcome:
+    if path == STANDARD_INPUT:
+        return _stream_outcome(options)
+    descriptor = open_trail(path)
+    try:
+        if options.mode == "sample":
+            return _sample_outcome(path, trail, descriptor, options)
+        return await _full_outcome(path, trail, descriptor, options, pool, on_progress)
+    except Unreadable as error:  # whoever reads knows the offset, not the path
+        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _stream_outcome(options: Options) -> Outcome:
+    stream = validate_stream(0, options.rules, hashed=options.digest)
+    return Outcome(
+        STANDARD_INPUT,
+        "full",
+        report=stream.report,
+        findings=found_in(stream.report.defects, "stdin", STANDARD_INPUT),
+        coverage=1.0,
+        digest=stream.digest,
+    )
+
+
+async def _full_outcome(
+    path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
+) -> Outcome:
+    small = os.fstat(descriptor).st_size <= _HERE_BYTES
+    full = await validate_full(
+        descriptor,
+        options.rules,
+        None if small else pool,
+        final=options.final,
+        hashed=options.digest,
+        on_progress=on_progress,
+    )
+    return Outcome(
+        path,
+        "full",
+        report=full.report,
+        findings=found_in(full.report.defects, trail, os.path.basename(path)),
+        coverage=1.0,
+        digest=full.digest if options.digest else None,
+    )
+
+
+def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) -> Outcome:
+    seed = secrets.randbits(32) if options.seed is None else options.seed
+    size = os.fstat(descriptor).st_size
+    sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final)
+    report, drawn = sample.report, sample.report.lines + sample.report.torn_tail
+    return Outcome(
+        path,
+        "sample",
+        report=report,
+        findings=found_in(report.defects, trail, os.path.basename(path)),
+        coverage=report.bytes / sample.lines_end if sample.lines_end else 1.0,
+        sampling=Sampling(drawn, "bytes", seed, upper_bound(report.corrupt_lines, drawn)),
+    )

@@ -1,0 +1,145 @@
+"""What a one-shot validation of one path came to, and its form as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Final, Literal
+
+from auditwatch.trail.findings import finding_id
+from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.report import Defect, Report
+
+MAX_FINDINGS: Final = 1000
+"""Most findings that an outcome carries one by one."""
+
+Mode = Literal["full", "sample"]
+WHOLE, DAMAGED, UNCHECKED = "whole", "damaged", "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One damaged line.
+
+    Attributes:
+        id: The same that the agent gives it, if it knows the trail by the name that follows from its path.
+        kind: What is wrong with it.
+        segment: Name of the file.
+        line: 1-based; None where only a sample was read and lines were not counted.
+        offset: First byte in the file.
+        length: Bytes before the newline.
+        sha256: Over those bytes.
+        records_inside: Whole objects that it still holds.
+    """
+
+    id: str
+    kind: Kind
+    segment: str
+    line: int | None
+    offset: int
+    length: int
+    sha256: str
+    records_inside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a sample was drawn, and what it supports.
+
+    Attributes:
+        lines: Lines that were read.
+        by: What the strata are made of.
+        seed: Draws the same lines from the same bytes again.
+        upper_bound: Highest ratio of corrupt lines that the sample does not speak against, at 95 %.
+    """
+
+    lines: int
+    by: Literal["bytes", "lines"]
+    seed: int
+    upper_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known about one path after looking at it, or why it could not be looked at.
+
+    Attributes:
+        path: As it was given.
+        mode: How much was looked at.
+        report: Counts over everything that was judged.
+        findings: The first damaged lines.
+        coverage: Judged part of the newline-ended bytes.
+        seconds: Time it took.
+        digest: Of the file, if asked for.
+        sampling: In mode sample.
+        error: Reason and message, if it could not be looked at.
+    """
+
+    path: str
+    mode: Mode
+    report: Report = field(default_factory=Report)
+    findings: tuple[Found, ...] = ()
+    coverage: float = 0.0
+    seconds: float = 0.0
+    digest: str | None = None
+    sampling: Sampling | None = None
+    error: tuple[str, str] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Whole, damaged or unchecked; hygiene is damage here, tolerated lines are not."""
+        if self.error is not None:
+            return UNCHECKED
+        return DAMAGED if self.report.corrupt_lines else WHOLE
+
+    def as_json(self) -> dict[str, object]:
+        """The object that `validate --format json` prints."""
+        report, sampling = self.report, self.sampling
+        return {
+            "path": self.path,
+            "mode": self.mode,
+            "verdict": self.verdict,
+            "basis": [] if self.error else ["format"],
+            "bytes": report.bytes,
+            "lines": report.lines,
+            "records": report.records,
+            "corrupt_lines": report.corrupt_lines,
+            "torn_tail": report.torn_tail,
+            "pending_bytes": report.pending_bytes,
+            "by_kind": {kind.value: report.by_kind.get(kind, 0) for kind in Kind},
+            "violations": {violation.value: 0 for violation in Violation},
+            "findings": [asdict(found) for found in self.findings],
+            "findings_total": report.corrupt_lines,
+            "coverage": self.coverage,
+            "sampled_lines": sampling and sampling.lines,
+            "sampled_by": sampling and sampling.by,
+            "seed": sampling and sampling.seed,
+            "corrupt_ratio_upper_bound": sampling and sampling.upper_bound,
+            "seconds": round(self.seconds, 6),
+            "digest": self.digest,
+            "error": self.error and dict(zip(("reason", "message"), self.error, strict=True)),
+        }
+
+
+def found_in(defects: Iterable[Defect], trail: str, segment: str) -> tuple[Found, ...]:
+    """The first findings of one segment.
+
+    Args:
+        defects: With places counted from the start of the segment; line 0 means that lines were not counted.
+        trail: Name of the trail, for the ids.
+        segment: Name of the file.
+    """
+    return tuple(_found(defect, trail, segment) for defect, _ in zip(defects, range(MAX_FINDINGS), strict=False))
+
+
+def _found(defect: Defect, trail: str, segment: str) -> Found:
+    return Found(
+        id=finding_id(trail, defect.offset, defect.sha256),
+        kind=defect.kind,
+        segment=segment,
+        line=defect.line or None,
+        offset=defect.offset,
+        length=defect.length,
+        sha256=defect.sha256,
+        records_inside=defect.records_inside,
+    )

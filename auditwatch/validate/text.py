@@ -1,0 +1,152 @@
+"""The text report of one outcome: the verdict first, then what it rests on, where the damage is, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from auditwatch.trail.causes import CAUSES
+from auditwatch.trail.kinds import Kind
+from auditwatch.trail.names import printable
+from auditwatch.validate.outcome import DAMAGED, UNCHECKED, Found, Outcome
+
+MAX_PLACES: Final = 20
+"""Most places that the text names; JSON has more."""
+
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def report_text(outcome: Outcome) -> str:
+    """What a person reads about one path."""
+    return "\n".join(_lines(outcome)) + "\n"
+
+
+def size_text(size: float) -> str:
+    """A number of bytes in decimal units.
+
+    >>> size_text(999), size_text(49_537_480)
+    ('999 bytes', '49.5 MB')
+    """
+    unit = 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Neighbouring findings of one kind."""
+
+    first: Found
+    last: Found
+    lines: int
+
+    def joined(self, found: Found) -> _Place | None:
+        """This place and the finding, if that is of the same kind and follows directly."""
+        follows = found.offset == self.last.offset + self.last.length + 1
+        return replace(self, last=found, lines=self.lines + 1) if follows and found.kind == self.last.kind else None
+
+
+def _lines(outcome: Outcome) -> Iterator[str]:
+    name = printable(outcome.path)
+    if outcome.verdict == UNCHECKED:
+        yield f"{name}: UNCHECKED"
+        yield f"  could not look    {printable(outcome.error[1]) if outcome.error else ''}"
+        return
+    yield f"{name}: {outcome.verdict.upper()}, {_summary(outcome)}"
+    yield from _basis(outcome)
+    yield from _pending(outcome)
+    if outcome.verdict == DAMAGED:
+        yield from _kinds(outcome)
+        yield from _places(outcome)
+        yield from _next_steps(outcome)
+    if outcome.digest is not None:
+        yield f"  digest            {outcome.digest}"
+
+
+def _summary(outcome: Outcome) -> str:
+    report = outcome.report
+    judged = report.lines + report.torn_tail
+    damaged = f"{report.corrupt_lines:,} corrupt" if report.corrupt_lines else "none corrupt"
+    rate = f", {size_text(report.bytes / outcome.seconds)}/s" if outcome.seconds else ""
+    lines = f"{judged:,} {'sampled ' if outcome.sampling else ''}{'line' if judged == 1 else 'lines'}"
+    return f"{lines}, {damaged} ({size_text(report.bytes)} in {outcome.seconds:.2f} s{rate})"
+
+
+def _basis(outcome: Outcome) -> Iterator[str]:
+    if outcome.sampling is not None:
+        yield from _sampling(outcome)
+    else:
+        yield "  judged            every line: is it one whole JSON object?"
+    yield "  not judged        whether lines are missing: sequence numbers and hash chains were not read,"
+    yield "                    so it cannot be told whether records were removed"
+
+
+def _sampling(outcome: Outcome) -> Iterator[str]:
+    sampling = outcome.sampling
+    if sampling is None:
+        return
+    parts = f"one from each of as many parts, equal in {sampling.by}"
+    yield f"  judged            {sampling.lines:,} lines, {parts}; seed {sampling.seed}"
+    yield f"                    {outcome.coverage:.4%} of the file was read"
+    yield f"  supports          fewer than {sampling.upper_bound:.3%} of all lines are corrupt (95 % confidence)"
+
+
+def _pending(outcome: Outcome) -> Iterator[str]:
+    report = outcome.report
+    if report.pending_bytes:
+        yield f"  pending           {report.pending_bytes:,} bytes behind the last newline: somebody may still be"
+        yield "                    writing them, so they are no damage; --final judges them"
+    if report.torn_tail:
+        yield "  torn tail         the last line has no newline: it was never completed"
+
+
+def _kinds(outcome: Outcome) -> Iterator[str]:
+    yield "  kinds"
+    for kind, count in outcome.report.by_kind.items():
+        yield f"    {kind.value:<16}{count:>9,}  {CAUSES[kind].meaning}"
+
+
+def _places(outcome: Outcome) -> Iterator[str]:
+    places = _joined(outcome.findings)
+    yield "  places"
+    for place in places[:MAX_PLACES]:
+        yield f"    {place.first.kind.value:<16}{_place_text(place)}"
+    shown = sum(place.lines for place in places[:MAX_PLACES])
+    if outcome.report.corrupt_lines > shown:
+        yield f"    and {outcome.report.corrupt_lines - shown:,} more; --format json lists the first 1,000"
+
+
+def _joined(findings: Sequence[Found]) -> list[_Place]:
+    places: list[_Place] = []
+    for found in findings:
+        joined = places[-1].joined(found) if places else None
+        if joined is None:
+            places.append(_Place(found, found, 1))
+        else:
+            places[-1] = joined
+    return places
+
+
+def _place_text(place: _Place) -> str:
+    first, last = place.first, place.last
+    end = last.offset + last.length
+    where = f"byte offset {first.offset}, length {end - first.offset}"
+    if first.line is not None:
+        where = f"{_line_range(first.line, last.line)}, {where}"
+    inside = f", {first.records_inside} whole inside" if place.lines == 1 and first.records_inside else ""
+    return f"{where}{inside}"
+
+
+def _line_range(first: int, last: int | None) -> str:
+    return f"line {first}" if first == last else f"lines {first} to {last}"
+
+
+def _next_steps(outcome: Outcome) -> Iterator[str]:
+    worst = max(outcome.report.by_kind, key=lambda kind: outcome.report.by_kind[kind])
+    yield "  next"
+    yield "    Leave the file as it is: it is evidence. Work on a copy."
+    yield f"    {CAUSES[worst].remedy}"
+    kinds: list[Kind] = list(outcome.report.by_kind)
+    yield f"    More: {', '.join(f'auditwatch explain {kind.value}' for kind in kinds[:3])}"
