@@ -122,6 +122,7 @@ class AgentStatus:
     """The agent itself.
 
     Attributes:
+        host: Name of the machine, for the page; empty when not known.
         missed_runs: By reason; every reason of `MISSED_REASONS` is named.
         config_hash: A number below 2**48 taken from the configuration's digest.
     """
@@ -129,6 +130,7 @@ class AgentStatus:
     version: str
     python_version: str
     started: float
+    host: str = ""
     detection_latency: Histogram = field(default_factory=lambda: Histogram.empty(*LATENCY_BOUNDS))
     validation_duration: Mapping[Mode, Histogram] = field(
         default_factory=lambda: dict.fromkeys(Mode, Histogram.empty(*DURATION_BOUNDS))

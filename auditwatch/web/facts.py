@@ -1,0 +1,144 @@
+"""Sums over one trail's segments, taken once and shown by every front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from auditwatch.ledger.state import Segment, Standing, Tally
+from auditwatch.trail.kinds import HYGIENE, Kind, Violation
+from auditwatch.web.snapshot import TrailSnapshot
+
+Verdict = Literal["whole", "damaged", "unchecked"]
+
+UNVERIFIED_GRACE_SECONDS: Final = 30.0
+"""How long growth may wait to be read before "whole" is no longer said: a live trail is always a moment behind."""
+
+NOT_ANSWERING: Final = "The file system of this trail does not answer."
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One trail and its sums.
+
+    Attributes:
+        closed_bytes: Size of all closed segments.
+        verified, unverified, pending: Bytes over all segments; their sum is the size of all segments.
+        pending_since: When the pending bytes that wait longest last grew; None when there are none.
+        unverified_since: When the oldest unverified byte was seen; None when there is none.
+        violations: Open ones by kind, every kind named; likewise `violations_acknowledged`.
+    """
+
+    trail: TrailSnapshot
+    active_bytes: int
+    closed_bytes: int
+    verified: int
+    unverified: int
+    pending: int
+    pending_since: float | None
+    unverified_since: float | None
+    tallies: Mapping[Kind, Tally]
+    violations: Mapping[Violation, int]
+    violations_acknowledged: Mapping[Violation, int]
+
+    @classmethod
+    def of(cls, trail: TrailSnapshot) -> Facts:
+        """The sums of one trail."""
+        state, segments = trail.state, trail.state.segments
+        return cls(
+            trail=trail,
+            active_bytes=state.active.size if state.active else 0,
+            closed_bytes=sum(segment.size for segment in state.closed),
+            verified=sum(segment.judged for segment in segments),
+            unverified=sum(segment.unverified for segment in segments),
+            pending=sum(segment.pending for segment in segments),
+            pending_since=_earliest([s.grown for s in segments if s.pending]),
+            unverified_since=_earliest([_seen(s) for s in segments if s.unverified]),
+            tallies=state.tallies(),
+            violations=_violations(trail, acknowledged=False),
+            violations_acknowledged=_violations(trail, acknowledged=True),
+        )
+
+    @property
+    def is_up(self) -> bool:
+        """Readable, or rotated away and the next file awaited."""
+        return self.trail.state.is_up and self.trail.is_answering
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of the active file and all closed segments."""
+        return self.active_bytes + self.closed_bytes
+
+    @property
+    def lines(self) -> int:
+        """Judged lines of all segments."""
+        return sum(segment.lines for segment in self.trail.state.segments)
+
+    @property
+    def damage(self) -> Tally:
+        """Damaged lines of all kinds, hygiene included."""
+        return sum(self.tallies.values(), Tally())
+
+    @property
+    def hygiene_open(self) -> int:
+        """Open lines of the kinds that never page anybody."""
+        return sum(tally.open for kind, tally in self.tallies.items() if kind in HYGIENE)
+
+    @property
+    def violations_open(self) -> int:
+        """Open violations of order and history."""
+        return sum(self.violations.values())
+
+    @property
+    def last_damage(self) -> float:
+        """When damage was last found after first sight; 0 = never."""
+        return max(self.trail.state.last_corrupt.values(), default=0.0)
+
+    @property
+    def catching_up(self) -> float | None:
+        """0 to 1 while history is being read, else None."""
+        if not any(segment.is_catching_up for segment in self.trail.state.segments):
+            return None
+        return 1 - self.unverified / self.total_bytes
+
+    @property
+    def basis(self) -> tuple[str, ...]:
+        """What the verdict rests on; nothing before the first look."""
+        return ("format",) if self.trail.state.segments else ()
+
+    def trouble(self) -> tuple[str, str] | None:
+        """Reason and message when the trail cannot be looked at."""
+        if not self.trail.is_answering:
+            return "not_answering", NOT_ANSWERING
+        state = self.trail.state
+        if state.trouble is not None:
+            return state.trouble.reason, state.trouble.message
+        return ("missing", "The file is not there.") if state.standing is Standing.MISSING else None
+
+    def verdict(self, now: float) -> Verdict:
+        """Damage first; whole only where all that was seen is judged and the trail can be looked at."""
+        if self.damage.open or self.violations_open:
+            return "damaged"
+        if not self.is_up or not self.trail.state.segments or self.catching_up is not None or self._is_late(now):
+            return "unchecked"
+        return "whole"
+
+    def _is_late(self, now: float) -> bool:
+        return self.unverified_since is not None and now - self.unverified_since > UNVERIFIED_GRACE_SECONDS
+
+
+def _earliest(times: list[float]) -> float | None:
+    return min(times, default=None)
+
+
+def _seen(segment: Segment) -> float:
+    return segment.grown if segment.unverified_since is None else segment.unverified_since
+
+
+def _violations(trail: TrailSnapshot, *, acknowledged: bool) -> dict[Violation, int]:
+    counts = dict.fromkeys(Violation, 0)
+    for row in trail.state.violations:
+        if (row.acknowledgement is not None) is acknowledged:
+            counts[row.kind] += 1
+    return counts

@@ -1,0 +1,327 @@
+"""The catalogue: every metric, where its values come from, and the closed set of labels it is exported with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from auditwatch.ledger.state import Tally
+from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.web.facts import Facts
+from auditwatch.web.snapshot import MISSED_REASONS, AgentStatus, Histogram, Mode, RunStatus
+
+MetricType = Literal["gauge", "counter", "histogram"]
+PREFIX: Final = "auditwatch_"
+
+NO_SOURCE_YET: Final = (
+    "auditwatch_trail_sequence_last",
+    "auditwatch_trail_unreconciled_records",
+    "auditwatch_trail_segments_expired_total",
+    "auditwatch_writes_total",
+    "auditwatch_write_failures_total",
+    "auditwatch_write_failures_open",
+    "auditwatch_write_last_failure_timestamp_seconds",
+    "auditwatch_write_lock_wait_seconds",
+    "auditwatch_writer_counters_up",
+)
+"""Metrics of the design that nothing in the snapshot feeds yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailMetric:
+    """A metric that every trail has.
+
+    Attributes:
+        label: The label beside `trail`; empty when there is none.
+        values: All values of that label, exported from the start; one empty one when there is no label.
+        read: One number for each of `values`, from the facts and the time of the scrape.
+        is_ticking: Whether the number changes with the clock alone, so that it is taken at each scrape.
+    """
+
+    name: str
+    type: MetricType
+    help: str
+    label: str
+    values: tuple[str, ...]
+    read: Callable[[Facts, float], Sequence[float]]
+    is_ticking: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of its labels, sorted as they are written."""
+        return tuple(sorted((self.label, "trail"))) if self.label else ("trail",)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One number of an agent's metric.
+
+    Attributes:
+        suffix: What follows the metric's name, for histograms.
+        labels: Pairs of name and value, sorted by name.
+    """
+
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentMetric:
+    """A metric of the agent itself."""
+
+    name: str
+    type: MetricType
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[AgentStatus], Sequence[Sample]]
+
+
+def _single(
+    name: str,
+    help_text: str,
+    read: Callable[[Facts], float],
+    type_: MetricType = "gauge",
+) -> TrailMetric:
+    return TrailMetric(PREFIX + name, type_, help_text, "", ("",), lambda facts, _: (read(facts),))
+
+
+def _ticking(name: str, help_text: str, since: Callable[[Facts], float | None]) -> TrailMetric:
+    def read(facts: Facts, now: float) -> Sequence[float]:
+        start = since(facts)
+        return (0.0 if start is None else max(0.0, now - start),)
+
+    return TrailMetric(PREFIX + name, "gauge", help_text, "", ("",), read, is_ticking=True)
+
+
+def _by_kind(name: str, help_text: str, read: Callable[[Tally], int]) -> TrailMetric:
+    return TrailMetric(
+        PREFIX + name, "gauge", help_text, "kind", tuple(Kind), lambda f, _: [read(f.tallies[kind]) for kind in Kind]
+    )
+
+
+def _by_violation(
+    name: str, help_text: str, read: Callable[[Facts, Violation], int], type_: MetricType = "gauge"
+) -> TrailMetric:
+    return TrailMetric(
+        PREFIX + name, type_, help_text, "kind", tuple(Violation), lambda f, _: [read(f, kind) for kind in Violation]
+    )
+
+
+def _by_mode(name: str, help_text: str, read: Callable[[RunStatus], float], type_: MetricType = "gauge") -> TrailMetric:
+    return TrailMetric(
+        PREFIX + name, type_, help_text, "mode", tuple(Mode), lambda f, _: [read(f.trail.runs[mode]) for mode in Mode]
+    )
+
+
+_SIZES: Final = (
+    _single("trail_up", "1 readable, or rotated away and the next file awaited; else 0.", lambda f: f.is_up),
+    _single("trail_size_bytes", "Size of the active file.", lambda f: f.active_bytes),
+    _single(
+        "trail_lines",
+        "Judged lines of the active file.",
+        lambda f: f.trail.state.active.lines if f.trail.state.active else 0,
+    ),
+    _single("trail_segments", "Closed segments known.", lambda f: len(f.trail.state.closed)),
+    _single("trail_segments_size_bytes", "Size of the closed segments known.", lambda f: f.closed_bytes),
+    _single("trail_verified_bytes", "Bytes whose lines have a verdict, in all segments.", lambda f: f.verified),
+    _single("trail_unverified_bytes", "Bytes seen and not read yet, in all segments.", lambda f: f.unverified),
+    _single("trail_pending_bytes", "Bytes that wait for their newline, in all segments.", lambda f: f.pending),
+    _ticking("trail_pending_seconds", "Since the pending bytes last grew; 0 without any.", lambda f: f.pending_since),
+    _ticking(
+        "trail_oldest_unverified_seconds",
+        "Since the oldest unverified byte was seen; 0 without any.",
+        lambda f: f.unverified_since,
+    ),
+)
+
+_GROWTH: Final = (
+    _single(
+        "trail_appended_bytes_total",
+        "Judged growth since first sight; history is not appended.",
+        lambda f: f.trail.state.appended_bytes,
+        "counter",
+    ),
+    _single(
+        "trail_appended_lines_total",
+        "Judged lines appended since first sight; history is not appended.",
+        lambda f: f.trail.state.appended_lines,
+        "counter",
+    ),
+    _single(
+        "trail_last_append_timestamp_seconds",
+        "When growth was last seen; 0 = never.",
+        lambda f: f.trail.state.last_append,
+    ),
+    _single(
+        "trail_expected_append_interval_seconds",
+        "How often the trail should grow; 0 = no expectation.",
+        lambda f: f.trail.expected_append_interval_seconds,
+    ),
+    _single("trail_rotations_total", "Rotations since first sight.", lambda f: f.trail.state.rotations, "counter"),
+)
+
+_DAMAGE: Final = (
+    _by_kind(
+        "trail_corrupt_lines", "Open damaged lines in all segments, inherited ones included.", lambda tally: tally.open
+    ),
+    _by_kind(
+        "trail_corrupt_lines_inherited",
+        "The part of the open damaged lines that was there at first sight.",
+        lambda tally: tally.inherited,
+    ),
+    _by_kind(
+        "trail_corrupt_lines_acknowledged",
+        "Damaged lines that were acknowledged and are no longer open.",
+        lambda tally: tally.acknowledged,
+    ),
+    TrailMetric(
+        PREFIX + "trail_corrupt_lines_detected_total",
+        "counter",
+        "Damaged lines found since first sight, inherited ones not counted.",
+        "kind",
+        tuple(Kind),
+        lambda f, _: [f.trail.state.detected.get(kind, 0) for kind in Kind],
+    ),
+    _single(
+        "trail_last_corrupt_line_timestamp_seconds",
+        "When a damaged line was last found after first sight; 0 = never.",
+        lambda f: f.last_damage,
+    ),
+    _by_violation("trail_violations", "Open violations of order and history.", lambda f, kind: f.violations[kind]),
+    _by_violation(
+        "trail_violations_acknowledged",
+        "Violations that were acknowledged and are no longer open.",
+        lambda f, kind: f.violations_acknowledged[kind],
+    ),
+)
+
+_VOLUMES: Final = (
+    _single(
+        "trail_volume_free_bytes",
+        "Free on the volume for others than root.",
+        lambda f: f.trail.volume.free_bytes if f.trail.volume else 0,
+    ),
+    _single(
+        "trail_volume_size_bytes",
+        "Size of the volume; 0 = not looked at yet.",
+        lambda f: f.trail.volume.size_bytes if f.trail.volume else 0,
+    ),
+    _single(
+        "trail_volume_free_inodes",
+        "Free inodes on the volume for others than root.",
+        lambda f: f.trail.volume.free_inodes if f.trail.volume else 0,
+    ),
+)
+
+_VALIDATION: Final = (
+    _by_mode("validation_runs_total", "Finished validation runs.", lambda run: run.runs, "counter"),
+    _by_mode("validation_errors_total", "Validation runs that could not look.", lambda run: run.errors, "counter"),
+    _by_mode(
+        "validation_last_attempt_timestamp_seconds", "When a run last began; 0 = never.", lambda run: run.last_attempt
+    ),
+    _by_mode(
+        "validation_last_success_timestamp_seconds",
+        "When a run last looked, whatever it found; 0 = never.",
+        lambda run: run.last_success,
+    ),
+    _by_mode("validation_interval_seconds", "How often a run is due; 0 = never.", lambda run: run.interval_seconds),
+    _by_mode("validation_last_corrupt_lines", "Damaged lines that the last run saw.", lambda run: run.corrupt_lines),
+    _by_mode("validation_running", "1 while a run is going on.", lambda run: run.progress is not None),
+    _by_mode(
+        "validation_progress_ratio", "0 to 1 while a run is going on; 0 while none is.", lambda run: run.progress or 0.0
+    ),
+    _single(
+        "sample_corrupt_ratio_upper_bound",
+        "Share of corrupt lines that the last sample rules out to be exceeded, at 95 %; 1 until known.",
+        lambda f: f.trail.sample_bound,
+    ),
+)
+
+_WATCHER: Final = (
+    _single("watcher_up", "1 while changes arrive, by events or by polling.", lambda f: f.trail.watcher_up),
+    _single("watcher_polling", "1 while changes arrive by polling only.", lambda f: f.trail.watcher_polling),
+)
+
+TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_VOLUMES, *_VALIDATION, *_WATCHER)
+
+
+def _plain(name: str, help_text: str, read: Callable[[AgentStatus], float], type_: MetricType = "gauge") -> AgentMetric:
+    return AgentMetric(PREFIX + name, type_, help_text, (), lambda agent: (Sample(read(agent)),))
+
+
+def _build(agent: AgentStatus) -> Sequence[Sample]:
+    return (Sample(1, (("python_version", agent.python_version), ("version", agent.version))),)
+
+
+def _missed(agent: AgentStatus) -> Sequence[Sample]:
+    return [Sample(agent.missed_runs.get(reason, 0), (("reason", reason),)) for reason in MISSED_REASONS]
+
+
+def _durations(agent: AgentStatus) -> Sequence[Sample]:
+    return [sample for mode in Mode for sample in _buckets(agent.validation_duration[mode], (("mode", mode.value),))]
+
+
+def _buckets(histogram: Histogram, labels: tuple[tuple[str, str], ...] = ()) -> Sequence[Sample]:
+    samples, seen = [], 0
+    for bound, number in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        seen += number
+        le = "+Inf" if bound == float("inf") else str(float(bound))
+        samples.append(Sample(seen, (("le", le), *labels), "_bucket"))
+    return [*samples, Sample(seen, labels, "_count"), Sample(histogram.total, labels, "_sum")]
+
+
+AGENT_METRICS: Final = (
+    AgentMetric(PREFIX + "build_info", "gauge", "Always 1; says what runs.", ("python_version", "version"), _build),
+    AgentMetric(
+        PREFIX + "validation_duration_seconds", "histogram", "How long validation runs took.", ("mode",), _durations
+    ),
+    AgentMetric(
+        PREFIX + "detection_latency_seconds",
+        "histogram",
+        "From growth, as its modification time says, until its verdict was committed; catching up does not count.",
+        (),
+        lambda agent: _buckets(agent.detection_latency),
+    ),
+    _plain(
+        "watcher_rescans_total", "Looks at everything because events were lost.", lambda a: a.watcher_rescans, "counter"
+    ),
+    AgentMetric(
+        PREFIX + "scheduler_missed_runs_total", "counter", "Scheduled runs that did not happen.", ("reason",), _missed
+    ),
+    _plain(
+        "selftest_last_success_timestamp_seconds",
+        "When the agent last found damage that it had made itself; 0 = never.",
+        lambda a: a.selftest_last_success,
+    ),
+    _plain("selftest_failures_total", "Self-tests that missed their damage.", lambda a: a.selftest_failures, "counter"),
+    _plain("state_writable", "1 while the state can be saved.", lambda a: a.state_writable),
+    _plain("state_created_timestamp_seconds", "When the state was begun; 0 = not known.", lambda a: a.state_created),
+    _plain("state_save_failures_total", "Commits that failed.", lambda a: a.state_save_failures, "counter"),
+    _plain("state_resets_total", "Times the state was lost and begun anew.", lambda a: a.state_resets, "counter"),
+    _plain("worker_cpu_seconds_total", "Processor time of the workers.", lambda a: a.worker_cpu_seconds, "counter"),
+    _plain("worker_max_resident_bytes", "Largest memory any worker had.", lambda a: a.worker_max_resident_bytes),
+    _plain(
+        "config_last_reload_successful",
+        "1 when the configuration was last read without mistakes.",
+        lambda a: a.config_last_reload_successful,
+    ),
+    _plain(
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration was last read without mistakes; 0 = never.",
+        lambda a: a.config_last_reload_success,
+    ),
+    _plain("config_hash", "Changes with the configuration.", lambda a: a.config_hash),
+)
+
+COLLECTOR_ERRORS: Final = AgentMetric(
+    PREFIX + "collector_errors_total",
+    "counter",
+    "Sections of a scrape that failed and were left out.",
+    (),
+    lambda _: (),
+)
+"""Counted by the collector itself, which is why it reads nothing."""
+
+ALL_METRICS: Final[tuple[TrailMetric | AgentMetric, ...]] = (*TRAIL_METRICS, *AGENT_METRICS, COLLECTOR_ERRORS)

@@ -1,0 +1,187 @@
+"""The page at `/`: one card a trail, the findings below, readable without JavaScript."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain, islice
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from auditwatch.ledger.state import FindingState, ViolationRow
+from auditwatch.web import wording
+from auditwatch.web.facts import Facts, Verdict
+from auditwatch.web.glosses import GLOSSES
+from auditwatch.web.ranges import FindingRange, ranges
+from auditwatch.web.snapshot import Mode, RunStatus, Snapshot
+from auditwatch.web.status import verdict_sentence
+from auditwatch.web.trailmap import MAX_CELLS, Cell, CellState, cells
+
+MAX_CARDS: Final = 200
+MAX_ROWS: Final = 200
+ALL_CELLS: Final = 16_384
+"""Cells on the whole page: with very many trails each map gets coarser, so that the page stays light."""
+
+_ORDER: Final[tuple[Verdict, ...]] = ("damaged", "unchecked", "whole")
+_BASES: Final = {
+    "format": "format",
+    "sequence": "sequence numbers",
+    "chain": "hash chain",
+    "recorded_history": "recorded history",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """When one way of looking last happened.
+
+    Attributes:
+        is_late: Whether it is overdue by half its interval.
+    """
+
+    name: str
+    last: float
+    every: float
+    progress: float | None
+    corrupt_lines: int
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the page shows of one trail."""
+
+    facts: Facts
+    name: str
+    verdict: Verdict
+    sentence: str
+    basis: str
+    trouble: str
+    freshness: tuple[Freshness, ...]
+    cells: tuple[Cell, ...]
+    map_text: str
+    legend: tuple[CellState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One range of findings, or one violation, in the table."""
+
+    trail: str
+    segment: str
+    range: FindingRange | None = None
+    violation: ViolationRow | None = None
+
+
+def render_page(snapshot: Snapshot, now: float) -> str:
+    """The whole page as text."""
+    facts = sorted((Facts.of(trail) for trail in snapshot.trails), key=lambda f: _ORDER.index(f.verdict(now)))
+    verdicts = Counter(f.verdict(now) for f in facts)
+    shown, rows = facts[:MAX_CARDS], _rows(facts)
+    most = max(16, min(MAX_CELLS, ALL_CELLS // max(1, len(shown))))
+    return _template().render(
+        snapshot=snapshot,
+        agent=snapshot.agent,
+        now=now,
+        cards=[_card(f, now, most) for f in shown],
+        cards_left=len(facts) - len(shown),
+        verdicts=[(verdict, verdicts[verdict]) for verdict in _ORDER if verdicts[verdict]],
+        overall=next((verdict for verdict in _ORDER if verdicts[verdict]), "unchecked"),
+        rows=rows,
+        left=_left(facts, rows),
+        glosses=GLOSSES,
+        place=place,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("auditwatch.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = (wording.count, wording.size, wording.duration, wording.ago, wording.moment, wording.visible)
+    environment.filters.update({word.__name__: word for word in words})
+    return environment.get_template("page.html")
+
+
+def _card(facts: Facts, now: float, most: int) -> Card:
+    trouble, drawn = facts.trouble(), cells(facts.trail.state.segments, most)
+    states = {cell.state for cell in drawn}
+    return Card(
+        facts=facts,
+        name=wording.visible(facts.trail.name),
+        verdict=facts.verdict(now),
+        sentence=verdict_sentence(facts, now),
+        basis=", ".join(_BASES[basis] for basis in facts.basis) or "nothing yet",
+        trouble="" if trouble is None else trouble[1],
+        freshness=tuple(_freshness(facts, now)),
+        cells=drawn,
+        map_text=_map_text(drawn),
+        legend=tuple(state for state in CellState if state in states),
+    )
+
+
+def _freshness(facts: Facts, now: float) -> Iterator[Freshness]:
+    names = {Mode.TAIL: "look", Mode.FULL: "full run", Mode.SAMPLE: "sample"}
+    for mode, name in names.items():
+        run = facts.trail.runs[mode]
+        yield Freshness(
+            name, run.last_success, run.interval_seconds, run.progress, run.corrupt_lines, _is_late(run, now)
+        )
+
+
+def _is_late(run: RunStatus, now: float) -> bool:
+    """A minute of grace, so that a look every second is not called late at once."""
+    is_due = run.interval_seconds > 0 and run.last_success > 0
+    return is_due and now - run.last_success > 1.5 * run.interval_seconds + 60
+
+
+def _map_text(drawn: Sequence[Cell]) -> str:
+    """The map for those who do not see it."""
+    if not drawn:
+        return "No bytes yet."
+    counts = Counter(cell.state for cell in drawn)
+    said = ", ".join(f"{counts[state]} {state.wording}" for state in sorted(counts, reverse=True))
+    damaged = [place(cell) for cell in drawn if cell.state is CellState.DAMAGED]
+    where = f". Damaged: {'; '.join(damaged[:8])}" + (" and more" if len(damaged) > 8 else "") if damaged else ""
+    return f"Map of {len(drawn)} cells: {said}{where}."
+
+
+def place(cell: Cell) -> str:
+    """Which bytes a cell stands for."""
+    first, last = wording.visible(cell.first_segment), wording.visible(cell.last_segment)
+    behind = "" if cell.last_segment == cell.first_segment else f"of {last} "
+    return f"{first}, bytes {cell.start:,} to {behind}{cell.end:,}"
+
+
+def _rows(facts: Sequence[Facts]) -> list[Row]:
+    """Violations first, then open damage, then what was acknowledged; each by trail and place."""
+    violations = chain.from_iterable(map(_violations, facts))
+    found = chain.from_iterable(_ranges(f, state) for state in _LISTED for f in facts)
+    return list(islice(chain(violations, found), MAX_ROWS))
+
+
+_LISTED: Final = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
+
+
+def _violations(facts: Facts) -> Iterator[Row]:
+    return (Row(facts.trail.name, row.segment, violation=row) for row in facts.trail.state.open_violations)
+
+
+def _ranges(facts: Facts, state: FindingState) -> Iterator[Row]:
+    for segment in facts.trail.state.segments:
+        for found in ranges(finding for finding in segment.findings if finding.state is state):
+            yield Row(facts.trail.name, segment.name, range=found)
+
+
+def _left(facts: Sequence[Facts], rows: Sequence[Row]) -> int:
+    """Damaged lines and violations that the table does not show."""
+    shown = sum(1 if row.range is None else row.range.lines for row in rows)
+    return sum(f.damage.open + f.damage.acknowledged + f.violations_open for f in facts) - shown

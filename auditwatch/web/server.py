@@ -1,0 +1,190 @@
+"""Serve the app on a socket of our own, whatever silent or trickling clients do.
+
+uvicorn waits for ever for a request head and keeps as many connections as come (pitfalls: 500 silent clients stayed).
+Here a connection has ten seconds for a whole request, and when there are too many the longest silent one makes room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Generator
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from auditwatch.errors import ListenError, UsageError
+
+IDLE_SECONDS: Final = 10.0
+"""How long a connection may take for a whole request head, however slowly its bytes trickle; also between requests."""
+
+ANSWER_SECONDS: Final = 60.0
+"""How long a client may take to read an answer."""
+
+MAX_CONNECTIONS: Final = 256
+STOP_SECONDS: Final = 3
+
+_CAUSES: Final = {
+    errno.EADDRINUSE: "another program listens there (`ss -ltnp` names it): stop that one or choose another port",
+    errno.EADDRNOTAVAIL: "no interface of this host has this address: choose one of its own, such as 127.0.0.1",
+    errno.EACCES: "ports below 1024 are for root: choose a higher one",
+}
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port`, `[::1]:port` or `:port`; no host stands for all interfaces.
+
+    >>> parse_address("127.0.0.1:9973"), parse_address("[::1]:0"), parse_address(":9973")
+    (('127.0.0.1', 9973), ('::1', 0), ('', 9973))
+
+    Raises:
+        UsageError: If it is none of these.
+    """
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 1 << 16
+    if not colon or not is_number or (":" in host and not bracketed):
+        raise UsageError(
+            f"listen address {address!r} is not understood: give host:port, [IPv6]:port or :port, port 0 to 65535"
+        )
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def listen(address: str) -> socket.socket:
+    """A socket bound to the address; port 0 takes a free one.
+
+    Raises:
+        UsageError: If the address is not understood.
+        ListenError: If it is in use, not ours or not allowed; the message says what to do.
+    """
+    host, port = parse_address(address)
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ListenError(f"cannot listen on {address}: the host name is not known (--web.listen-address)") from error
+    except OSError as error:
+        cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
+        raise ListenError(f"cannot listen on {address}: {cause} (--web.listen-address)") from error
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address to type into a browser on this host."""
+    host, port = sock.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104  read, not bound
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class _Impatient(H11Protocol):
+    """HTTP/1.1 with a deadline on every state that waits for the client."""
+
+    timer: asyncio.TimerHandle | None = None
+    waits_since = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the parent
+        super().connection_made(transport)
+        self._wait()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        was_busy = self.is_busy
+        super().data_received(data)
+        if self.is_busy and not was_busy:
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        """Start the clock anew: only a whole request or a whole answer does, never single bytes."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.waits_since = self.loop.time()
+        reads_answer = self.is_busy or self.transport.get_write_buffer_size() > 0
+        self.timer = self.loop.call_later(ANSWER_SECONDS if reads_answer else IDLE_SECONDS, self.transport.abort)
+
+    def _make_room(self) -> None:
+        waiting = [other for other in self.connections if isinstance(other, _Impatient) and not other.is_busy]
+        min(waiting, key=lambda other: other.waits_since).transport.abort()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn that leaves signals alone and sleeps until it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def main_loop(self) -> None:
+        """The parent wakes ten times a second for a date header that we do not send."""
+        await self.stopping.wait()
+        self.should_exit = True
+
+
+class Server:
+    """The app on a socket.
+
+    Args:
+        app: What answers.
+        sock: Bound, from `listen`; closed when `serve` ends.
+    """
+
+    def __init__(self, app: ASGIApp, sock: socket.socket) -> None:
+        self._sock = sock
+        self._uvicorn = _Uvicorn(_config(app))
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return url_of(self._sock)
+
+    async def serve(self) -> None:
+        """Answer until `stop` is called; then end within a few seconds, whatever clients do."""
+        try:
+            await self._uvicorn.serve([self._sock])
+        finally:
+            for connection in list(self._uvicorn.server_state.connections):
+                connection.transport.abort()
+            self._sock.close()
+
+    def stop(self) -> None:
+        """Let `serve` end; from the loop's thread."""
+        self._uvicorn.stopping.set()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    quiet: dict[str, Any] = {"log_config": None, "log_level": "error", "access_log": False}
+    return uvicorn.Config(
+        app,
+        http=_Impatient,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=int(IDLE_SECONDS),
+        timeout_graceful_shutdown=STOP_SECONDS,
+        **quiet,
+    )

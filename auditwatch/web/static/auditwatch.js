@@ -1,0 +1,48 @@
+// Fetches the page again every few seconds and swaps its middle when it changed. Without it, the page refreshes itself.
+"use strict";
+
+const EVERY_MS = 3000;
+const SILENT_MS = 15000;
+let tag = null;
+let answered = Date.now();
+
+function swap(text) {
+  const next = new DOMParser().parseFromString(text, "text/html");
+  for (const id of ["page", "asof"]) {
+    document.getElementById(id).replaceWith(document.adoptNode(next.getElementById(id)));
+  }
+  document.title = next.title;
+}
+
+// A half-made selection is somebody copying an id: it is not taken away.
+function isSelecting() {
+  const selection = document.getSelection();
+  return selection !== null && !selection.isCollapsed;
+}
+
+async function look() {
+  const headers = tag === null ? {} : { "If-None-Match": tag };
+  const answer = await fetch(document.location.pathname, { headers, cache: "no-store" });
+  if (answer.status === 200 && !isSelecting()) {
+    swap(await answer.text());
+    tag = answer.headers.get("ETag");
+  }
+  if (answer.status !== 200 && answer.status !== 304) throw new Error(String(answer.status));
+  answered = Date.now();
+  document.body.classList.remove("silent");
+}
+
+function complain() {
+  if (Date.now() - answered < SILENT_MS) return;
+  document.body.classList.add("silent");
+  document.getElementById("asof").textContent =
+    "no answer from the agent since " + new Date(answered).toISOString().slice(0, 19) + "Z";
+}
+
+async function again() {
+  if (!document.hidden) await look().catch(complain);
+  setTimeout(again, EVERY_MS);
+}
+
+setTimeout(again, EVERY_MS);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) look().catch(complain); });

@@ -1,0 +1,254 @@
+"""Status and findings as plain values, for the endpoints and for the command line; the shape is in docs/http.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from auditwatch.ledger.state import Acknowledgement, Finding, FindingState, Segment, ViolationRow
+from auditwatch.trail.kinds import HYGIENE, Kind, Violation
+from auditwatch.web.facts import Facts, Verdict
+from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
+from auditwatch.web.wording import visible
+
+MAX_FINDINGS: Final = 1000
+"""Most findings in one answer; `total` says how many there are."""
+
+_WORST: Final[tuple[Verdict, ...]] = ("damaged", "unchecked", "whole")
+
+
+def status_json(snapshot: Snapshot, now: float | None = None) -> dict[str, Any]:
+    """What `/api/v1/status` answers; `now` is the snapshot's own time if not given."""
+    at = snapshot.at if now is None else now
+    trails = [_trail(Facts.of(trail), at) for trail in snapshot.trails]
+    verdicts = {trail["verdict"] for trail in trails}
+    return {
+        "version": snapshot.agent.version,
+        "host": visible(snapshot.agent.host),
+        "at": snapshot.at,
+        "started": snapshot.agent.started,
+        "revision": snapshot.revision,
+        "verdict": next((verdict for verdict in _WORST if verdict in verdicts), "unchecked"),
+        "state_writable": snapshot.agent.state_writable,
+        "trails": trails,
+    }
+
+
+def verdict_sentence(facts: Facts, now: float) -> str:
+    """What the verdict means, and what it does not."""
+    verdict = facts.verdict(now)
+    if verdict == "damaged":
+        return _damage_sentence(facts)
+    if verdict == "unchecked":
+        return _unchecked_sentence(facts)
+    noted = facts.damage.acknowledged
+    first = f"Every line is well-formed but for {noted:,} acknowledged." if noted else "Every line is well-formed."
+    return f"{first} Nothing says that none is missing: no sequence numbers were checked."
+
+
+def _damage_sentence(facts: Facts) -> str:
+    parts = []
+    if new := facts.damage.open - facts.damage.inherited:
+        parts.append(f"{_lines(new)} found since first sight")
+    if inherited := facts.damage.inherited:
+        parts.append(f"{_lines(inherited)} {'was' if inherited == 1 else 'were'} there at first sight")
+    if broken := facts.violations_open:
+        parts.append(f"{broken:,} {'violation' if broken == 1 else 'violations'} of order or history")
+    return "; ".join(parts).capitalize() + "."
+
+
+def _lines(number: int) -> str:
+    return f"{number:,} damaged {'line' if number == 1 else 'lines'}"
+
+
+def _unchecked_sentence(facts: Facts) -> str:
+    trouble = facts.trouble()
+    if trouble is not None:
+        return trouble[1]
+    if not facts.trail.state.segments:
+        return "Not looked at yet."
+    return "Still reading: no damage in what was read so far."
+
+
+def _trail(facts: Facts, now: float) -> dict[str, Any]:
+    trail, state, trouble = facts.trail, facts.trail.state, facts.trouble()
+    return {
+        "name": visible(trail.name),
+        "path": visible(trail.path),
+        "verdict": facts.verdict(now),
+        "basis": list(facts.basis),
+        "text": visible(verdict_sentence(facts, now)),
+        "standing": state.standing.value,
+        "up": facts.is_up,
+        "trouble": None if trouble is None else {"reason": trouble[0], "message": visible(trouble[1])},
+        "bytes": _bytes(facts),
+        "lines": facts.lines,
+        "corrupt_lines": _totals(facts),
+        "by_kind": {
+            kind.value: {"open": t.open, "inherited": t.inherited, "acknowledged": t.acknowledged}
+            for kind, t in facts.tallies.items()
+        },
+        "violations": {
+            kind.value: {"open": facts.violations[kind], "acknowledged": facts.violations_acknowledged[kind]}
+            for kind in Violation
+        },
+        "appended": {"bytes": state.appended_bytes, "lines": state.appended_lines, "last": state.last_append},
+        "first_seen": state.first_seen,
+        "last_damage": facts.last_damage,
+        "rotations": state.rotations,
+        "catching_up": facts.catching_up,
+        "runs": {mode.value: _run(run) for mode, run in trail.runs.items()},
+        "sample_corrupt_ratio_upper_bound": trail.sample_bound,
+        "watcher": {"up": trail.watcher_up, "polling": trail.watcher_polling},
+        "segments": [_segment(segment) for segment in state.segments],
+    }
+
+
+def _bytes(facts: Facts) -> dict[str, int]:
+    return {
+        "active": facts.active_bytes,
+        "segments": facts.closed_bytes,
+        "verified": facts.verified,
+        "unverified": facts.unverified,
+        "pending": facts.pending,
+    }
+
+
+def _totals(facts: Facts) -> dict[str, int]:
+    damage = facts.damage
+    return {
+        "open": damage.open,
+        "inherited": damage.inherited,
+        "acknowledged": damage.acknowledged,
+        "hygiene": facts.hygiene_open,
+        "paging": facts.trail.state.paging_lines,
+    }
+
+
+def _run(run: RunStatus) -> dict[str, Any]:
+    return {
+        "runs": run.runs,
+        "errors": run.errors,
+        "last_attempt": run.last_attempt,
+        "last_success": run.last_success,
+        "corrupt_lines": run.corrupt_lines,
+        "interval_seconds": run.interval_seconds,
+        "progress": run.progress,
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "name": visible(segment.name),
+        "closed": segment.closed,
+        "bytes": segment.size,
+        "verified": segment.judged,
+        "pending": segment.pending,
+        "lines": segment.lines,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which findings and violations to show.
+
+    Attributes:
+        trail: Only of the trail with this name; None = of all.
+        kind: Only of this kind; None = of all.
+        since: Only those found at or after this time.
+        open_only: Leave out what was acknowledged.
+    """
+
+    trail: str | None = None
+    kind: Kind | Violation | None = None
+    since: float = 0.0
+    open_only: bool = False
+
+    def trails(self, snapshot: Snapshot) -> Iterator[TrailSnapshot]:
+        """The trails asked for."""
+        return (trail for trail in snapshot.trails if self.trail in (None, trail.name))
+
+    def has(self, kind: Kind | Violation, seen: float, *, is_open: bool) -> bool:
+        """Whether one of this kind, found then, is asked for."""
+        return self.kind in (None, kind) and seen >= self.since and (is_open or not self.open_only)
+
+
+def findings_json(snapshot: Snapshot, wanted: Wanted = Wanted(), limit: int = MAX_FINDINGS) -> dict[str, Any]:
+    """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines.
+
+    At most `limit` are listed; `total` counts all that are stored and asked for, `beyond` those that are only counted
+    because their segment has too many.
+    """
+    found = [place for trail in wanted.trails(snapshot) for place in _findings(trail, wanted)]
+    broken = [row for trail in wanted.trails(snapshot) for row in _violations(trail, wanted)]
+    return {
+        "at": snapshot.at,
+        "revision": snapshot.revision,
+        "total": len(found),
+        "beyond": sum(_beyond(trail, wanted) for trail in wanted.trails(snapshot)),
+        "findings": [_finding(*place) for place in found[:limit]],
+        "violations": broken[:limit],
+        "violations_total": len(broken),
+    }
+
+
+def _findings(trail: TrailSnapshot, wanted: Wanted) -> Iterator[tuple[TrailSnapshot, Segment, Finding]]:
+    for segment in trail.state.segments:
+        for finding in segment.findings:
+            if wanted.has(finding.kind, finding.first_seen, is_open=finding.state is FindingState.OPEN):
+                yield trail, segment, finding
+
+
+def _finding(trail: TrailSnapshot, segment: Segment, finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "trail": visible(trail.name),
+        "segment": visible(segment.name),
+        "kind": finding.kind.value,
+        "hygiene": finding.kind in HYGIENE,
+        "line": finding.line,
+        "offset": finding.offset,
+        "length": finding.length,
+        "records_inside": finding.records_inside,
+        "state": finding.state.value,
+        "inherited": finding.inherited,
+        "first_seen": finding.first_seen,
+        "last_seen": finding.last_seen,
+        "acknowledgement": _note(finding.acknowledgement),
+    }
+
+
+def _violations(trail: TrailSnapshot, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    return (
+        _violation(trail, row)
+        for row in trail.state.violations
+        if wanted.has(row.kind, row.seen, is_open=row.acknowledgement is None)
+    )
+
+
+def _violation(trail: TrailSnapshot, row: ViolationRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "trail": visible(trail.name),
+        "segment": visible(row.segment),
+        "kind": row.kind.value,
+        "detail": visible(row.detail),
+        "seen": row.seen,
+        "state": "open" if row.acknowledgement is None else "acknowledged",
+        "acknowledgement": _note(row.acknowledgement),
+    }
+
+
+def _note(note: Acknowledgement | None) -> dict[str, Any] | None:
+    return None if note is None else {"at": note.at, "by": visible(note.by), "reason": visible(note.reason)}
+
+
+def _beyond(trail: TrailSnapshot, wanted: Wanted) -> int:
+    """Damaged lines that were only counted: they have no time, so `since` cannot leave them out."""
+    return sum(_counted(segment.beyond.items(), wanted) for segment in trail.state.segments)
+
+
+def _counted(tallies: Iterable[tuple[Kind, Any]], wanted: Wanted) -> int:
+    asked = (tally for kind, tally in tallies if wanted.kind in (None, kind))
+    return sum(tally.open + (0 if wanted.open_only else tally.acknowledged) for tally in asked)

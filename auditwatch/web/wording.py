@@ -1,0 +1,84 @@
+"""Numbers, ages and names the way people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def visible(text: str) -> str:
+    r"""The text with everything that is not plain print shown as an escape: names come from hostile hands.
+
+    >>> visible("a\u202eb\n\udcff")
+    'a\\u202eb\\x0a\\udcff'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(ord(char)) for char in text)
+
+
+def _escaped(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def count(number: float) -> str:
+    """A number with its thousands apart.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{int(number):,}"
+
+
+def size(number: float) -> str:
+    """Bytes in the largest unit that leaves at least one.
+
+    >>> size(0), size(1536), size(3 << 30)
+    ('0 B', '1.5 KiB', '3.0 GiB')
+    """
+    unit = 0
+    while number >= 1024 and unit < len(_UNITS) - 1:
+        number /= 1024
+        unit += 1
+    return f"{number:.0f} B" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the largest fitting unit, the next one beside it where it says something.
+
+    >>> duration(0.4), duration(61), duration(7 * 86400)
+    ('0 s', '1 min 1 s', '7 d')
+    """
+    whole = max(0, int(seconds))
+    for place, (unit, name) in enumerate(_AGES):
+        if whole >= unit:
+            rest = whole % unit // _AGES[place + 1][0] if place + 1 < len(_AGES) else 0
+            return f"{whole // unit} {name}" + (f" {rest} {_AGES[place + 1][1]}" if rest and whole < 10 * unit else "")
+    return "0 s"
+
+
+def ago(then: float, now: float) -> str:
+    """How long ago, or that it never happened; 0 stands for never.
+
+    >>> ago(0, 1000), ago(940, 1000), ago(1000, 1000)
+    ('never', '1 min ago', 'just now')
+    """
+    if not then:
+        return "never"
+    return "just now" if now - then < 1 else f"{duration(now - then)} ago"
+
+
+def moment(then: float) -> str:
+    """A time as RFC 3339 in UTC, or nothing for times that no calendar holds.
+
+    >>> moment(0.0)
+    '1970-01-01T00:00:00Z'
+    """
+    try:
+        return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return ""
