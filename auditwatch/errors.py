@@ -12,6 +12,7 @@
     |   |-- StateNewer                     3  written by a later version
     |   `-- StateUnwritable                3  cannot be written
     |-- ListenError                        3  the address is in use or not ours
+    |-- AgentSilent                        3  no agent answers at the URL
     |-- NotApplied                         3  the agent did not take the request up in time
     `-- AuditWriteError                    3  the writer could not acknowledge a record
         `-- LockTimeout                    3  somebody else held the lock for too long
@@ -65,7 +66,8 @@ class Unreadable(AuditwatchError):
     """A trail could not be looked at. This is never damage.
 
     Attributes:
-        reason: A short closed name: missing, permission, directory, not_regular, symlink, changed, io_error.
+        reason: A short closed name: missing, permission, directory, not_regular, symlink, io_error, changed
+            (another file took its place meanwhile), hung (its file system does not answer).
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -95,6 +97,10 @@ class StateUnwritable(StateError):
 
 class ListenError(AuditwatchError):
     """The listen address is in use or does not belong to this host."""
+
+
+class AgentSilent(AuditwatchError):
+    """No agent answers at the URL, or not as one does."""
 
 
 class NotApplied(AuditwatchError):

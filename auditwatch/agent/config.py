@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from auditwatch.agent.config_model import DEFAULT_LISTEN_ADDRESS, DefaultKeys, FileKeys, ScheduleKeys, TrailKeys
 from auditwatch.agent.config_problems import listed, model_problems, name_problems
+from auditwatch.agent.places import default_state_directory
 from auditwatch.agent.yaml_reader import Document, Problem, read_yaml
 from auditwatch.errors import ConfigError
 from auditwatch.trail.names import distinct_names
@@ -146,24 +147,6 @@ def state_directory(config: Config, environ: Mapping[str, str] = os.environ, uid
     if config.state_dir:
         return config.state_dir
     return default_state_directory(environ, os.getuid() if uid is None else uid)
-
-
-def default_state_directory(environ: Mapping[str, str], uid: int) -> str:
-    """Where the agent keeps its state when nobody chose a place.
-
-    >>> default_state_directory({}, 0)
-    '/var/lib/auditwatch'
-    >>> default_state_directory({"HOME": "/home/ann"}, 1000)
-    '/home/ann/.local/state/auditwatch'
-    """
-    if given := environ.get("STATE_DIRECTORY"):
-        return given.split(":")[0]  # systemd lists several, separated by colons
-    if uid == 0:
-        return "/var/lib/auditwatch"
-    base = environ.get("XDG_STATE_HOME", "")
-    if not base.startswith("/"):  # the XDG specification says to ignore relative ones
-        base = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "state")
-    return os.path.join(base, "auditwatch")
 
 
 def _keys_from(source: str) -> FileKeys:

@@ -76,6 +76,15 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
+def is_finding_id(text: str) -> bool:
+    """Whether a finding or violation could bear this id.
+
+    >>> is_finding_id("fb83f5ce166"), is_finding_id("../x")
+    (True, False)
+    """
+    return _FINDING.fullmatch(text) is not None
+
+
 def submit(state_dir: str, request: Request) -> None:
     """Put a request into the inbox, durably.
 

@@ -1,0 +1,142 @@
+"""`auditwatch acknowledge`: somebody took note of findings."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from auditwatch.cli import options
+from auditwatch.cli.sources import chosen_state_dir
+from auditwatch.errors import NotApplied, StateLocked, UnknownFinding, UsageError
+
+if TYPE_CHECKING:
+    from auditwatch.ledger.events import Scope
+    from auditwatch.state.inbox import Answer, Request
+
+GRACE_SECONDS: Final = 5.0
+"""How long beyond a poll interval an agent may take."""
+
+_LONGEST_REASON: Final = 1000
+
+
+@click.command("acknowledge")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--trail", metavar="NAME", help="Everything of this trail, with --all or --inherited.")
+@click.option("--all", "take_all", is_flag=True, help="What is open now; later damage is not meant.")
+@click.option("--inherited", is_flag=True, help="What was there when the agent first saw the trail.")
+@click.option("--undo", metavar="ID", multiple=True, help="Open this finding again.")
+@click.option("--reason", metavar="TEXT", help="Why; kept with the finding.")
+@click.option("--by", metavar="WHO", help="Who; your login name by default.")
+@click.option("--poll-interval", metavar="DURATION", default="1s", show_default=True, help="The agent's, if changed.")
+@options.state_dir
+def command(  # noqa: PLR0913  click passes one argument an option
+    *,
+    ids: tuple[str, ...],
+    trail: str | None,
+    take_all: bool,
+    inherited: bool,
+    undo: tuple[str, ...],
+    reason: str | None,
+    by: str | None,
+    poll_interval: str,
+    state_dir: str | None,
+) -> None:
+    """Take note of findings, so that they page nobody any more.
+
+    Goes into the agent's inbox; where no agent runs, it is applied at once. Ends with status 2 where no finding has
+    such an id, and 3 where a running agent does not apply it in time.
+    """
+    from auditwatch.agent.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
+
+    request = _request(ids or undo, trail, _scope(ids, undo, trail, take_all, inherited), by, reason, undo=bool(undo))
+    try:
+        timeout = duration_seconds(poll_interval) + GRACE_SECONDS
+    except ValueError as error:
+        raise UsageError(f"--poll-interval {error}") from None
+    _report(_carried_out(chosen_state_dir(state_dir), request, timeout))
+
+
+def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_all: bool, inherited: bool) -> Scope:
+    """What is meant; exactly one way of saying it.
+
+    Raises:
+        UsageError: None was used, or several.
+    """
+    from auditwatch.ledger.events import Scope  # noqa: PLC0415  --help needs none of it
+
+    ways = [bool(ids), bool(undo), take_all, inherited]
+    if sum(ways) != 1 or (trail is None) != bool(ids or undo):
+        raise UsageError("say which findings: ID..., or --undo ID, or --trail NAME with --all or --inherited")
+    if take_all:
+        return Scope.ALL
+    return Scope.INHERITED if inherited else Scope.IDS
+
+
+def _request(
+    ids: tuple[str, ...], trail: str | None, scope: Scope, by: str | None, reason: str | None, *, undo: bool
+) -> Request:
+    from auditwatch.state.inbox import Request, is_finding_id, new_request_id  # noqa: PLC0415  as above
+
+    if unlike := [given for given in ids if not is_finding_id(given)]:
+        raise UnknownFinding(f"no finding has the id {unlike[0]}; `auditwatch findings` lists them")
+    return Request(
+        id=new_request_id(),
+        asked=time.time(),
+        scope=scope,
+        by=_one_line(by or login_name(), "--by"),
+        reason=_one_line(reason or "", "" if undo else "--reason"),
+        ids=ids,
+        trail=trail or "",
+        undo=undo,
+    )
+
+
+def _one_line(text: str, needed: str) -> str:
+    line = " ".join(text.split())
+    if not line and needed:
+        raise UsageError(f"{needed} is missing: it is what the next person will read")
+    if not line.isprintable() or len(line) > _LONGEST_REASON:
+        raise UsageError(f"{needed or '--reason'} must be printable text of at most {_LONGEST_REASON} characters")
+    return line
+
+
+def login_name() -> str:
+    """Who is asking, also behind sudo."""
+    if name := os.environ.get("SUDO_USER"):
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return f"uid {os.getuid()}"
+
+
+def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> Answer:
+    """Submitted, and answered by whoever is the one writer of the state: this process if there is no agent."""
+    from auditwatch.state.inbox import await_answer, submit  # noqa: PLC0415  --help needs none of it
+
+    submit(state_dir, request)
+    try:
+        _apply(state_dir)
+    except StateLocked:
+        return await_answer(state_dir, request.id, timeout_seconds)
+    return await_answer(state_dir, request.id, 0.0)
+
+
+def _apply(state_dir: str) -> None:
+    from auditwatch.state.lock import AgentLock  # noqa: PLC0415  --help needs none of it
+    from auditwatch.state.offline import apply_pending  # noqa: PLC0415  as above
+
+    with AgentLock(state_dir):
+        apply_pending(state_dir)
+
+
+def _report(answer: Answer) -> None:
+    if answer.unknown:
+        raise UnknownFinding(f"no finding has the id {', '.join(answer.unknown)}; `auditwatch findings` lists them")
+    if not answer.applied:
+        raise NotApplied(answer.message or "not applied")
+    click.echo(answer.message or "done")

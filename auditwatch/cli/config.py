@@ -1,0 +1,35 @@
+"""`auditwatch config`: whether a configuration file is right, and what may stand in one."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group("config", no_args_is_help=False)
+def command() -> None:
+    """Check the configuration file, or print its schema."""
+
+
+@command.command("check")
+@click.argument("file", default="auditwatch.yml")
+def check(file: str) -> None:
+    """Say whether FILE can be used, with all its mistakes at once.
+
+    Looks at the file alone, not at the trails: a missing trail is a state, not an error.
+    """
+    from auditwatch.agent.config import load_config  # noqa: PLC0415  pydantic takes 200 ms, --help needs none
+
+    config = load_config(file)
+    for trail in config.trails:
+        click.echo(f"{trail.name}: {trail.path}")
+    click.echo(f"{file}: fine, {len(config.trails)} {'trail' if len(config.trails) == 1 else 'trails'}")
+
+
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the configuration file."""
+    from auditwatch.agent.config_model import json_schema  # noqa: PLC0415  as above
+
+    click.echo(json.dumps(json_schema(), indent=2))

@@ -1,0 +1,61 @@
+"""The bytes of damaged lines, for a person who asks: read from the trail, shown only where they are still the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import open_trail
+from auditwatch.ledger.state import Finding, Segment
+from auditwatch.trail.names import printable
+from auditwatch.web.snapshot import Snapshot
+from auditwatch.web.wording import visible
+
+_LONGEST_SHOWN: Final = 64 << 10
+"""Longer lines are named, not printed: a terminal is no place for them."""
+
+
+def with_contents(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, each with `content`: the line with control characters escaped, or why it cannot be shown."""
+    places = {(visible(segment.name), found.id): (path, found) for path, segment, found in _findings(snapshot)}
+    for row in rows:
+        yield {**row, "content": _content(*places[row["segment"], row["id"]])}
+
+
+def _findings(snapshot: Snapshot) -> Iterator[tuple[str, Segment, Finding]]:
+    for trail in snapshot.trails:
+        for segment in trail.state.segments:
+            path = os.path.join(os.path.dirname(trail.path), segment.name)
+            yield from ((path, segment, finding) for finding in segment.findings)
+
+
+def _content(path: str, finding: Finding) -> str:
+    if finding.length > _LONGEST_SHOWN:
+        return f"({finding.length} bytes: too long to be shown)"
+    try:
+        line = _line(path, finding.offset, finding.length)
+    except (OSError, Unreadable) as error:
+        return f"({error})"
+    if hashlib.sha256(line).hexdigest() != finding.sha256:
+        return "(other bytes stand there now)"
+    return shown(line)
+
+
+def _line(path: str, offset: int, length: int) -> bytes:
+    opened = open_trail(path, follow_symlink=True)  # the hash decides what is shown
+    try:
+        return os.pread(opened, length, offset)
+    finally:
+        os.close(opened)
+
+
+def shown(line: bytes) -> str:
+    r"""A line fit for a terminal.
+
+    >>> print(shown(b'{"a": "\x1b[2J\xff\0'))
+    {"a": "\x1b[2J\xff\x00
+    """
+    return printable(line.decode("utf-8", "surrogateescape"))

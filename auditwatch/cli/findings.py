@@ -1,0 +1,149 @@
+"""`auditwatch findings`: damaged lines and violations, by place and kind."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from auditwatch.cli import options
+from auditwatch.cli.sources import chosen_state_dir, from_agent
+from auditwatch.errors import DAMAGED, UsageError
+from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.names import printable
+
+if TYPE_CHECKING:
+    from auditwatch.web.status import Wanted
+
+_KINDS = [*(kind.value for kind in Kind), *(kind.value for kind in Violation)]
+
+
+@click.command("findings")
+@click.option("--trail", metavar="NAME", help="Only of this trail.")
+@click.option("--kind", type=click.Choice(_KINDS), metavar="KIND", help="Only of this kind; `explain` lists them.")
+@click.option("--since", metavar="TIME", help="Only found since: 7d, or 2026-03-01, or 2026-03-01T12:00:00Z.")
+@click.option("--open", "open_only", is_flag=True, help="Only what nobody acknowledged.")
+@click.option("--show", is_flag=True, help="Print the lines too, read from the trail, control characters escaped.")
+@options.url
+@options.state_dir
+@options.output_format
+@options.exit_code
+def command(  # noqa: PLR0913  click passes one argument an option
+    *,
+    trail: str | None,
+    kind: str | None,
+    since: str | None,
+    open_only: bool,
+    show: bool,
+    url: str | None,
+    state_dir: str | None,
+    output_format: str,
+    exit_code: bool,
+) -> int:
+    """List damaged lines and violations.
+
+    Asks the running agent, else reads its state directory; with --show always the latter, since contents of lines are
+    never served.
+    """
+    if show and url:
+        raise UsageError("--show reads the trail on this host: give --state-dir instead of --url")
+    query = _query(trail, kind, since, open_only)
+    asked_dir = chosen_state_dir(state_dir) if show else state_dir
+    found = from_agent(url, asked_dir, "/api/v1/findings", query)
+    if found is None:
+        found = _stored(chosen_state_dir(state_dir), query, show)
+    click.echo(json.dumps(found, indent=2) if output_format == "json" else "\n".join(_lines(found)))
+    return DAMAGED if exit_code and _is_any_open(found) else 0
+
+
+def _query(trail: str | None, kind: str | None, since: str | None, open_only: bool) -> dict[str, str]:
+    query = {"trail": trail, "kind": kind, "open": "true" if open_only else None}
+    if since is not None:
+        query["since"] = repr(instant(since, time.time()))
+    return {key: value for key, value in query.items() if value is not None}
+
+
+def instant(text: str, now: float) -> float:
+    """Seconds since 1970 of a time, or of a duration before now.
+
+    Raises:
+        UsageError: It is neither.
+
+    >>> instant("1h", 10_000.0), instant("1970-01-02T00:00:00Z", 0.0)
+    (6400.0, 86400.0)
+    """
+    from auditwatch.agent.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
+
+    try:
+        return max(0.0, now - duration_seconds(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--since {text!r}: write 7d, 2026-03-01 or 2026-03-01T12:00:00Z") from None
+    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _stored(state_dir: str, query: Mapping[str, str], show: bool) -> dict[str, Any]:
+    from auditwatch.state.reading import load_snapshot  # noqa: PLC0415  --help needs none of it
+    from auditwatch.web.status import findings_json  # noqa: PLC0415  as above
+
+    snapshot = load_snapshot(state_dir)
+    if (trail := query.get("trail")) not in (None, *(known.name for known in snapshot.trails)):
+        raise UsageError(f"no trail is named {trail!r}; `auditwatch status` lists them")
+    found = findings_json(snapshot, _wanted(query))
+    if show:
+        from auditwatch.cli.contents import with_contents  # noqa: PLC0415  as above
+
+        found["findings"] = list(with_contents(snapshot, found["findings"]))
+    return found
+
+
+def _wanted(query: Mapping[str, str]) -> Wanted:
+    from auditwatch.web.status import Wanted  # noqa: PLC0415  as above
+
+    kind = query.get("kind")
+    return Wanted(
+        trail=query.get("trail"),
+        kind=None if kind is None else Kind(kind) if kind in set(Kind) else Violation(kind),
+        since=float(query.get("since", "0")),
+        open_only="open" in query,
+    )
+
+
+def _is_any_open(found: Mapping[str, Any]) -> bool:
+    return bool(found["beyond"]) or any(row["state"] == "open" for row in (*found["findings"], *found["violations"]))
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    for row in found["violations"]:
+        yield _said(row, f"violation  {row['detail']}")
+    for row in found["findings"]:
+        place = f"line {row['line']}  offset {row['offset']}  length {row['length']}"
+        inside = f"  whole records inside: {row['records_inside']}" if row["records_inside"] else ""
+        yield _said(row, place + ("  inherited" if row["inherited"] else "") + inside)
+        if "content" in row:
+            yield f"    {row['content']}"
+    yield _summary(found)
+
+
+def _said(row: Mapping[str, Any], place: str) -> str:
+    note = row["acknowledgement"]
+    words = [row["id"], row["trail"], row["segment"], row["kind"], place, row["state"]]
+    if note:
+        words.append(f"by {note['by']}: {note['reason']}")
+    return printable("  ".join(words))
+
+
+def _summary(found: Mapping[str, Any]) -> str:
+    listed = len(found["findings"]) + len(found["violations"])
+    total = found["total"] + found["violations_total"]
+    parts = [f"{listed} listed of {total}" if listed < total else f"{total} found"]
+    if found["beyond"]:
+        parts.append(f"{found['beyond']} more only counted")
+    return "; ".join(parts)

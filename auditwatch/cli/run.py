@@ -1,0 +1,67 @@
+"""`auditwatch run`: the agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from auditwatch.cli import options
+from auditwatch.cli.endings import Terminated
+from auditwatch.errors import UsageError
+
+if TYPE_CHECKING:
+    from auditwatch.agent.config import Config
+
+
+@click.command("run")
+@click.option("-c", "--config", "config_file", metavar="FILE", help="Configuration file.")
+@click.argument("trails", nargs=-1, metavar="[[NAME=]TRAIL]...")
+@options.state_dir
+@options.listen_address
+@click.option("--once", is_flag=True, help="Judge what is new, one full and one sample run, print the status, and end.")
+@click.option("--metrics-file", metavar="FILE", help="With --once: write the metrics for node_exporter.")
+def command(
+    config_file: str | None,
+    trails: tuple[str, ...],
+    state_dir: str | None,
+    listen_address: str | None,
+    once: bool,
+    metrics_file: str | None,
+) -> int:
+    """Watch trails: judge what is appended, validate on schedule, serve metrics.
+
+    Trails come from FILE, from the command line, or both. The trails are only ever read. Ends with status 0 on
+    SIGTERM and SIGINT; with --once as `validate` does.
+    """
+    if metrics_file and not once:
+        raise UsageError("--metrics-file works with --once; a running agent serves its metrics at /metrics")
+    config = _configured(config_file, trails, state_dir, listen_address)
+    return _run_once(config, metrics_file) if once else _run(config)
+
+
+def _configured(
+    config_file: str | None, trails: tuple[str, ...], state_dir: str | None, listen_address: str | None
+) -> Config:
+    from auditwatch.agent.config import config_from_arguments, load_config  # noqa: PLC0415  --help needs none of it
+
+    if config_file is not None:
+        return load_config(config_file, trails, state_dir=state_dir, listen_address=listen_address)
+    return config_from_arguments(trails, state_dir=state_dir, listen_address=listen_address)
+
+
+def _run(config: Config) -> int:
+    from auditwatch.agent.config import state_directory  # noqa: PLC0415  as above
+    from auditwatch.agent.supervisor import run  # noqa: PLC0415  as above
+
+    try:
+        return run(config, state_dir=state_directory(config))
+    except (KeyboardInterrupt, Terminated):  # before the supervisor had the signals in its hands
+        return 0
+
+
+def _run_once(config: Config, metrics_file: str | None) -> int:
+    from auditwatch.agent.config import state_directory  # noqa: PLC0415  as above
+    from auditwatch.agent.supervisor import run_once  # noqa: PLC0415  as above
+
+    return run_once(config, state_dir=state_directory(config), metrics_file=metrics_file)

@@ -1,0 +1,83 @@
+"""`auditwatch status`: how each trail stands."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from auditwatch.cli import options
+from auditwatch.cli.sources import chosen_state_dir, from_agent
+from auditwatch.errors import DAMAGED
+from auditwatch.trail.names import printable
+
+
+@click.command("status")
+@options.url
+@options.state_dir
+@options.output_format
+@options.exit_code
+def command(url: str | None, state_dir: str | None, output_format: str, exit_code: bool) -> int:
+    """Show how each trail stands.
+
+    Asks the running agent, else reads its state directory.
+    """
+    status = from_agent(url, state_dir, "/api/v1/status") or _stored(chosen_state_dir(state_dir))
+    click.echo(json.dumps(status, indent=2) if output_format == "json" else "\n".join(_lines(status)))
+    return DAMAGED if exit_code and any(_is_open(trail) for trail in status["trails"]) else 0
+
+
+def _stored(state_dir: str) -> dict[str, Any]:
+    from auditwatch.state.reading import load_snapshot  # noqa: PLC0415  --help needs none of it
+    from auditwatch.web.status import status_json  # noqa: PLC0415  as above
+
+    return status_json(load_snapshot(state_dir))
+
+
+def _is_open(trail: Mapping[str, Any]) -> bool:
+    violations = any(count["open"] for count in trail["violations"].values())
+    return bool(trail["corrupt_lines"]["open"]) or violations
+
+
+def _lines(status: Mapping[str, Any]) -> Iterator[str]:
+    if not status["trails"]:
+        yield "no trail is known"
+    for trail in status["trails"]:
+        yield from _trail_lines(trail)
+    yield f"as of {_instant(status['at'])}"
+
+
+def _trail_lines(trail: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{printable(trail['name'])}  {printable(trail['verdict'])}  {printable(trail['path'])}"
+    yield f"    {printable(trail['text'])}"
+    yield f"    {_extent(trail)}"
+    yield f"    {_freshness(trail)}"
+
+
+def _extent(trail: Mapping[str, Any]) -> str:
+    from auditwatch.web.wording import count, size  # noqa: PLC0415  --help needs none of it
+
+    counted, corrupt = trail["bytes"], trail["corrupt_lines"]
+    total = size(counted["active"] + counted["segments"])
+    return (
+        f"{count(trail['lines'])} lines, {total}; damaged lines: {count(corrupt['open'])} open"
+        f" ({count(corrupt['inherited'])} of them inherited), {count(corrupt['acknowledged'])} acknowledged"
+    )
+
+
+def _freshness(trail: Mapping[str, Any]) -> str:
+    last = trail["appended"]["last"]
+    full, sample = (trail["runs"].get(mode, {}).get("last_success", 0) for mode in ("full", "sample"))
+    return f"last append {_instant(last)}; last full validation {_instant(full)}; last sample {_instant(sample)}"
+
+
+def _instant(seconds: float) -> str:
+    """Local time as people write it, or `never`.
+
+    >>> _instant(0)
+    'never'
+    """
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(seconds)) if seconds else "never"
