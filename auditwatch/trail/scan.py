@@ -115,7 +115,7 @@ class Scan:
         if len(self._defects) < MAX_DEFECTS:
             size = len(body) if length is None else length
             digest = sha256 or hashlib.sha256(body).hexdigest()
-            inside = records_inside(body)
+            inside = 0 if kind == Kind.OVERSIZE else records_inside(body)  # such a line is not always held
             self._defects.append(Defect(self._lines + 1, self._bytes, size, kind, digest, inside))
 
     def _report(self, pending: int = 0) -> Report:

@@ -1,0 +1,67 @@
+"""Explaining a failing line: bounded work, and how many whole records it still holds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditwatch.trail.explain import MAX_TRIES, explain, records_inside
+from auditwatch.trail.grammar import walk_text
+from auditwatch.trail.rules import Rules
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        (b'{"a":1}{"b":2}', 2),
+        (b'{"a":1} {"b":2', 1),
+        (b'{"a":"x{"b":1}', 1),
+        (b'{"a":"x{"b":"y{"c":1}', 1),
+        (b'{"a":"x{"b":1}{"c":2}', 2),
+        (b'\x00\x00{"a":1}', 1),
+        (b'{"a":1}\x00\x00{"b":2}\x00', 2),
+        (b'{"a":"cut\x00\x00\x00{"b":2}', 1),
+        (b'\xef\xbb\xbf{"a":1}x', 1),
+        (b'PPROVED", "x": {"y": 1}}', 0),
+        (b'{"a":"\xff"}{"b":1}', 1),
+        (b"[1]{}", 1),
+        (b"", 0),
+        (b"{}" * 100, MAX_TRIES),
+    ],
+)
+def test_whole_records_inside_a_damaged_line_are_counted(line: bytes, count: int) -> None:
+    assert records_inside(line) == count
+
+
+HOSTILE = [
+    b"[" * 500_000,
+    b'{"a":' * 200_000,
+    b'"' * 1_000_000,
+    b"\\" * 1_000_000,
+    b'{"a":"' + b"\\u00" * 250_000,
+    b"\x00{" * 300_000,
+    b'{"{":' * 150_000,
+    b'{"a":"{",":":' * 80_000,
+    b"-" * 1_000_000,
+    b"1" * 1_000_000 + b".",
+    b"\xef\xbb\xbf" * 300_000,
+    b" " * 1_000_000 + b"x",
+    b"{}" * 500_000 + b"x",
+    b'{"a":1,' + b'"b":1,' * 150_000,
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_megabyte_is_explained_in_bounded_work(line: bytes) -> None:
+    assert explain(line, Rules()) is not None
+    assert records_inside(line) <= MAX_TRIES
+
+
+@given(st.binary(max_size=40))
+def test_the_first_error_is_the_end_of_what_can_be_continued(data: bytes) -> None:
+    """Every prefix up to the first error errs only at its own end: something could still follow."""
+    error = walk_text(data).error
+    for end in range(error if error is not None else 0):
+        assert walk_text(data[:end]).error in (None, end)
