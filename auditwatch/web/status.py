@@ -42,6 +42,8 @@ def verdict_sentence(facts: Facts, now: float) -> str:
         return _damage_sentence(facts)
     if verdict == "unchecked":
         return _unchecked_sentence(facts)
+    if not facts.total_bytes:
+        return "Empty: there is nothing to judge yet."
     noted = facts.damage.acknowledged
     first = f"Every line is well-formed but for {noted:,} acknowledged." if noted else "Every line is well-formed."
     return f"{first} Nothing says that none is missing: no sequence numbers were checked."
