@@ -1,0 +1,132 @@
+"""What the agent does about itself: heartbeat, self-test, inbox, watcher, and its own figures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from auditwatch.agent.config import Config
+from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.publishing import Publisher
+from auditwatch.agent.requests import event_of, meant, refusal
+from auditwatch.agent.selftest import judges_rightly
+from auditwatch.files.watcher import Watcher
+from auditwatch.state import inbox
+from auditwatch.state.store import Store
+from auditwatch.validate.workers import WorkerPool
+
+HEARTBEAT_SECONDS: Final = 0.5
+HEALTHY_SECONDS: Final = 30.0
+WATCHER_CHECK_SECONDS: Final = 5.0
+SELFTEST_SECONDS: Final = 3600.0
+
+
+class Housekeeping:
+    """Turns once a heartbeat, as long as the loop does."""
+
+    def __init__(
+        self,
+        state_dir: str,
+        store: Store,
+        publisher: Publisher,
+        monitors: Mapping[str, Monitor],
+        watcher: Watcher,
+        pool: WorkerPool,
+    ) -> None:
+        self._state_dir = state_dir
+        self._store = store
+        self._publisher = publisher
+        self._monitors = monitors
+        self._watcher = watcher
+        self._pool = pool
+        self._turned = 0.0
+        self._due = {self._check_watcher: 0.0, self.selftest: 0.0}
+
+    def is_healthy(self) -> bool:
+        """Whether the loop turned lately."""
+        return time.monotonic() - self._turned < HEALTHY_SECONDS
+
+    def is_ready(self) -> bool:
+        """Whether configuration, state and listener stand; nothing about trails."""
+        return self._turned > 0
+
+    def show_state(self, config: Config) -> None:
+        """Take the store's and the configuration's figures."""
+        self._publisher.change_agent(
+            state_created=self._store.created,
+            state_resets=self._store.resets,
+            config_hash=config.digest,
+            config_last_reload_successful=True,
+            config_last_reload_success=time.time(),
+        )
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        while True:
+            self._turned = time.monotonic()
+            await self._turn()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _turn(self) -> None:
+        self._answer_requests()
+        self._save_again()
+        self._show_figures()
+        now = time.monotonic()
+        for chore, interval in ((self._check_watcher, WATCHER_CHECK_SECONDS), (self.selftest, SELFTEST_SECONDS)):
+            if now >= self._due[chore]:
+                self._due[chore] = now + interval
+                await chore()
+
+    def _answer_requests(self) -> None:
+        for request in inbox.pending(self._state_dir):
+            inbox.answer(self._state_dir, request.id, self._answered(request))
+
+    def _answered(self, request: inbox.Request) -> inbox.Answer:
+        states = [monitor.state for monitor in self._monitors.values()]
+        refused = refusal(request, states)
+        if refused is not None:
+            return refused
+        event = event_of(request, time.time())
+        asked = [self._monitors[name] for name in meant(request, states)]
+        for monitor in asked:
+            monitor.apply(event)
+        is_saved = all(monitor.recorder.is_saved for monitor in asked)
+        return inbox.Answer(is_saved, message="" if is_saved else "applied, but the state cannot be written now")
+
+    def _save_again(self) -> None:
+        """What could not be stored is tried again until it can be."""
+        for monitor in self._monitors.values():
+            if not monitor.recorder.is_saved:
+                monitor.recorder.save()
+
+    def _show_figures(self) -> None:
+        recorders = [monitor.recorder for monitor in self._monitors.values()]
+        figures = {
+            "state_writable": all(recorder.is_saved for recorder in recorders),
+            "state_save_failures": sum(recorder.failures for recorder in recorders),
+            "worker_cpu_seconds": self._pool.cpu_seconds,
+            "worker_max_resident_bytes": self._pool.max_resident_bytes,
+            "watcher_rescans": self._watcher.rescans,
+        }
+        agent = self._publisher.agent
+        if any(getattr(agent, name) != value for name, value in figures.items()):
+            self._publisher.change_agent(**figures)
+
+    async def _check_watcher(self) -> None:
+        await asyncio.to_thread(self._watcher.check)
+        for name, monitor in self._monitors.items():
+            found = self._watcher.status(monitor.config.path)
+            status = (found.up, found.polling)
+            if self._publisher.watching.get(name) != status:
+                self._publisher.watching[name] = status
+                self._publisher.changed(name)
+
+    async def selftest(self) -> None:
+        """Ask the judge what it must know; a thread of its own keeps the loop turning."""
+        agent = self._publisher.agent
+        if await asyncio.to_thread(judges_rightly):
+            self._publisher.change_agent(selftest_last_success=time.time())
+        else:
+            self._publisher.change_agent(selftest_failures=agent.selftest_failures + 1)

@@ -1,0 +1,170 @@
+"""What a prober does on a trail's file system: glance, look, read. Plain calls; values in, values out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import open_trail
+from auditwatch.files.reading import find_newline, fingerprint, read_chunks
+from auditwatch.files.segments import neighbours
+from auditwatch.ledger.effects import Read
+from auditwatch.ledger.events import FileSight, Judged, Observed
+from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
+from auditwatch.ledger.state import Fingerprint, Segment, Trouble
+from auditwatch.trail.report import Report
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.scan import Scan
+
+SMALL_READ_BYTES: Final = 1 << 20
+"""Reads up to this size are judged where they are read; larger ones go to a worker process."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a trail lies.
+
+    Attributes:
+        follow_symlink: Whether the path itself may be a symbolic link.
+    """
+
+    path: str
+    follow_symlink: bool = False
+
+    def of(self, name: str) -> str:
+        """The path of one of its segments."""
+        return os.path.join(os.path.dirname(self.path), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What `stat` says: enough to know whether to look.
+
+    Attributes:
+        state: "present", "missing", or the system's word for why not.
+    """
+
+    state: str
+    device: int = 0
+    inode: int = 0
+    size: int = 0
+    modified_ns: int = 0
+
+
+def glance(place: Place) -> Glance:
+    """One `stat` of the active file."""
+    try:
+        status = os.stat(place.path, follow_symlinks=place.follow_symlink)
+    except (FileNotFoundError, NotADirectoryError):
+        return Glance("missing")
+    except (OSError, ValueError) as error:
+        return Glance(str(error))
+    return Glance("present", status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Clock) -> Observed:
+    """Open the active file and take what identifies it; neighbours too, where asked for."""
+    active, trouble = None, None
+    try:
+        active = _sight(place.path, os.path.basename(place.path), expected, place.follow_symlink)
+    except Unreadable as error:
+        trouble = None if error.reason == "missing" else Trouble(error.reason, str(error))
+    others = tuple(_neighbours(place, expected)) if with_neighbours else None
+    return Observed(clock(), active, trouble, others)
+
+
+def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:
+    for name in neighbours(place.path):
+        try:
+            yield _sight(place.of(name), name, expected, follow_symlink=False)
+        except Unreadable:
+            continue  # what cannot be read is no segment that can be judged; the ledger misses it if it was one
+
+
+def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) -> FileSight:
+    with opened(path, follow_symlink) as descriptor:
+        status = os.fstat(descriptor)
+        marker_end = expected.marker_offset + expected.marker_length
+        return FileSight(
+            name=name,
+            device=status.st_dev,
+            inode=status.st_ino,
+            size=status.st_size,
+            modified=status.st_mtime_ns / 1e9,
+            head=_print(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
+            marker=_print(descriptor, expected.marker_offset, expected.marker_length)
+            if status.st_size >= marker_end
+            else None,
+        )
+
+
+@contextmanager
+def opened(path: str, follow_symlink: bool) -> Iterator[int]:
+    """A descriptor of a trail's file, closed in the end."""
+    descriptor = open_trail(path, follow_symlink)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_segment(place: Place, segment: Segment) -> int:
+    """A descriptor of the very file a segment is; the caller closes it.
+
+    Raises:
+        Unreadable: changed, if another file lies there now.
+    """
+    follow_symlink = place.follow_symlink and not segment.closed
+    descriptor = open_trail(place.of(segment.name), follow_symlink)
+    status = os.fstat(descriptor)
+    if (status.st_dev, status.st_ino) != (segment.device, segment.inode):
+        os.close(descriptor)
+        raise Unreadable("changed", f"{segment.name}: another file took its place")
+    return descriptor
+
+
+def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock) -> Judged:
+    """Judge a few bytes on the spot.
+
+    Raises:
+        Unreadable: If the file cannot be read or is another one by now.
+    """
+    descriptor = open_segment(place, segment)
+    try:
+        scan = Scan(rules)
+        for chunk in read_chunks(descriptor, read.start, read.end):
+            scan.feed(chunk)
+        return conclude(descriptor, read, scan.finish(read.final), rules, clock)
+    finally:
+        os.close(descriptor)
+
+
+def conclude(descriptor: int, read: Read, report: Report, rules: Rules, clock: Clock) -> Judged:
+    """The answer to a read, with the fingerprints of the new position."""
+    judged = read.start + report.bytes
+    length = min(FINGERPRINT_BYTES, judged)
+    return Judged(
+        at=clock(),
+        segment=read.segment,
+        start=read.start,
+        read=judged + report.pending_bytes,
+        rules_id=rules.rules_id,
+        report=report,
+        head=_print(descriptor, 0, length),
+        marker=_print(descriptor, judged - length, length),
+    )
+
+
+def ends_no_line(descriptor: int, read: Read) -> bool:
+    """Whether nothing since the last read ends the line that is pending."""
+    return not read.final and find_newline(descriptor, read.resume, read.end) is None
+
+
+def _print(descriptor: int, offset: int, length: int) -> Fingerprint:
+    return Fingerprint(length, fingerprint(descriptor, offset, length).hex())

@@ -1,0 +1,238 @@
+"""One trail's monitor: it performs the effects that the ledger asks for, and decides nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.agent.config import TrailConfig
+from auditwatch.agent.looking import (
+    SMALL_READ_BYTES,
+    Clock,
+    Glance,
+    Place,
+    conclude,
+    ends_no_line,
+    look,
+    open_segment,
+    read_small,
+)
+from auditwatch.agent.prober import Prober
+from auditwatch.agent.recorder import Recorder, Request
+from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.ledger.effects import LookAgain, Read
+from auditwatch.ledger.events import Event, Judged, Observed, Ticked
+from auditwatch.ledger.identity import expectation
+from auditwatch.ledger.state import Segment, Standing, TrailState, Trouble
+from auditwatch.trail.report import Report
+from auditwatch.validate.workers import WorkerPool
+from auditwatch.web.snapshot import Mode
+
+SETTLE_SECONDS: Final = 0.2
+"""Between two looks at something that one look does not prove: a rotation in progress is over by then."""
+
+LOOKS_A_TURN: Final = 4
+"""Looks in a row that may ask for another; what is unsettled still is looked at again at the next poll."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What monitors work with, given by the supervisor.
+
+    Attributes:
+        changed: Called after each change of anything that is shown.
+        measured: Called with the seconds from an append until it was committed.
+        clock: Seconds since 1970.
+    """
+
+    prober: Prober
+    pool: WorkerPool
+    changed: Callable[[str], None]
+    measured: Callable[[float], None]
+    clock: Clock = time.time
+
+
+class Monitor:
+    """Watches one trail. All its methods belong to the agent's loop.
+
+    Attributes:
+        config: As configured.
+        recorder: The trail's state and run records.
+        glance: What `stat` last said; None before.
+        looked: When the trail was last looked at with success; 0 before.
+    """
+
+    def __init__(self, config: TrailConfig, recorder: Recorder, means: Means) -> None:
+        self.config = config
+        self.recorder = recorder
+        self.means = means
+        self.place = Place(config.path, config.follow_symlink)
+        self.glance: Glance | None = None
+        self.looked = 0.0
+        self._wake = asyncio.Event()
+        self._with_neighbours = True
+        self._turning = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The trail's name."""
+        return self.config.name
+
+    @property
+    def state(self) -> TrailState:
+        """What the ledger knows."""
+        return self.recorder.state
+
+    def wake(self, with_neighbours: bool = False) -> None:
+        """Look soon; from the loop's thread."""
+        self._with_neighbours |= with_neighbours
+        self._wake.set()
+
+    def note_glance(self, glance: Glance, at: float) -> None:
+        """Take what a poll saw, and look if it is anything new."""
+        if glance.state in ("present", "missing"):
+            self.looked = at
+        if glance != self.glance or self._is_unsettled():
+            self.wake()
+        self.glance = glance
+
+    def _is_unsettled(self) -> bool:
+        return self.state.standing is Standing.UNREADABLE or self.state.suspicion is not None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Look, and go on until nothing is left to read. What cannot be read now is tried again at the next poll."""
+        async with self._turning:
+            with_neighbours, self._with_neighbours = self._with_neighbours, False
+            try:
+                await self._turn(with_neighbours)
+            except (Unreadable, WorkerDied) as error:
+                self._could_not_look(error)
+                asyncio.get_running_loop().call_later(self.config.poll_interval_seconds, self.wake)
+
+    async def _turn(self, with_neighbours: bool) -> None:
+        requests, looks = await self._look(with_neighbours), 1
+        while requests:
+            if isinstance(requests[0], LookAgain):
+                if looks == LOOKS_A_TURN:
+                    return
+                looks += 1
+                await asyncio.sleep(SETTLE_SECONDS if self.state.suspicion else 0)
+                requests = await self._look(with_neighbours=True)
+            else:
+                requests = await self._read_and_look(requests[0])
+
+    async def _look(self, with_neighbours: bool) -> Sequence[Request]:
+        expected = expectation(self.state.active)
+        seen = await self.means.prober.call(look, self.place, expected, with_neighbours, self.means.clock)
+        if seen.trouble is None:
+            self.looked = seen.at
+        else:
+            self._note_trouble(seen.trouble)
+        return self._apply(seen)
+
+    def _note_trouble(self, trouble: Trouble) -> None:
+        """Could not look: counted when it begins, not at each poll."""
+        if self.state.trouble != trouble:
+            self._count_error()
+
+    async def _read_and_look(self, read: Read) -> Sequence[Request]:
+        """Perform a read; on the way through a long history look up now and then, for rotations happen then too."""
+        is_history = self._is_history(read)
+        requests = self._apply(await self._judged(read))
+        if not is_history:
+            self._measure(read.segment)
+        if requests and self.means.clock() - self.looked > self.config.poll_interval_seconds:
+            return await self._look(with_neighbours=False)
+        return requests
+
+    async def _judged(self, read: Read) -> Judged:
+        segment = self._segment(read.segment)
+        is_small = read.end - read.start <= SMALL_READ_BYTES
+        prober, rules = self.means.prober, self.config.rules
+        if is_small:
+            return await prober.call(read_small, self.place, segment, read, rules, self.means.clock)
+        descriptor = await prober.call(open_segment, self.place, segment)
+        try:
+            report = await self._worker_report(descriptor, read)
+            return await prober.call(conclude, descriptor, read, report, rules, self.means.clock)
+        finally:
+            os.close(descriptor)
+
+    async def _worker_report(self, descriptor: int, read: Read) -> Report:
+        """A line too long to be held is read once for its newline and once for its verdict, not at each growth."""
+        pending = read.resume - read.start
+        if pending > self.config.rules.max_line_bytes and await self.means.prober.call(ends_no_line, descriptor, read):
+            return Report(pending_bytes=read.end - read.start)
+        verdict = await self.means.pool.judge(
+            descriptor, read.start, read.end, self.config.rules, read.final, hashed=False
+        )
+        return verdict.report
+
+    def _segment(self, number: int) -> Segment:
+        return next(segment for segment in self.state.files if segment.number == number)
+
+    def _is_history(self, read: Read) -> bool:
+        return read.resume < self._segment(read.segment).counted_until
+
+    def _measure(self, number: int) -> None:
+        modified = self._segment(number).modified
+        self.means.measured(max(0.0, self.means.clock() - modified))
+
+    def tick(self, at: float) -> None:
+        """Time passed: unended tails of closed segments may be final now."""
+        if any(isinstance(request, Read) for request in self.recorder.apply(Ticked(at))):
+            asyncio.get_running_loop().create_task(self._end_tails(at))
+
+    async def _end_tails(self, at: float) -> None:
+        async with self._turning:
+            try:
+                for read in self.recorder.apply(Ticked(at)):
+                    if isinstance(read, Read):
+                        self._apply(await self._judged(read))
+            except (Unreadable, WorkerDied) as error:
+                self._could_not_look(error)
+
+    def apply(self, event: Event) -> None:
+        """Advance by an event from outside: a review, an acknowledgement."""
+        if self._apply(event):
+            self.wake()
+
+    def _apply(self, event: Event) -> Sequence[Request]:
+        before = self.state
+        if isinstance(event, Judged):
+            self._count_run(event)
+        requests = self.recorder.apply(event)
+        if self.state is not before or isinstance(event, Observed):
+            self.means.changed(self.name)
+        return requests
+
+    def _count_run(self, event: Judged) -> None:
+        record = self.recorder.run(Mode.TAIL)
+        self.recorder.record(
+            Mode.TAIL,
+            runs=record.runs + 1,
+            last_attempt=event.at,
+            last_success=event.at,
+            corrupt_lines=event.report.corrupt_lines,
+        )
+
+    def _could_not_look(self, error: Unreadable | WorkerDied) -> None:
+        if isinstance(error, Unreadable) and error.reason in ("changed", "missing"):
+            return  # the file was rotated between look and read: the next look tells
+        self._count_error()
+        if isinstance(error, Unreadable):
+            self._apply(Observed(self.means.clock(), None, Trouble(error.reason, str(error))))
+
+    def _count_error(self) -> None:
+        self.recorder.record(Mode.TAIL, errors=self.recorder.run(Mode.TAIL).errors + 1)

@@ -1,0 +1,80 @@
+"""The state directory without its agent: to look at, or to apply what waits in the inbox."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+from auditwatch.agent.config import Config
+from auditwatch.agent.publishing import agent_status
+from auditwatch.agent.requests import event_of, meant, refusal
+from auditwatch.ledger.advance import advance
+from auditwatch.ledger.effects import Commit
+from auditwatch.ledger.state import TrailState
+from auditwatch.state.inbox import Answer, Request, answer, pending
+from auditwatch.state.rows import RunRecord
+from auditwatch.state.store import Store
+from auditwatch.web.snapshot import Mode, RunStatus, Snapshot, TrailSnapshot
+
+WATCHED = "watched"
+"""Where the store remembers which trails the last agent watched."""
+
+
+def remember_watched(store: Store, config: Config) -> None:
+    """Keep which trails are watched, for those who look without the agent."""
+    store.put(WATCHED, json.dumps([f"{trail.name}={trail.path}" for trail in config.trails]))
+
+
+def load_snapshot(state_dir: str) -> Snapshot:
+    """What the store says of the trails that were watched last.
+
+    Raises:
+        StateUnwritable: There is no store here or it cannot be read.
+    """
+    store = Store.read_only(state_dir)
+    try:
+        status = agent_status(started=0.0, state_created=store.created, state_resets=store.resets)
+        return Snapshot(time.time(), 0, status, tuple(_trails(store)))
+    finally:
+        store.close()
+
+
+def apply_pending(state_dir: str) -> None:
+    """Apply what waits in the inbox; the caller holds the agent's lock."""
+    store = Store.open(state_dir, time.time())
+    try:
+        for request in pending(state_dir):
+            answer(state_dir, request.id, _applied(store, request))
+    finally:
+        store.close()
+
+
+def _watched(store: Store) -> dict[str, TrailState]:
+    keys: Sequence[str] = json.loads(store.get(WATCHED) or "[]")
+    return {key: state for key in keys if (state := store.load(key)) is not None}
+
+
+def _trails(store: Store) -> Iterator[TrailSnapshot]:
+    for key, state in _watched(store).items():
+        runs = {mode: _run(store.run(key, mode)) for mode in Mode}
+        bound = store.run(key, Mode.SAMPLE).bound
+        yield TrailSnapshot(state.name, key.partition("=")[2], state, runs, sample_bound=bound)
+
+
+def _run(record: RunRecord) -> RunStatus:
+    return RunStatus(record.runs, record.errors, record.last_attempt, record.last_success, record.corrupt_lines)
+
+
+def _applied(store: Store, request: Request) -> Answer:
+    watched = _watched(store)
+    refused = refusal(request, watched.values())
+    if refused is not None:
+        return refused
+    names = meant(request, watched.values())
+    for key, before in watched.items():
+        if before.name in names:
+            after, effects = advance(before, event_of(request, time.time()))
+            findings = [pair for effect in effects if isinstance(effect, Commit) for pair in effect.findings]
+            store.commit(key, before, after, findings)
+    return Answer(True)

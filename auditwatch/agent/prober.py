@@ -1,0 +1,73 @@
+"""A thread for each volume: it alone makes system calls on that file system, so that a hung one silences no other."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Final, TypeVar
+
+from auditwatch.errors import Unreadable
+
+T = TypeVar("T")
+Job = Callable[[], None]
+
+PATIENCE_SECONDS: Final = 5.0
+"""How long a file system may take over one call before it counts as hung."""
+
+
+class Prober:
+    """Runs calls one after the other in its own thread, for an event loop that must never wait for a disk.
+
+    The thread is a daemon: one that is stuck in the kernel does not keep the process from ending.
+    """
+
+    def __init__(self, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._name = name
+        self._patience_seconds = patience_seconds
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._stuck: Future[object] | None = None
+        threading.Thread(target=self._work, name=f"prober {name}", daemon=True).start()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the last call came back in time, or has come back since."""
+        return self._stuck is None or self._stuck.done()
+
+    async def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """The result of a call made in the thread.
+
+        Raises:
+            Unreadable: hung, if the file system does not answer; further calls are not even tried until it does.
+        """
+        if not self.is_answering:
+            raise self._hung()
+        future: Future[T] = Future()
+        self._jobs.put(lambda: _settle(future, function, arguments))
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self._patience_seconds)
+        except TimeoutError:
+            self._stuck = future  # type: ignore[assignment]  # only asked whether it is done
+            raise self._hung() from None
+
+    def close(self) -> None:
+        """End the thread behind the calls that are waiting."""
+        self._jobs.put(None)
+
+    def _hung(self) -> Unreadable:
+        return Unreadable("hung", f"{self._name}: the file system does not answer")
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _settle(future: Future[T], function: Callable[..., T], arguments: tuple[object, ...]) -> None:
+    try:
+        result = function(*arguments)
+    except Exception as error:  # noqa: BLE001  carried to whoever awaits it
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,135 @@
+"""From monitors to the snapshot that every front renders; what did not change stays the same object."""
+
+from __future__ import annotations
+
+import math
+import platform
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from auditwatch import __version__
+from auditwatch.agent.config import Schedule, TrailConfig
+from auditwatch.agent.looking import Clock
+from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.recorder import Recorder
+from auditwatch.ledger.state import TrailState
+from auditwatch.web.snapshot import AgentStatus, Mode, RunStatus, Snapshot, TrailSnapshot, Volume
+
+FRESHNESS_SECONDS: Final = 10.0
+"""How exactly the last look is shown: to render every trail anew each second would cost more than watching."""
+
+DAY_SECONDS: Final = 86400.0
+
+
+class Publisher:
+    """The newest snapshot, made when it is asked for.
+
+    Attributes:
+        agent: The agent's own figures; replace it to change them.
+        progress: Of validation runs under way, by trail and mode: 0 to 1.
+        volumes: By trail.
+        watching: By trail: whether changes arrive, and whether by polling only.
+    """
+
+    def __init__(self, monitors: Mapping[str, Monitor], clock: Clock) -> None:
+        self.agent = agent_status(started=clock())
+        self.progress: dict[tuple[str, Mode], float] = {}
+        self.volumes: dict[str, Volume] = {}
+        self.watching: dict[str, tuple[bool, bool]] = {}
+        self._monitors = monitors
+        self._clock = clock
+        self._trails: dict[str, TrailSnapshot] = {}
+        self._revision = 0
+
+    def change_agent(self, **changes: object) -> None:
+        """Change the agent's own figures."""
+        self.agent = replace(self.agent, **changes)  # type: ignore[arg-type]  # names and types as in AgentStatus
+        self._revision += 1
+
+    def changed(self, name: str) -> None:
+        """A trail is shown anew in the next snapshot."""
+        self._trails.pop(name, None)
+        self._revision += 1
+
+    def snapshot(self) -> Snapshot:
+        """Everything the agent knows now."""
+        for name, monitor in self._monitors.items():
+            if self._is_stale(name, monitor):
+                self._trails[name] = self._trail(monitor)
+                self._revision += 1
+        trails = tuple(self._trails[name] for name in self._monitors)
+        return Snapshot(self._clock(), self._revision, self.agent, trails)
+
+    def _is_stale(self, name: str, monitor: Monitor) -> bool:
+        shown = self._trails.get(name)
+        if shown is None or shown.is_answering != monitor.means.prober.is_answering:
+            return True
+        return monitor.looked - shown.runs[Mode.TAIL].last_success >= FRESHNESS_SECONDS
+
+    def _trail(self, monitor: Monitor) -> TrailSnapshot:
+        name, config = monitor.name, monitor.config
+        is_watched, is_polled = self.watching.get(name, (True, True))
+        return TrailSnapshot(
+            name=name,
+            path=config.path,
+            state=monitor.state,
+            runs={mode: self._run(monitor, mode) for mode in Mode},
+            volume=self.volumes.get(name),
+            watcher_up=is_watched,
+            watcher_polling=is_polled,
+            sample_bound=monitor.recorder.run(Mode.SAMPLE).bound,
+            expected_append_interval_seconds=config.expect_append_seconds,
+            is_answering=monitor.means.prober.is_answering,
+        )
+
+    def _run(self, monitor: Monitor, mode: Mode) -> RunStatus:
+        status = replace(
+            stored_run(monitor.recorder, monitor.config, mode),
+            progress=self.progress.get((monitor.name, mode)),
+        )
+        if mode is not Mode.TAIL:
+            return status
+        looked = max(status.last_success, math.floor(monitor.looked))
+        progress = catching_up(monitor.state)
+        return replace(status, last_attempt=max(status.last_attempt, looked), last_success=looked, progress=progress)
+
+
+def agent_status(**known: object) -> AgentStatus:
+    """This program on this host, with what else is known."""
+    status = AgentStatus(__version__, platform.python_version(), 0.0, host=socket.gethostname())
+    return replace(status, **known)  # type: ignore[arg-type]  # names and types as in AgentStatus
+
+
+def stored_run(recorder: Recorder, config: TrailConfig, mode: Mode) -> RunStatus:
+    """What is remembered of the runs of one mode, with how often one is due."""
+    record = recorder.run(mode)
+    interval = {
+        Mode.FULL: interval_seconds(config.full),
+        Mode.SAMPLE: interval_seconds(config.sample),
+        Mode.TAIL: config.poll_interval_seconds,
+    }
+    return RunStatus(
+        runs=record.runs,
+        errors=record.errors,
+        last_attempt=record.last_attempt,
+        last_success=record.last_success,
+        corrupt_lines=record.corrupt_lines,
+        interval_seconds=interval[mode],
+    )
+
+
+def interval_seconds(schedule: Schedule) -> float:
+    """How often a run is due; 0 = never. What cron means by "often" is taken to be a week at most."""
+    if schedule.cron is not None:
+        return 7 * DAY_SECONDS
+    return schedule.every_seconds or 0.0
+
+
+def catching_up(state: TrailState) -> float | None:
+    """How much of the history has been read, 0 to 1; None once all of it has."""
+    if not any(segment.is_catching_up for segment in state.files):
+        return None
+    total = sum(segment.size for segment in state.files)
+    return sum(segment.read for segment in state.files) / total if total else None

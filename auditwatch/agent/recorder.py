@@ -1,0 +1,106 @@
+"""A trail's state on its way through time: each event advances it, each commit stores it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from auditwatch.errors import StateUnwritable
+from auditwatch.ledger.advance import advance, begin, resume
+from auditwatch.ledger.effects import Commit, LookAgain, Read
+from auditwatch.ledger.events import Event
+from auditwatch.ledger.state import Finding, FindingState, Policy, TrailState, ViolationRow
+from auditwatch.state.rows import RunRecord
+from auditwatch.state.store import Store
+from auditwatch.web.snapshot import Mode
+
+Request = Read | LookAgain
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one step found out, for the log.
+
+    Attributes:
+        trail: Its name.
+        findings: New damage; inherited damage too.
+        violations: New ones.
+    """
+
+    trail: str
+    findings: tuple[Finding, ...] = ()
+    violations: tuple[ViolationRow, ...] = ()
+
+
+Found = Callable[[News], None]
+
+
+class Recorder:
+    """The state of one trail, in memory and in the store.
+
+    A commit that fails loses nothing: memory goes on, and the next commit carries what is unsaved.
+
+    Attributes:
+        state: As of the last event.
+        failures: How many commits failed.
+    """
+
+    def __init__(self, store: Store, key: str, policy: Policy, found: Found) -> None:
+        self._store = store
+        self._key = key
+        self._found = found
+        self._saved = store.load(key)
+        self._unsaved: dict[tuple[int, int, str], tuple[int, Finding]] = {}
+        self._unsaved_runs: set[Mode] = set()
+        self._runs = {mode: store.run(key, mode) for mode in Mode}
+        self.state: TrailState = resume(self._saved, policy) if self._saved else begin(key.partition("=")[0], policy)
+        self.failures = 0
+        self._is_saved = True
+
+    def apply(self, event: Event) -> tuple[Request, ...]:
+        """Advance by one event, store what is to be stored, tell what is new; give back what is still to be done."""
+        before = self.state
+        self.state, effects = advance(before, event)
+        commits = [effect for effect in effects if isinstance(effect, Commit)]
+        if commits:
+            self._commit(commits, before)
+        return tuple(effect for effect in effects if not isinstance(effect, Commit))
+
+    def _commit(self, commits: Sequence[Commit], before: TrailState) -> None:
+        """Store first, tell then: a kill may lose a log line, never a finding."""
+        changed = [pair for commit in commits for pair in commit.findings]
+        self._unsaved |= {(number, f.offset, f.sha256): (number, f) for number, f in changed}
+        self.save()
+        findings = tuple(f for _, f in changed if f.first_seen == f.last_seen and f.state is FindingState.OPEN)
+        violations = self.state.violations[len(before.violations) :]
+        if findings or violations:
+            self._found(News(self.state.name, findings, violations))
+
+    def run(self, mode: Mode) -> RunRecord:
+        """What is remembered of the runs of one mode."""
+        return self._runs[mode]
+
+    def record(self, mode: Mode, **changes: float) -> None:
+        """Change a run record; it is stored with the next commit."""
+        self._runs[mode] = replace(self._runs[mode], **changes)  # type: ignore[arg-type]  # int and float fields
+        self._unsaved_runs.add(mode)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the last commit reached the store."""
+        return self._is_saved
+
+    def save(self) -> bool:
+        """Store everything that is not stored yet, in one transaction; False if the store cannot be written."""
+        runs = [(mode.value, self._runs[mode]) for mode in self._unsaved_runs]
+        try:
+            self._store.commit(self._key, self._saved, self.state, self._unsaved.values(), runs)
+        except StateUnwritable:
+            self.failures += 1
+            self._is_saved = False
+            return False
+        self._is_saved = True
+        self._saved = self.state
+        self._unsaved.clear()
+        self._unsaved_runs.clear()
+        return True

@@ -1,0 +1,132 @@
+"""The trails that are watched now: who joins gets a monitor, a place on its volume, events and runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from auditwatch.agent.config import Schedule, TrailConfig
+from auditwatch.agent.looking import Clock
+from auditwatch.agent.monitor import Means, Monitor
+from auditwatch.agent.publishing import Publisher
+from auditwatch.agent.recorder import Found, Recorder
+from auditwatch.agent.runs import Runs
+from auditwatch.agent.schedule import Timetable
+from auditwatch.agent.volumes import VolumeWatch, volume_name
+from auditwatch.files.watcher import Watcher
+from auditwatch.ledger.state import Policy
+from auditwatch.state.store import Store
+from auditwatch.validate.workers import WorkerPool
+from auditwatch.web.snapshot import Mode, Volume
+
+Guarded = Callable[[str, Callable[[], Coroutine[object, object, None]]], "asyncio.Task[None]"]
+"""Starts a task that is started again when it fails; the name is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all trails share.
+
+    Attributes:
+        found: Called with new damage, after it is stored.
+        measured: Called with the seconds from an append until it was committed.
+        guarded: Starts the tasks.
+    """
+
+    store: Store
+    pool: WorkerPool
+    publisher: Publisher
+    runs: Runs
+    timetable: Timetable
+    watcher: Watcher
+    found: Found
+    measured: Callable[[float], None]
+    guarded: Guarded
+    clock: Clock
+
+
+def trail_key(config: TrailConfig) -> str:
+    """How the store knows a trail: the same name at another path is another trail."""
+    return f"{config.name}={config.path}"
+
+
+class Roster:
+    """All watched trails.
+
+    Attributes:
+        monitors: By name; shared with the publisher.
+    """
+
+    def __init__(self, monitors: dict[str, Monitor], services: Services) -> None:
+        self.monitors = monitors
+        self._services = services
+        self._volumes: dict[str, VolumeWatch] = {}
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+
+    async def add(self, config: TrailConfig) -> None:
+        """Watch one more trail."""
+        volume = self._volume(await volume_name(config.path))
+        monitor = self._monitor(config, volume)
+        self.monitors[config.name] = volume.monitors[config.name] = monitor
+        self._tasks[config.name] = [self._services.guarded(config.name, monitor.run)]
+        self._services.watcher.watch(config.path, config.watch)
+        monitor.wake(with_neighbours=True)
+        self._plan(monitor, Mode.FULL, config.full, partial(self._services.runs.full, monitor))
+        self._plan(monitor, Mode.SAMPLE, config.sample, partial(self._services.runs.sample, monitor))
+
+    def remove(self, name: str) -> None:
+        """Watch a trail no longer; what is known of it stays stored."""
+        monitor = self.monitors.pop(name)
+        for task in self._tasks.pop(name):
+            task.cancel()
+        for volume in self._volumes.values():
+            volume.monitors.pop(name, None)
+        self._services.watcher.unwatch(monitor.config.path)
+        for mode in (Mode.FULL, Mode.SAMPLE):
+            self._services.timetable.remove(f"{name}/{mode}")
+        self._services.publisher.changed(name)
+
+    async def become(self, trails: Sequence[TrailConfig]) -> None:
+        """Watch exactly these trails; those that did not change are not touched."""
+        wanted = {config.name: config for config in trails}
+        for name, monitor in list(self.monitors.items()):
+            if wanted.get(name) != monitor.config:
+                self.remove(name)
+        for config in trails:
+            if config.name not in self.monitors:
+                await self.add(config)
+
+    def wake(self, path: str) -> None:
+        """Something happened at this path: its trail looks."""
+        for monitor in self.monitors.values():
+            if monitor.config.path == path:
+                monitor.wake()
+
+    async def last_look(self) -> None:
+        """One more look at every trail, before the end."""
+        await asyncio.gather(*(monitor.turn() for monitor in self.monitors.values()))
+
+    def _volume(self, name: str) -> VolumeWatch:
+        if name not in self._volumes:
+            volume = VolumeWatch(name, self._room, self._services.clock)
+            self._volumes[name] = volume
+            self._tasks.setdefault("", []).append(self._services.guarded(f"volume {name}", volume.run))
+        return self._volumes[name]
+
+    def _room(self, name: str, volume: Volume) -> None:
+        if self._services.publisher.volumes.get(name) != volume:
+            self._services.publisher.volumes[name] = volume
+            self._services.publisher.changed(name)
+
+    def _monitor(self, config: TrailConfig, volume: VolumeWatch) -> Monitor:
+        services = self._services
+        policy = Policy(config.rules.rules_id, config.pending_grace_seconds)
+        recorder = Recorder(services.store, trail_key(config), policy, services.found)
+        means = Means(volume.prober, services.pool, services.publisher.changed, services.measured, services.clock)
+        return Monitor(config, recorder, means)
+
+    def _plan(self, monitor: Monitor, mode: Mode, schedule: Schedule, run: Callable[[], Awaitable[None]]) -> None:
+        last_success = monitor.recorder.run(mode).last_success
+        self._services.timetable.add(f"{monitor.name}/{mode}", schedule, last_success, run)

@@ -1,0 +1,150 @@
+"""Scheduled validation of what was judged before: full, by workers, one at a time; sampled, on the spot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from auditwatch.agent.looking import open_segment
+from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.publishing import Publisher
+from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.ledger.events import Reviewed
+from auditwatch.ledger.lifecycle import LIVING
+from auditwatch.ledger.state import Segment
+from auditwatch.trail.report import Defect, Report, merge
+from auditwatch.validate.sample import draw_sample, upper_bound
+from auditwatch.web.snapshot import Mode
+
+WINDOW_BYTES: Final = 16 << 20
+"""Bytes a worker is asked for at once: its answer takes some 30 ms, a question 0.1 ms."""
+
+
+class Runs:
+    """Full and sampled validation of the agent's trails."""
+
+    def __init__(self, publisher: Publisher, report_error: Callable[[str, str], None]) -> None:
+        self._publisher = publisher
+        self._report_error = report_error
+        self._one_at_a_time = asyncio.Lock()
+
+    async def full(self, monitor: Monitor) -> None:
+        """Judge again everything that was judged, and let the ledger compare; what is new is read before."""
+        async with self._one_at_a_time:
+            await monitor.turn()
+            await self._run(monitor, Mode.FULL, self._review)
+
+    async def sample(self, monitor: Monitor) -> None:
+        """Judge some lines; damage that the ledger does not know calls for a full run at once."""
+        drawn: list[tuple[Segment, Report]] = []
+
+        async def draw(monitor: Monitor) -> Report:
+            drawn.extend([found async for found in _draws(monitor)])
+            return merge(*(report for _, report in drawn))
+
+        await self._run(monitor, Mode.SAMPLE, draw)
+        if any(_is_news(segment, defect) for segment, report in drawn for defect in report.defects):
+            await self.full(monitor)
+
+    async def _run(self, monitor: Monitor, mode: Mode, look: Callable[[Monitor], Awaitable[Report]]) -> None:
+        """One run with its record; what could not look is counted, never taken for damage."""
+        started = monitor.means.clock()
+        monitor.recorder.record(mode, last_attempt=started)
+        self._show(monitor, mode, 0.0)
+        try:
+            report = await look(monitor)
+        except (Unreadable, WorkerDied) as error:
+            self._report_error(monitor.name, f"{mode} validation could not look: {error}")
+            monitor.recorder.record(mode, errors=monitor.recorder.run(mode).errors + 1)
+        else:
+            self._finish(monitor, mode, started, report)
+        finally:
+            self._show(monitor, mode, None)
+        monitor.recorder.save()
+
+    def _finish(self, monitor: Monitor, mode: Mode, started: float, report: Report) -> None:
+        now = monitor.means.clock()
+        record = monitor.recorder.run(mode)
+        bound = upper_bound(report.corrupt_lines, report.lines) if mode is Mode.SAMPLE else record.bound
+        monitor.recorder.record(
+            mode, runs=record.runs + 1, last_success=now, corrupt_lines=report.corrupt_lines, bound=bound
+        )
+        durations = dict(self._publisher.agent.validation_duration)
+        durations[mode] = durations[mode].observed(now - started)
+        self._publisher.change_agent(validation_duration=durations)
+
+    def _show(self, monitor: Monitor, mode: Mode, progress: float | None) -> None:
+        if progress is None:
+            self._publisher.progress.pop((monitor.name, mode), None)
+        else:
+            self._publisher.progress[monitor.name, mode] = progress
+        self._publisher.changed(monitor.name)
+
+    async def _review(self, monitor: Monitor) -> Report:
+        segments = monitor.state.files
+        total = sum(segment.judged for segment in segments) or 1
+        done, whole = 0, Report()
+        for segment in segments:
+            lines = 0
+            async for start, report in _windows(monitor, segment):
+                at, rules_id = monitor.means.clock(), monitor.config.rules.rules_id
+                monitor.apply(Reviewed(at, segment.number, start, lines, rules_id, report))
+                lines += report.lines
+                whole += report
+                self._show(monitor, Mode.FULL, (done + start + report.bytes) / total)
+            done += segment.judged
+        return whole
+
+
+async def _windows(monitor: Monitor, segment: Segment) -> AsyncIterator[tuple[int, Report]]:
+    """Start and report of one stretch of whole lines after the other, up to the judged position."""
+    descriptor = await monitor.means.prober.call(open_segment, monitor.place, segment)
+    try:
+        start, width = 0, WINDOW_BYTES
+        while start < segment.judged:
+            end = min(start + width, segment.judged)
+            verdict = await monitor.means.pool.judge(descriptor, start, end, monitor.config.rules, hashed=False)
+            if verdict.report.lines:
+                yield start, _without_pending(verdict.report)
+                start, width = start + verdict.report.bytes, WINDOW_BYTES
+            elif end == segment.judged:
+                return  # a torn tail: no newline ends it
+            else:
+                width *= 2  # a line longer than the window
+    finally:
+        os.close(descriptor)
+
+
+async def _draws(monitor: Monitor) -> AsyncIterator[tuple[Segment, Report]]:
+    """From each segment its share of the lines, at least one."""
+    segments = [segment for segment in monitor.state.files if segment.judged]
+    total = sum(segment.judged for segment in segments)
+    for segment in segments:
+        lines = max(1, round(monitor.config.sample_lines * segment.judged / total))
+        yield segment, await monitor.means.prober.call(_drawn, monitor, segment, lines)
+
+
+def _drawn(monitor: Monitor, segment: Segment, lines: int) -> Report:
+    descriptor = open_segment(monitor.place, segment)
+    try:
+        seed = secrets.randbits(64)
+        sample = draw_sample(descriptor, segment.judged, monitor.config.rules, lines, seed)
+        return _without_pending(sample.report)
+    finally:
+        os.close(descriptor)
+
+
+def _without_pending(report: Report) -> Report:
+    """The ended lines alone: what the range cut is another's."""
+    return replace(report, pending_bytes=0)
+
+
+def _is_news(segment: Segment, defect: Defect) -> bool:
+    if any(low <= defect.offset < high for low, high in segment.crowded):
+        return False
+    known = (f for f in segment.findings if f.state in LIVING)
+    return all((finding.offset, finding.sha256) != (defect.offset, defect.sha256) for finding in known)

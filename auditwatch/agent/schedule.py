@@ -1,0 +1,88 @@
+"""When validation runs are due: APScheduler's clock, our memory of the last success."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from auditwatch.agent.config import Schedule
+
+JITTER: Final = 0.1
+"""Share of the interval by which runs scatter, so that a hundred hosts do not all read their disks at once."""
+
+START_DELAY_SECONDS: Final = (2.0, 10.0)
+"""An overdue run begins this long after the start, at random: starting is busy enough."""
+
+_MISSED: Final = {EVENT_JOB_MISSED: "late", EVENT_JOB_MAX_INSTANCES: "busy", EVENT_JOB_ERROR: "error"}
+
+
+class Timetable:
+    """The runs of all trails. Belongs to the agent's loop."""
+
+    def __init__(
+        self, missed: Callable[[str], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._clock = clock
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_listener(
+            lambda event: missed(_MISSED[event.code]), EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
+        )
+
+    def start(self) -> None:
+        """Runs begin from here on."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """No run begins any more."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def add(self, key: str, schedule: Schedule, last_success: float, run: Callable[[], Awaitable[None]]) -> None:
+        """Run by this schedule, soon if the last success is longer ago than it allows.
+
+        Args:
+            key: Of the job; `remove` takes it.
+            schedule: When it is due; one that is never due adds nothing.
+            last_success: Seconds since 1970; 0 = never.
+            run: Begins it; called in the loop.
+        """
+        trigger = _trigger(schedule)
+        if trigger is not None:
+            self._scheduler.add_job(
+                run,
+                trigger,
+                id=key,
+                next_run_time=self._first(trigger, last_success),
+                misfire_grace_time=None,  # the default drops a run that is a second late without a word
+                coalesce=True,
+                max_instances=1,
+            )
+
+    def remove(self, key: str) -> None:
+        """This job no longer runs."""
+        if self._scheduler.get_job(key):
+            self._scheduler.remove_job(key)
+
+    def _first(self, trigger: BaseTrigger, last_success: float) -> datetime:
+        now = self._clock()
+        soon = now + timedelta(seconds=random.uniform(*START_DELAY_SECONDS))  # noqa: S311  scatter, no secret
+        last = datetime.fromtimestamp(last_success, UTC)
+        due = trigger.get_next_fire_time(last, last) if last_success else soon
+        return max(due or soon, soon)
+
+
+def _trigger(schedule: Schedule) -> BaseTrigger | None:
+    if schedule.cron is not None:
+        return CronTrigger.from_crontab(schedule.cron, timezone=schedule.timezone)
+    if schedule.every_seconds is None:
+        return None
+    jitter = max(1, int(schedule.every_seconds * JITTER))
+    return IntervalTrigger(seconds=schedule.every_seconds, timezone=UTC, jitter=jitter)

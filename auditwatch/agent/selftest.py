@@ -1,0 +1,22 @@
+"""Does this judge still tell damage from health? One that does not would look like a whole trail."""
+
+from __future__ import annotations
+
+from auditwatch.trail.causes import CAUSES
+from auditwatch.trail.kinds import Kind
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.scan import Scan
+
+WHOLE = b'{"event":"SELF_TEST","nested":[1,2.5,null,true,{"text":"\\u00e9"}]}\n'
+
+
+def judges_rightly() -> bool:
+    """Whether each kind that the bytes alone decide is named, with its whole neighbours left alone."""
+    rules = Rules(strict=True)
+    examples = {kind: cause.example for kind, cause in CAUSES.items() if isinstance(kind, Kind) and cause.example}
+    examples.pop(Kind.SCHEMA, None)  # needs rules of its own
+    scan = Scan(rules)
+    for example in examples.values():
+        scan.feed(WHOLE + example + b"\n")
+    report = scan.finish()
+    return [d.kind for d in report.defects] == list(examples) and report.records == len(examples)

@@ -1,0 +1,284 @@
+"""The one place that wires the agent together, and the one that logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from auditwatch.agent.config import Config
+from auditwatch.agent.housekeeping import Housekeeping
+from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.offline import remember_watched
+from auditwatch.agent.publishing import Publisher
+from auditwatch.agent.recorder import News
+from auditwatch.agent.roster import Roster, Services
+from auditwatch.agent.runs import Runs
+from auditwatch.agent.schedule import Timetable
+from auditwatch.errors import AuditwatchError, StateUnwritable
+from auditwatch.files.watcher import Watcher
+from auditwatch.state.lock import AgentLock
+from auditwatch.state.store import Store
+from auditwatch.validate.workers import WorkerPool
+from auditwatch.web.app import create_app
+from auditwatch.web.collector import Exposition
+from auditwatch.web.server import Server, listen
+from auditwatch.web.snapshot import Snapshot
+
+RESTART_SECONDS: Final = 1.0
+"""Before a task that failed is started again."""
+
+LAST_LOOK_SECONDS: Final = 5.0
+"""How long the last look may take: with the rest of stopping it stays below the ten seconds that are promised."""
+
+LOGGED_FINDINGS: Final = 5
+"""Most findings of one step that are logged one by one."""
+
+log = logging.getLogger("auditwatch")
+
+Reload = Callable[[], Config]
+
+
+def run(config: Config, *, state_dir: str, reload: Reload | None = None) -> int:
+    """Run the agent until SIGTERM or SIGINT.
+
+    Args:
+        config: What to watch and where to listen.
+        state_dir: Made if it is not there.
+        reload: Reads the configuration anew, for SIGHUP; None where there is none to read.
+
+    Raises:
+        StateError: The state directory cannot be used, or another agent does.
+        ListenError: The address cannot be listened on.
+    """
+    _make_state_dir(state_dir)
+    with AgentLock(state_dir):
+        store = Store.open(state_dir, time.time())
+        try:
+            store.keep_generation()
+            with listen(config.web.listen_address) as sock:
+                asyncio.run(_serve(config, state_dir, store, reload, sock))
+        finally:
+            store.close()
+    return 0
+
+
+def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None) -> Snapshot:
+    """Judge what is new, one full and one sample run over every trail, and give what is known then.
+
+    Args:
+        config: What to look at.
+        state_dir: Made if it is not there.
+        metrics_file: Where to write the metrics for node_exporter's textfile collector.
+
+    Raises:
+        StateError: The state directory cannot be used, or another agent does.
+    """
+    _make_state_dir(state_dir)
+    with AgentLock(state_dir):
+        store = Store.open(state_dir, time.time())
+        try:
+            snapshot = asyncio.run(_once(config, state_dir, store))
+        finally:
+            store.close()
+    if metrics_file:
+        _write_metrics(metrics_file, snapshot)
+    return snapshot
+
+
+def _make_state_dir(state_dir: str) -> None:
+    try:
+        os.makedirs(state_dir, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StateUnwritable(
+            f"{state_dir}: cannot be made: {error.strerror}; make it writable, or give another --state-dir"
+        ) from error
+
+
+def _write_metrics(path: str, snapshot: Snapshot) -> None:
+    """node_exporter reads whatever it finds: the file appears whole or not at all."""
+    fresh = Path(f"{path}.{os.getpid()}.new")
+    try:
+        fresh.write_bytes(Exposition(lambda: snapshot).text())
+        fresh.replace(path)
+    except OSError as error:
+        raise StateUnwritable(f"{path}: cannot be written: {error.strerror}; see --metrics-file") from error
+
+
+async def _serve(config: Config, state_dir: str, store: Store, reload: Reload | None, sock: socket.socket) -> None:
+    await Agent(config, state_dir, store).serve(sock, reload)
+
+
+async def _once(config: Config, state_dir: str, store: Store) -> Snapshot:
+    return await Agent(config, state_dir, store).once()
+
+
+class Agent:
+    """Everything that runs while the agent does. Made inside the loop that owns it."""
+
+    def __init__(self, config: Config, state_dir: str, store: Store) -> None:
+        self._config = config
+        self._store = store
+        self._state_dir = state_dir
+        self._stopping = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        monitors: dict[str, Monitor] = {}
+        self._publisher = Publisher(monitors, time.time)
+        self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
+        self._timetable = Timetable(self._missed)
+        self._watcher = Watcher(self._wake)
+        self._runs = Runs(self._publisher, _log_blindness)
+        self._roster = Roster(monitors, self._services())
+        self._housekeeping = Housekeeping(state_dir, store, self._publisher, monitors, self._watcher, self._pool)
+
+    def _services(self) -> Services:
+        return Services(
+            store=self._store,
+            pool=self._pool,
+            publisher=self._publisher,
+            runs=self._runs,
+            timetable=self._timetable,
+            watcher=self._watcher,
+            found=_log_news,
+            measured=self._measured,
+            guarded=self._guarded,
+            clock=time.time,
+        )
+
+    async def serve(self, sock: socket.socket, reload: Reload | None) -> None:
+        """Watch and answer until told to stop; then one last look."""
+        keeper = self._housekeeping
+        server = Server(create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready), sock)
+        self._catch_signals(reload)
+        await self._begin(self._config)
+        self._guarded("housekeeping", keeper.run)
+        self._timetable.start()
+        answering = asyncio.create_task(server.serve())
+        log.info("state directory: %s", self._state_dir)
+        log.info("watching %s; page and metrics: %s", _names(self._config), server.url)
+        await self._stopping.wait()
+        log.info("stopping: one last look")
+        await self._end(last_look=True)
+        server.stop()
+        await answering
+
+    async def once(self) -> Snapshot:
+        """Judge what is new, then one full and one sample run over every trail."""
+        await self._begin(self._config)
+        for monitor in self._roster.monitors.values():
+            await self._runs.full(monitor)
+            await self._runs.sample(monitor)
+        await self._housekeeping.selftest()
+        snapshot = self._publisher.snapshot()
+        await self._end(last_look=False)
+        return snapshot
+
+    async def _begin(self, config: Config) -> None:
+        """Stored state is loaded, and what it says is shown, before the listener answers."""
+        remember_watched(self._store, config)
+        self._housekeeping.show_state(config)
+        await self._roster.become(config.trails)
+
+    async def _end(self, *, last_look: bool) -> None:
+        self._timetable.stop()
+        await asyncio.to_thread(self._watcher.close)
+        if last_look:
+            await self._last_look()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pool.close()
+
+    async def _last_look(self) -> None:
+        try:
+            await asyncio.wait_for(self._roster.last_look(), LAST_LOOK_SECONDS)
+        except TimeoutError:
+            log.warning("the last look took too long: what is left is judged after the next start")
+
+    def _catch_signals(self, reload: Reload | None) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stopping.set)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reloaded, reload)
+
+    def _reloaded(self, reload: Reload | None) -> None:
+        if reload is None:
+            log.info("SIGHUP: there is no configuration file to read again")
+            return
+        task = self._loop.create_task(self._become(reload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _become(self, reload: Reload) -> None:
+        """Take the new configuration whole, or keep the old one whole."""
+        try:
+            config = await asyncio.to_thread(reload)
+        except AuditwatchError as error:
+            self._publisher.change_agent(config_last_reload_successful=False)
+            log.error("SIGHUP: the configuration stays as it was:\n%s", error)  # noqa: TRY400  one line for each mistake
+            return
+        if config.web != self._config.web:
+            log.warning("SIGHUP: a new listen address takes a restart")
+        self._config = config
+        await self._begin(config)
+        log.info("SIGHUP: watching %s", _names(config))
+
+    def _guarded(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> asyncio.Task[None]:
+        """A task that never ends the agent: what it did not foresee is logged, and it begins again."""
+        task = self._loop.create_task(self._again_and_again(name, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _again_and_again(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s: an error in auditwatch itself; going on", name)
+                await asyncio.sleep(RESTART_SECONDS)
+
+    def _wake(self, path: str) -> None:
+        """From the watcher's threads."""
+        with suppress(RuntimeError):  # the loop ended between the event and now
+            self._loop.call_soon_threadsafe(self._roster.wake, path)
+
+    def _missed(self, reason: str) -> None:
+        missed = dict(self._publisher.agent.missed_runs)
+        missed[reason] += 1
+        self._publisher.change_agent(missed_runs=missed)
+
+    def _measured(self, seconds: float) -> None:
+        self._publisher.change_agent(detection_latency=self._publisher.agent.detection_latency.observed(seconds))
+
+
+def _names(config: Config) -> str:
+    """The trails in a few words."""
+    names = [trail.name for trail in config.trails]
+    return ", ".join(names) if len(names) <= LOGGED_FINDINGS else f"{len(names)} trails"
+
+
+def _log_blindness(trail: str, message: str) -> None:
+    log.warning("%s: %s", trail, message)
+
+
+def _log_news(news: News) -> None:
+    """Places and kinds; never contents, never hashes."""
+    inherited = sum(finding.inherited for finding in news.findings)
+    fresh = [finding for finding in news.findings if not finding.inherited]
+    if inherited:
+        log.info("%s: %d damaged line(s) that were there before", news.trail, inherited)
+    for finding in fresh[:LOGGED_FINDINGS]:
+        place = (finding.line, finding.offset, finding.length)
+        log.warning("%s: %s: line %d, offset %d, %d bytes (%s)", news.trail, finding.kind, *place, finding.id)
+    if len(fresh) > LOGGED_FINDINGS:
+        log.warning("%s: and %d more damaged lines", news.trail, len(fresh) - LOGGED_FINDINGS)
+    for row in news.violations:
+        log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, row.segment, row.detail, row.id)

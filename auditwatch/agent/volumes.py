@@ -1,0 +1,88 @@
+"""One volume and its trails: polled together, one hop to the prober a poll."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from auditwatch.agent.looking import Clock, Glance, Place, glance
+from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.prober import Prober
+from auditwatch.errors import Unreadable
+from auditwatch.host import filesystems
+from auditwatch.web.snapshot import Volume
+
+ROOM_SECONDS: Final = 15.0
+"""How often free space is asked for, and closed segments are looked at."""
+
+
+class VolumeWatch:
+    """Polls the trails of one volume.
+
+    Attributes:
+        prober: The thread that all their system calls go through.
+        monitors: By trail name.
+    """
+
+    def __init__(self, name: str, room: Callable[[str, Volume], None], clock: Clock) -> None:
+        self.prober = Prober(name)
+        self.monitors: dict[str, Monitor] = {}
+        self._room = room
+        self._clock = clock
+        self._room_asked = 0.0
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            await self.poll()
+            interval = min((m.config.poll_interval_seconds for m in self.monitors.values()), default=1.0)
+            await asyncio.sleep(interval)
+
+    async def poll(self) -> None:
+        """Glance at every trail; those that changed wake up. A volume that hangs is left alone until it answers."""
+        monitors = tuple(self.monitors.values())
+        try:
+            glances = await self.prober.call(_glances, [monitor.place for monitor in monitors])
+            now = self._clock()
+            for monitor, seen in zip(monitors, glances, strict=True):
+                monitor.note_glance(seen, now)
+                monitor.tick(now)
+            if now - self._room_asked >= ROOM_SECONDS:
+                self._room_asked = now
+                await self._ask_room(monitors)
+        except Unreadable:
+            return  # hung: `is_answering` says so, to metrics and page
+
+    async def _ask_room(self, monitors: Sequence[Monitor]) -> None:
+        for monitor in monitors:
+            volume = await self.prober.call(_volume, monitor.place)
+            if volume is not None:
+                self._room(monitor.name, volume)
+            if monitor.state.closed:
+                monitor.wake(with_neighbours=True)
+
+
+def _glances(places: Sequence[Place]) -> list[Glance]:
+    return [glance(place) for place in places]
+
+
+def _volume(place: Place) -> Volume | None:
+    try:
+        found = os.statvfs(os.path.dirname(place.path))
+    except OSError:
+        return None
+    return Volume(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, found.f_favail)
+
+
+async def volume_name(path: str, patience_seconds: float = 2.0) -> str:
+    """Names the volume a trail lies on; a path that cannot even be resolved in time is a volume of its own."""
+    prober = Prober("start", patience_seconds)
+    try:
+        mount = await prober.call(filesystems.of_path, path)
+    except Unreadable:
+        return path
+    finally:
+        prober.close()
+    return mount.point if mount else path

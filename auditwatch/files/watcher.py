@@ -1,0 +1,234 @@
+"""Wakes the agent when a trail may have changed. A hint: what changed, and whether, `stat` decides elsewhere.
+
+Directories are watched, not files, so that rotation and files that appear later are seen. Whatever cannot be watched
+is polled by the agent and says so in its status; nothing here raises for a trail's sake.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from auditwatch.host import filesystems
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
+Mode = Literal["auto", "events", "poll"]
+
+MAX_DIRECTORIES: Final = 32
+"""Most directories that are watched: each is a thread (watchdog 7) or an inotify instance of 128 (watchdog 6)."""
+
+_JOIN_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStatus:
+    """How changes of one trail arrive.
+
+    Attributes:
+        up: Whether as configured; polling counts unless events were demanded.
+        polling: Whether by polling only.
+    """
+
+    up: bool
+    polling: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Directory:
+    """One directory with the trails in it.
+
+    Attributes:
+        trails: Path by file name.
+        links: Names of those that are symbolic links: they change elsewhere, so they are polled.
+        demanded: Whether events were asked for whatever the file system says.
+        watch: While it is armed; likewise `identity`, device and inode of what is watched.
+    """
+
+    path: str
+    trails: dict[str, str] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()
+    demanded: bool = False
+    watch: ObservedWatch | None = None
+    identity: tuple[int, int] | None = None
+
+
+class Watcher:
+    """Watches the directories of trails.
+
+    `watch` only takes note; `check` arms and re-arms. It asks file systems, which may hang: call it in a thread, once
+    after the first `watch` and then every few seconds. `status` may be called at any time from any thread.
+
+    Args:
+        wake: Called with the path of a trail that may have changed, in a thread of the watcher's.
+        trusts: Whether a directory's file system tells the truth about changes.
+        max_directories: How many are watched; the rest is polled.
+
+    Attributes:
+        rescans: How often a directory was armed anew, after which everything in it is looked at.
+    """
+
+    def __init__(
+        self,
+        wake: Callable[[str], None],
+        *,
+        trusts: Callable[[str], bool] | None = None,
+        max_directories: int = MAX_DIRECTORIES,
+    ) -> None:
+        self._wake = wake
+        self._trusts = trusts or _trusts
+        self._max_directories = max_directories
+        self._directories: dict[str, _Directory] = {}
+        self._modes: dict[str, Mode] = {}
+        self._observer: BaseObserver | None = None
+        self._is_closed = False
+        self.rescans = 0
+
+    def watch(self, path: str, mode: Mode = "auto") -> None:
+        """Take note of a trail; its changes are reported from the next `check` on."""
+        self._modes[path] = mode
+        if mode == "poll":
+            return
+        parent, name = os.path.split(os.path.abspath(path))
+        directory = self._directories.setdefault(parent, _Directory(parent))
+        directory.trails[name] = path
+        directory.demanded |= mode == "events"
+
+    def unwatch(self, path: str) -> None:
+        """Report a trail no longer."""
+        self._modes.pop(path, None)
+        parent, name = os.path.split(os.path.abspath(path))
+        if parent in self._directories:
+            self._directories[parent].trails.pop(name, None)
+
+    def status(self, path: str) -> WatchStatus:
+        """How changes of a trail arrive now."""
+        parent, name = os.path.split(os.path.abspath(path))
+        directory = self._directories.get(parent)
+        by_events = (
+            directory is not None
+            and directory.watch is not None
+            and self._modes.get(path) != "poll"
+            and name not in directory.links
+        )
+        return WatchStatus(up=by_events or self._modes.get(path) in ("auto", "poll"), polling=not by_events)
+
+    def check(self) -> None:
+        """Arm what can be armed, and arm anew what went deaf."""
+        for directory in list(self._directories.values()):
+            if self._is_closed:
+                return
+            if directory.watch is not None and not self._hears(directory):
+                self._disarm(directory)
+            if directory.watch is None and self._may_arm(directory):
+                self._arm(directory)
+            directory.links = frozenset(name for name, path in list(directory.trails.items()) if os.path.islink(path))
+
+    def close(self) -> None:
+        """Stop watching; nobody is woken afterwards."""
+        self._is_closed = True
+        observer, self._observer = self._observer, None
+        for directory in self._directories.values():
+            directory.watch = None
+        if observer is not None:
+            observer.stop()
+            with suppress(RuntimeError):  # it never started
+                observer.join(_JOIN_SECONDS)
+
+    def _hears(self, directory: _Directory) -> bool:
+        """Whether events of the directory at this path still arrive.
+
+        A directory that is deleted ends its emitter while the observer lives on; one that is moved away keeps it.
+        """
+        emitters = self._observer.emitters if self._observer else ()
+        alive = any(emitter.watch == directory.watch and emitter.is_alive() for emitter in emitters)
+        return alive and _identity(directory.path) == directory.identity
+
+    def _may_arm(self, directory: _Directory) -> bool:
+        armed = sum(other.watch is not None for other in self._directories.values())
+        return (
+            armed < self._max_directories
+            and _identity(directory.path) is not None
+            and (directory.demanded or self._trusts(directory.path))
+        )
+
+    def _arm(self, directory: _Directory) -> None:
+        before = _identity(directory.path)
+        handler: Any = _Handler(directory, self._woken)  # watchdog asks for its own class, and uses `dispatch` alone
+        with suppress(OSError, ImportError, RuntimeError):  # limits reached, or no inotify here: it is polled
+            directory.watch = self._observing().schedule(
+                handler, os.path.realpath(directory.path), event_filter=_events()
+            )
+            directory.identity = before  # if it was replaced meanwhile, the next check sees another one
+        if directory.watch is not None:
+            self._look_at_all(directory)
+
+    def _observing(self) -> BaseObserver:
+        """The observer, started.
+
+        Raises:
+            OSError: The system's limits on inotify are reached.
+            ImportError: watchdog knows no way of watching here.
+        """
+        if self._observer is None:
+            from watchdog.observers import Observer  # noqa: PLC0415  only who watches pays for it
+
+            observer = Observer()
+            observer.start()
+            self._observer = observer
+        return self._observer
+
+    def _disarm(self, directory: _Directory) -> None:
+        watch, directory.watch = directory.watch, None
+        self.rescans += 1
+        if self._observer is not None and watch is not None:
+            with suppress(KeyError, OSError, RuntimeError):  # it ended by itself
+                self._observer.unschedule(watch)
+
+    def _look_at_all(self, directory: _Directory) -> None:
+        """What happened before the watch was armed sent no event."""
+        for path in list(directory.trails.values()):
+            self._woken(path)
+
+    def _woken(self, path: str) -> None:
+        if not self._is_closed:
+            with suppress(RuntimeError):  # the loop that would be woken is closed
+                self._wake(path)
+
+
+class _Handler:
+    """What watchdog calls: picks the events of our trails, whatever their type."""
+
+    def __init__(self, directory: _Directory, woken: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._woken = woken
+
+    def dispatch(self, event: Any) -> None:
+        """Take one event in the observer's thread."""
+        for path in (event.src_path, event.dest_path):
+            name = os.path.basename(os.fsdecode(path)) if path else ""
+            if (trail := self._directory.trails.get(name)) is not None:
+                self._woken(trail)
+
+
+def _events() -> list[Any]:
+    """Changes only: our own reads open and close files, and must not wake us."""
+    from watchdog import events  # noqa: PLC0415  only who watches pays for it
+
+    return [events.FileModifiedEvent, events.FileCreatedEvent, events.FileDeletedEvent, events.FileMovedEvent]
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _trusts(path: str) -> bool:
+    return filesystems.reports_changes(filesystems.of_path(path))

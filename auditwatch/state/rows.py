@@ -1,0 +1,76 @@
+"""Values as rows, each under a checksum: SQLite's own check passes flipped bits in what it stores."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import msgspec
+
+from auditwatch.ledger.state import Finding, Segment, TrailState
+
+T = TypeVar("T")
+
+
+class DamagedRow(Exception):  # noqa: N818  never leaves this floor: the store quarantines and goes on
+    """A row does not bear its checksum; nothing of it can be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is remembered of the validation runs of one mode over one trail.
+
+    Attributes:
+        runs: Finished ones; `errors`: those that could not look.
+        last_attempt: When one last began; 0 = never. Likewise `last_success`.
+        corrupt_lines: How many damaged lines the last one saw.
+        bound: Upper bound of the share of corrupt lines that the last sample supports.
+    """
+
+    runs: int = 0
+    errors: int = 0
+    last_attempt: float = 0.0
+    last_success: float = 0.0
+    corrupt_lines: int = 0
+    bound: float = 1.0
+
+
+def checksum(key: str, body: bytes) -> bytes:
+    """16 bytes over a row's key and body, so that no row passes for another."""
+    return hashlib.blake2b(key.encode() + b"\0" + body, digest_size=16).digest()
+
+
+def encoded(value: object) -> bytes:
+    """A frozen value as bytes."""
+    return msgspec.json.encode(value)
+
+
+def decoded(kind: type[T], key: str, body: bytes, expected: bytes) -> T:
+    """The value of a row.
+
+    Raises:
+        DamagedRow: If it does not bear its checksum or is no such value.
+    """
+    if checksum(key, body) != expected:
+        raise DamagedRow(key)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise DamagedRow(key) from error
+
+
+def without_findings(state: TrailState) -> TrailState:
+    """The state as it is stored: findings have rows of their own."""
+    closed = tuple(replace(segment, findings=()) for segment in state.closed)
+    return replace(state, closed=closed, active=replace(state.active, findings=()) if state.active else None)
+
+
+def with_findings(state: TrailState, findings: dict[int, list[Finding]]) -> TrailState:
+    """A stored state with its findings, by number of the segment."""
+
+    def filled(segment: Segment) -> Segment:
+        return replace(segment, findings=tuple(sorted(findings.get(segment.number, ()), key=lambda f: f.offset)))
+
+    closed = tuple(filled(segment) for segment in state.closed)
+    return replace(state, closed=closed, active=filled(state.active) if state.active else None)

@@ -1,0 +1,276 @@
+"""The store of all trails: SQLite, one writer, one transaction a step."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from auditwatch.errors import StateUnwritable
+from auditwatch.ledger.state import Finding, TrailState
+from auditwatch.state.rows import (
+    DamagedRow,
+    RunRecord,
+    checksum,
+    decoded,
+    encoded,
+    with_findings,
+    without_findings,
+)
+from auditwatch.state.schema import copy_store, migrate
+
+STORE_NAME: Final = "state.db"
+PREVIOUS_NAME: Final = "state.previous.db"
+
+_SAVE_TRAIL: Final = """
+INSERT INTO trails (trail, segment, judged, rules, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (trail) DO UPDATE SET segment = excluded.segment, judged = excluded.judged, rules = excluded.rules,
+  body = excluded.body, checksum = excluded.checksum
+  WHERE trails.segment = ? AND trails.judged = ? AND trails.rules = ?
+"""
+
+
+class StaleStep(Exception):  # noqa: N818  not an error of the user's: the caller's picture is older than the store's
+    """The store does not stand where this step begins; nothing was stored."""
+
+
+class Store:
+    """The states of all trails, each under its key `NAME=PATH`. Not thread-safe: the agent's loop owns it.
+
+    Another file under the same name is another trail; one that is watched again is found again.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    def open(cls, state_dir: str | os.PathLike[str], now: float) -> Store:
+        """The store of a state directory, created or migrated as needed.
+
+        A damaged store is set aside and the previous generation taken, or a new one begun; `resets` counts that.
+
+        Raises:
+            StateNewer: If a later auditwatch wrote it.
+            StateUnwritable: If it cannot be created or written.
+        """
+        path = Path(state_dir) / STORE_NAME
+        try:
+            return cls._opened(path, now)
+        except (DamagedRow, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
+                raise StateUnwritable(f"{path}: {error}; make the directory writable, or give --state-dir") from error
+        _set_aside(path, now)
+        return cls._after_damage(path, now)
+
+    @classmethod
+    def _after_damage(cls, path: Path, now: float) -> Store:
+        previous = path.with_name(PREVIOUS_NAME)
+        try:
+            if previous.exists():
+                previous.replace(path)
+            store = cls._opened(path, now)
+        except (DamagedRow, sqlite3.DatabaseError):
+            _set_aside(path, now)
+            store = cls._opened(path, now)
+        store.put("resets", str(store.resets + 1))
+        return store
+
+    @classmethod
+    def _opened(cls, path: Path, now: float) -> Store:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            migrate(connection, path)
+            store = cls(connection, path)
+            store.verify()
+            connection.execute("INSERT OR IGNORE INTO meta VALUES ('created', ?)", (str(now),))
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    @classmethod
+    def read_only(cls, state_dir: str | os.PathLike[str]) -> Store:
+        """The store for looking at, also beside a running agent; nothing is created.
+
+        Raises:
+            StateUnwritable: If there is no store or it cannot be read.
+        """
+        path = Path(state_dir) / STORE_NAME
+        for how in ("mode=ro", "mode=ro&immutable=1"):  # a WAL store nobody has open cannot be read without writing
+            connection = None
+            try:
+                connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+                connection.execute("SELECT count(*) FROM trails").fetchone()
+            except sqlite3.DatabaseError:
+                if connection:
+                    connection.close()
+                continue
+            return cls(connection, path)
+        raise StateUnwritable(f"{path}: no state to read here; is the agent's state directory another one?")
+
+    def verify(self) -> None:
+        """Read every row under its checksum.
+
+        Raises:
+            DamagedRow: At the first that does not bear it.
+        """
+        for trail in self.keys():
+            self.load(trail)
+            for mode in ("full", "sample", "tail"):
+                self.run(trail, mode)
+
+    def keep_generation(self) -> None:
+        """Copy the store as it stands, known good, for the day it is damaged."""
+        copy_store(self._connection, self._path.with_name(PREVIOUS_NAME))
+
+    def keys(self) -> tuple[str, ...]:
+        """The trails that are stored, watched now or once."""
+        return tuple(row[0] for row in self._connection.execute("SELECT trail FROM trails ORDER BY trail"))
+
+    def load(self, trail: str) -> TrailState | None:
+        """The state of a trail with its findings; None for one that is not stored."""
+        row = self._connection.execute("SELECT body, checksum FROM trails WHERE trail = ?", (trail,)).fetchone()
+        if row is None:
+            return None
+        return with_findings(decoded(TrailState, trail, *row), self._findings(trail))
+
+    def _findings(self, trail: str) -> dict[int, list[Finding]]:
+        rows = self._connection.execute(
+            "SELECT segment, offset, sha256, body, checksum FROM findings WHERE trail = ?", (trail,)
+        )
+        findings: dict[int, list[Finding]] = defaultdict(list)
+        for segment, offset, sha256, body, expected in rows:
+            findings[segment].append(decoded(Finding, _finding_key(trail, segment, offset, sha256), body, expected))
+        return findings
+
+    def run(self, trail: str, mode: str) -> RunRecord:
+        """What is remembered of a trail's runs of one mode."""
+        row = self._connection.execute(
+            "SELECT body, checksum FROM runs WHERE trail = ? AND mode = ?", (trail, mode)
+        ).fetchone()
+        return decoded(RunRecord, f"{trail}/{mode}", *row) if row else RunRecord()
+
+    def commit(
+        self,
+        trail: str,
+        before: TrailState | None,
+        after: TrailState,
+        findings: Iterable[tuple[int, Finding]] = (),
+        runs: Iterable[tuple[str, RunRecord]] = (),
+    ) -> None:
+        """Store one step of a trail: position, counters, findings and runs together or not at all.
+
+        Args:
+            trail: Its key.
+            before: The state as last stored; None for a trail that is not.
+            after: The state to store.
+            findings: New and changed ones, with the number of their segment.
+            runs: Changed records, by mode.
+
+        Raises:
+            StaleStep: If the store stands elsewhere than `before`.
+            StateUnwritable: If it cannot be written; nothing was stored.
+        """
+        with self._transaction():
+            self._save_trail(trail, before or after, after)
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?)",
+                [_finding_row(trail, segment, finding) for segment, finding in findings],
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", [_run_row(trail, *run) for run in runs]
+            )
+
+    def _save_trail(self, trail: str, before: TrailState, after: TrailState) -> None:
+        body = encoded(without_findings(after))
+        row = (trail, *_position(after), body, checksum(trail, body))
+        if self._connection.execute(_SAVE_TRAIL, (*row, *_position(before))).rowcount != 1:
+            raise StaleStep(trail)
+
+    def put(self, key: str, value: str) -> None:
+        """Store one of the agent's own figures.
+
+        Raises:
+            StateUnwritable: If it cannot be written.
+        """
+        with self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def get(self, key: str) -> str | None:
+        """One of the agent's own figures."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else None
+
+    @property
+    def resets(self) -> int:
+        """How often a damaged store was set aside."""
+        return int(self.get("resets") or 0)
+
+    @property
+    def created(self) -> float:
+        """When this store was begun."""
+        return float(self.get("created") or 0)
+
+    def close(self) -> None:
+        """Close the store; it cannot be used after that."""
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._commit_or_roll_back()
+        except sqlite3.Error as error:
+            raise StateUnwritable(f"{self._path}: {error}; free space or make it writable") from error
+
+    def _commit_or_roll_back(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _position(state: TrailState) -> tuple[int, int, str]:
+    segment = state.active or (state.closed[-1] if state.closed else None)
+    return (segment.number, segment.judged, state.rules_id) if segment else (0, 0, state.rules_id)
+
+
+def _finding_key(trail: str, segment: int, offset: int, sha256: str) -> str:
+    return f"{trail}/{segment}/{offset}/{sha256}"
+
+
+def _finding_row(trail: str, segment: int, finding: Finding) -> tuple[str, int, int, str, bytes, bytes]:
+    body = encoded(finding)
+    key = _finding_key(trail, segment, finding.offset, finding.sha256)
+    return trail, segment, finding.offset, finding.sha256, body, checksum(key, body)
+
+
+def _run_row(trail: str, mode: str, record: RunRecord) -> tuple[str, str, bytes, bytes]:
+    body = encoded(record)
+    return trail, mode, body, checksum(f"{trail}/{mode}", body)
+
+
+def _is_damage(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+def _set_aside(path: Path, now: float) -> None:
+    """Keep a damaged store for people to look at, under a name that says when."""
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(f"{path.stem}.damaged-{int(now)}.db{suffix}"))
