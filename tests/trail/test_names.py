@@ -35,7 +35,7 @@ def test_segments_are_put_in_order_with_the_active_one_last() -> None:
         "audit.jsonl.backup",
         "audit.jsonl",
     ]
-    found = sorted(in_order[::-1], key=lambda name: segment_order("audit.jsonl", name) or ())
+    found = sorted(sorted(in_order), key=lambda name: segment_order("audit.jsonl", name) or ())
     assert found == in_order
 
 
