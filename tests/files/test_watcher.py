@@ -1,0 +1,242 @@
+"""The watcher wakes; it never lies about how, and never raises for a trail's sake."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from auditwatch.files.watcher import Watcher, WatchStatus
+
+BY_EVENTS = WatchStatus(up=True, polling=False)
+BY_POLLING = WatchStatus(up=True, polling=True)
+
+pytestmark = pytest.mark.concurrency
+
+
+class Wakes:
+    """Collects who was woken, and gives the watcher back."""
+
+    def __init__(self, **how: object) -> None:
+        self.woken: queue.Queue[str] = queue.Queue()
+        self.watcher = Watcher(self.woken.put, trusts=how.pop("trusts", lambda _path: True), **how)  # type: ignore[arg-type]
+
+    def armed(self, *paths: str) -> None:
+        for path in paths:
+            self.watcher.watch(path)
+        self.watcher.check()
+        self.forget()
+
+    def forget(self) -> None:
+        while not self.woken.empty():
+            self.woken.get()
+
+    def next(self) -> str:
+        return self.woken.get(timeout=20)
+
+
+@pytest.fixture
+def wakes() -> Iterator[Wakes]:
+    made = Wakes()
+    yield made
+    made.watcher.close()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        threading.Event().wait(0.005)
+
+
+def append(path: str) -> None:
+    with open(path, "ab") as file:
+        file.write(b"{}\n")
+
+
+def test_an_append_wakes_with_the_path_of_its_trail(wakes: Wakes, tmp_path: Path) -> None:
+    first, second = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    wakes.armed(first, second)
+    append(second)
+    assert wakes.next() == second
+    assert wakes.watcher.status(second) == BY_EVENTS
+
+
+def test_arming_wakes_every_trail_since_what_came_before_sent_no_event(wakes: Wakes, tmp_path: Path) -> None:
+    trails = {str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")}
+    for trail in trails:
+        wakes.watcher.watch(trail)
+    wakes.watcher.check()
+    assert {wakes.next(), wakes.next()} == trails
+
+
+def test_our_own_reads_and_other_files_wake_nobody(wakes: Wakes, tmp_path: Path) -> None:
+    trail, other = str(tmp_path / "a.jsonl"), str(tmp_path / "other.jsonl")
+    append(trail)
+    wakes.armed(trail, other)
+    (tmp_path / "a.jsonl").read_bytes()
+    append(str(tmp_path / "unwatched.jsonl"))
+    append(other)  # events keep their order: had the reads woken anybody, that would come first
+    assert wakes.next() == other
+
+
+def test_a_rename_and_a_deletion_wake_too(wakes: Wakes, tmp_path: Path) -> None:
+    trail = str(tmp_path / "a.jsonl")
+    append(trail)
+    wakes.armed(trail)
+    os.rename(trail, trail + ".1")
+    assert wakes.next() == trail
+    wakes.forget()
+    os.rename(trail + ".1", trail)
+    assert wakes.next() == trail
+    wakes.forget()
+    os.unlink(trail)
+    assert wakes.next() == trail
+
+
+def test_a_missing_directory_is_polled_until_it_appears(wakes: Wakes, tmp_path: Path) -> None:
+    trail = str(tmp_path / "later" / "a.jsonl")
+    wakes.armed(trail)
+    assert wakes.watcher.status(trail) == BY_POLLING
+    os.mkdir(tmp_path / "later")
+    wakes.armed()
+    assert wakes.watcher.status(trail) == BY_EVENTS
+    append(trail)
+    assert wakes.next() == trail
+
+
+@pytest.mark.parametrize("way", ["deleted", "moved away"])
+def test_a_directory_made_anew_is_armed_anew(way: str, wakes: Wakes, tmp_path: Path) -> None:
+    trail = str(tmp_path / "logs" / "a.jsonl")
+    os.mkdir(tmp_path / "logs")
+    wakes.armed(trail)
+    if way == "deleted":
+        shutil.rmtree(tmp_path / "logs")
+    else:
+        os.rename(tmp_path / "logs", tmp_path / "old")
+    os.mkdir(tmp_path / "logs")
+
+    def is_rearmed() -> bool:  # the emitter of a deleted directory takes a moment to notice
+        wakes.watcher.check()
+        return wakes.watcher.rescans == 1
+
+    eventually(is_rearmed)
+    wakes.forget()
+    append(trail)
+    assert wakes.next() == trail
+
+
+def test_a_directory_that_is_gone_is_polled(wakes: Wakes, tmp_path: Path) -> None:
+    trail = str(tmp_path / "logs" / "a.jsonl")
+    os.mkdir(tmp_path / "logs")
+    wakes.armed(trail)
+    os.rmdir(tmp_path / "logs")
+    wakes.watcher.check()
+    assert wakes.watcher.status(trail) == BY_POLLING
+
+
+def test_a_directory_reached_through_a_link_is_watched(wakes: Wakes, tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "real")
+    os.symlink(tmp_path / "real", tmp_path / "link")
+    trail = str(tmp_path / "link" / "a.jsonl")
+    wakes.armed(trail)
+    append(trail)
+    assert wakes.next() == trail
+
+
+def test_a_trail_that_is_a_link_is_polled(wakes: Wakes, tmp_path: Path) -> None:
+    os.symlink(tmp_path / "elsewhere", tmp_path / "a.jsonl")
+    wakes.armed(str(tmp_path / "a.jsonl"))
+    assert wakes.watcher.status(str(tmp_path / "a.jsonl")) == BY_POLLING
+
+
+def test_where_the_file_system_lies_the_trail_is_polled_unless_events_are_demanded(tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "demanded")
+    wakes = Wakes(trusts=lambda _path: False)
+    wakes.armed(str(tmp_path / "a.jsonl"))
+    wakes.watcher.watch(str(tmp_path / "demanded" / "b.jsonl"), "events")
+    wakes.watcher.check()
+    assert wakes.watcher.status(str(tmp_path / "a.jsonl")) == BY_POLLING
+    assert wakes.watcher.status(str(tmp_path / "demanded" / "b.jsonl")) == BY_EVENTS
+    wakes.watcher.close()
+
+
+def test_events_that_were_demanded_and_cannot_be_had_are_down(wakes: Wakes, tmp_path: Path) -> None:
+    wakes.watcher.watch(str(tmp_path / "none" / "a.jsonl"), "events")
+    wakes.watcher.check()
+    assert wakes.watcher.status(str(tmp_path / "none" / "a.jsonl")) == WatchStatus(up=False, polling=True)
+
+
+def test_poll_mode_watches_nothing_beside_a_trail_that_is_watched(wakes: Wakes, tmp_path: Path) -> None:
+    polled, watched = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    wakes.watcher.watch(polled, "poll")
+    wakes.armed(watched)
+    append(polled)
+    append(watched)
+    assert wakes.next() == watched
+    assert wakes.watcher.status(polled) == BY_POLLING
+
+
+def test_beyond_the_most_directories_the_rest_is_polled(tmp_path: Path) -> None:
+    trails = []
+    for number in range(3):
+        os.mkdir(tmp_path / str(number))
+        trails.append(str(tmp_path / str(number) / "a.jsonl"))
+    wakes = Wakes(max_directories=2)
+    wakes.armed(*trails)
+    assert [wakes.watcher.status(trail).polling for trail in trails] == [False, False, True]
+    wakes.watcher.close()
+
+
+def test_exhausted_limits_mean_polling_and_are_tried_again(
+    wakes: Wakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchdog.observers import Observer
+
+    def exhausted(*args: object, **options: object) -> None:
+        raise OSError(28, "inotify watch limit reached")
+
+    trail = str(tmp_path / "a.jsonl")
+    with monkeypatch.context() as patched:
+        patched.setattr(Observer, "schedule", exhausted)
+        wakes.armed(trail)
+        assert wakes.watcher.status(trail) == BY_POLLING
+    wakes.armed()
+    assert wakes.watcher.status(trail) == BY_EVENTS
+
+
+def test_after_closing_nobody_is_woken_and_no_thread_is_left(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    wakes = Wakes()
+    wakes.armed(str(tmp_path / "a.jsonl"))
+    assert set(threading.enumerate()) > before
+    wakes.watcher.close()
+    append(str(tmp_path / "a.jsonl"))
+    eventually(lambda: set(threading.enumerate()) <= before)
+    assert wakes.woken.empty()
+    wakes.watcher.check()
+    assert wakes.watcher.status(str(tmp_path / "a.jsonl")) == BY_POLLING
+
+
+def test_a_closed_loop_that_cannot_be_woken_does_not_deafen_the_watcher(tmp_path: Path) -> None:
+    woken: queue.Queue[str] = queue.Queue()
+    refusals = [RuntimeError("Event loop is closed")] * 2
+
+    def wake(path: str) -> None:
+        if refusals:
+            raise refusals.pop()
+        woken.put(path)
+
+    watcher = Watcher(wake, trusts=lambda _path: True)
+    watcher.watch(str(tmp_path / "a.jsonl"))
+    watcher.check()
+    append(str(tmp_path / "a.jsonl"))
+    append(str(tmp_path / "a.jsonl"))
+    assert woken.get(timeout=20) == str(tmp_path / "a.jsonl")
+    watcher.close()
