@@ -127,8 +127,8 @@ def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> An
 
 
 def _apply(state_dir: str) -> None:
+    from auditwatch.agent.offline import apply_pending  # noqa: PLC0415  as above
     from auditwatch.state.lock import AgentLock  # noqa: PLC0415  --help needs none of it
-    from auditwatch.state.offline import apply_pending  # noqa: PLC0415  as above
 
     with AgentLock(state_dir):
         apply_pending(state_dir)
@@ -136,7 +136,7 @@ def _apply(state_dir: str) -> None:
 
 def _report(answer: Answer) -> None:
     if answer.unknown:
-        raise UnknownFinding(f"no finding has the id {', '.join(answer.unknown)}; `auditwatch findings` lists them")
+        raise UnknownFinding(f"{answer.message}; `auditwatch status` and `auditwatch findings` list what there is")
     if not answer.applied:
         raise NotApplied(answer.message or "not applied")
     click.echo(answer.message or "done")

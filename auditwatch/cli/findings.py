@@ -90,7 +90,7 @@ def instant(text: str, now: float) -> float:
 
 
 def _stored(state_dir: str, query: Mapping[str, str], show: bool) -> dict[str, Any]:
-    from auditwatch.state.reading import load_snapshot  # noqa: PLC0415  --help needs none of it
+    from auditwatch.agent.offline import load_snapshot  # noqa: PLC0415  --help needs none of it
     from auditwatch.web.status import findings_json  # noqa: PLC0415  as above
 
     snapshot = load_snapshot(state_dir)

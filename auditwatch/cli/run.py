@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from auditwatch.cli import options
-from auditwatch.cli.endings import Terminated
-from auditwatch.errors import UsageError
+from auditwatch.cli.endings import INTERNAL, Terminated
+from auditwatch.cli.status import status_lines
+from auditwatch.errors import DAMAGED, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from auditwatch.agent.config import Config
+
+_VERDICTS: Final = {"whole": 0, "damaged": DAMAGED, "unchecked": INTERNAL}
 
 
 @click.command("run")
@@ -36,8 +41,13 @@ def command(
     """
     if metrics_file and not once:
         raise UsageError("--metrics-file works with --once; a running agent serves its metrics at /metrics")
-    config = _configured(config_file, trails, state_dir, listen_address)
-    return _run_once(config, metrics_file) if once else _run(config)
+
+    def configured() -> Config:
+        return _configured(config_file, trails, state_dir, listen_address)
+
+    if once:
+        return _run_once(configured(), metrics_file)
+    return _run(configured(), configured if config_file else None)
 
 
 def _configured(
@@ -50,12 +60,12 @@ def _configured(
     return config_from_arguments(trails, state_dir=state_dir, listen_address=listen_address)
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, reload: Callable[[], Config] | None) -> int:
     from auditwatch.agent.config import state_directory  # noqa: PLC0415  as above
     from auditwatch.agent.supervisor import run  # noqa: PLC0415  as above
 
     try:
-        return run(config, state_dir=state_directory(config))
+        return run(config, state_dir=state_directory(config), reload=reload)
     except (KeyboardInterrupt, Terminated):  # before the supervisor had the signals in its hands
         return 0
 
@@ -63,5 +73,8 @@ def _run(config: Config) -> int:
 def _run_once(config: Config, metrics_file: str | None) -> int:
     from auditwatch.agent.config import state_directory  # noqa: PLC0415  as above
     from auditwatch.agent.supervisor import run_once  # noqa: PLC0415  as above
+    from auditwatch.web.status import status_json  # noqa: PLC0415  as above
 
-    return run_once(config, state_dir=state_directory(config), metrics_file=metrics_file)
+    status = status_json(run_once(config, state_dir=state_directory(config), metrics_file=metrics_file))
+    click.echo("\n".join(status_lines(status)))
+    return _VERDICTS[status["verdict"]]

@@ -26,12 +26,12 @@ def command(url: str | None, state_dir: str | None, output_format: str, exit_cod
     Asks the running agent, else reads its state directory.
     """
     status = from_agent(url, state_dir, "/api/v1/status") or _stored(chosen_state_dir(state_dir))
-    click.echo(json.dumps(status, indent=2) if output_format == "json" else "\n".join(_lines(status)))
+    click.echo(json.dumps(status, indent=2) if output_format == "json" else "\n".join(status_lines(status)))
     return DAMAGED if exit_code and any(_is_open(trail) for trail in status["trails"]) else 0
 
 
 def _stored(state_dir: str) -> dict[str, Any]:
-    from auditwatch.state.reading import load_snapshot  # noqa: PLC0415  --help needs none of it
+    from auditwatch.agent.offline import load_snapshot  # noqa: PLC0415  --help needs none of it
     from auditwatch.web.status import status_json  # noqa: PLC0415  as above
 
     return status_json(load_snapshot(state_dir))
@@ -42,7 +42,8 @@ def _is_open(trail: Mapping[str, Any]) -> bool:
     return bool(trail["corrupt_lines"]["open"]) or violations
 
 
-def _lines(status: Mapping[str, Any]) -> Iterator[str]:
+def status_lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """The status as a person reads it."""
     if not status["trails"]:
         yield "no trail is known"
     for trail in status["trails"]:

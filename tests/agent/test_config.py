@@ -113,8 +113,8 @@ trails:
             "for example sun or mon-fri"
         ),
         (
-            "12: trails[1].require.timestamp: must be one of 'string', 'integer', 'number', 'boolean', 'object', 'array', "
-            "'any', 'datetime' or 'datetime_naive'"
+            "12: trails[1].require.timestamp: must be one of 'string', 'integer', 'number', 'boolean', 'object', "
+            "'array', 'any', 'datetime' or 'datetime_naive'"
         ),
         "12: trails[1].path: is missing; add it",
     ]
