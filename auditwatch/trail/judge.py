@@ -25,11 +25,11 @@ _SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
 _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class _Object(msgspec.Struct):
+class _Object(msgspec.Struct, gc=False):
     """Any object: nothing of it is kept."""
 
 
-class _Array(msgspec.Struct, array_like=True):
+class _Array(msgspec.Struct, array_like=True, gc=False):
     """Any array: nothing of it is kept."""
 
 
@@ -112,4 +112,4 @@ def _shape(rules: Rules) -> type[msgspec.Struct]:
         return _Object
     names = {f"field_{index}": name for index, (name, _) in enumerate(rules.require)}
     fields = [(own, _SHAPES[kind]) for own, (_, kind) in zip(names, rules.require, strict=True)]
-    return msgspec.defstruct("Record", fields, rename=names)
+    return msgspec.defstruct("Record", fields, rename=names, gc=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from itertools import islice
 
 from auditwatch.trail.explain import is_utf8, records_inside
 from auditwatch.trail.judge import Judge
@@ -44,7 +43,7 @@ class Scan:
         rest = lines.pop()
         if lines:
             self._end_carried(lines)
-            self._judge_lines(lines, chunk.isascii())
+            self._judge_lines(lines, chunk)
         self._carry.add(rest)
 
     def take(self) -> Report:
@@ -85,19 +84,19 @@ class Scan:
         self._add_kind(Kind.OVERSIZE, body, length, sha256)
         self._pass(1, length + 1)
 
-    def _judge_lines(self, lines: list[bytes], ascii_chunk: bool) -> None:
-        utf8 = ascii_chunk and (not lines or is_utf8(lines[0]))
+    def _judge_lines(self, lines: list[bytes], chunk: bytes) -> None:
+        utf8 = chunk.isascii() and (not lines or is_utf8(lines[0]))  # only the first may have begun before it
         done = 0
         for index, kind in self._judge.damaged(lines, utf8):
-            self._pass_whole(lines, done, index)
+            self._pass_whole(lines[done:index])
             self._add_kind(kind, lines[index])
             self._pass(1, len(lines[index]) + 1)
             done = index + 1
-        self._pass_whole(lines, done, len(lines))
+        self._pass_whole(lines[done:] if done else lines)
 
-    def _pass_whole(self, lines: list[bytes], start: int, stop: int) -> None:
-        self._records += stop - start
-        self._pass(stop - start, sum(map(len, islice(lines, start, stop))) + stop - start)
+    def _pass_whole(self, lines: list[bytes]) -> None:
+        self._records += len(lines)
+        self._pass(len(lines), sum(map(len, lines)) + len(lines))
 
     def _pass(self, lines: int, size: int) -> None:
         self._lines += lines

@@ -18,28 +18,9 @@ from auditwatch.trail.kinds import Kind, Violation
 
 EVENTS = Path(__file__).parents[2].parent / "shared" / "data" / "windows-events.jsonl.gz"
 FIELDS = [
-    "path",
-    "mode",
-    "verdict",
-    "basis",
-    "bytes",
-    "lines",
-    "records",
-    "corrupt_lines",
-    "torn_tail",
-    "pending_bytes",
-    "by_kind",
-    "violations",
-    "findings",
-    "findings_total",
-    "coverage",
-    "sampled_lines",
-    "sampled_by",
-    "seed",
-    "corrupt_ratio_upper_bound",
-    "seconds",
-    "digest",
-    "error",
+    *["path", "mode", "verdict", "basis", "bytes", "lines", "records", "corrupt_lines", "torn_tail", "pending_bytes"],
+    *["by_kind", "violations", "findings", "findings_total", "coverage", "sampled_lines", "sampled_by", "seed"],
+    *["corrupt_ratio_upper_bound", "seconds", "digest", "error"],
 ]
 
 
