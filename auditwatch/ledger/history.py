@@ -40,10 +40,9 @@ def _later_look(state: TrailState, event: Observed) -> Step:
         return _await(state, event)
     if event.active is None:
         return _missing(state, state.active, event)
-    suspicion = fault(state.active, event.active)
-    if suspicion is None:
-        return _present(state, state.active, event.active, event.at)
-    return _changed(state, state.active, event, suspicion)
+    if not is_same_inode(state.active, event.active):
+        return _swapped(state, state.active, event, event.active)
+    return _compared(state, state.active, event, event.active)
 
 
 def _first_look(state: TrailState, event: Observed) -> Step:
@@ -85,11 +84,35 @@ def _present(state: TrailState, active: Segment, sight: FileSight, at: float, co
     return state, (*((Commit(),) if commit else ()), *wanted(state))
 
 
+def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
+    """Another file lies at the path: a rotation if the old one lies beside it, even if both hold the same bytes."""
+    if event.others is None:
+        return state, (LookAgain(),)
+    if (renamed := rotated_to(active, _strangers(state, event))) is not None:
+        return _rotated(state, active, renamed, event)
+    if active.judged == 0:  # nothing that could be violated
+        fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
+        return _present(state, fresh, sight, event.at, commit=True)
+    return _compared(state, active, event, sight)
+
+
+def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
+    suspicion = fault(active, sight)
+    if suspicion is None:
+        return _present(state, active, sight, event.at)
+    if event.others is None:
+        return state, (LookAgain(),)
+    if (copied := rotated_to(active, _strangers(state, event))) is not None:
+        return _rotated(state, active, copied, event)
+    return _changed(state, active, event, sight, suspicion)
+
+
 def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
     """The segment with what a look at its own file showed."""
     if segment.torn_tail and sight.size > segment.size:
         segment = _reopened(segment)
-    read = min(segment.read, sight.size)
+    if not _is_as_read(segment, sight):
+        segment = _without_pending(segment)
     return replace(
         segment,
         name=sight.name,
@@ -97,9 +120,24 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
         inode=sight.inode,
         size=sight.size,
         modified=sight.modified,
-        read=read,
         grown=segment.grown if sight.size == segment.size else at,
-        unverified_since=None if sight.size == read else segment.unverified_since or at,
+        unverified_since=None if sight.size == segment.read else segment.unverified_since or at,
+    )
+
+
+def _is_as_read(segment: Segment, sight: FileSight) -> bool:
+    """Whether the pending bytes may still be those that were read."""
+    return sight.size > segment.size or (sight.size, sight.modified) == (segment.size, segment.modified)
+
+
+def _without_pending(segment: Segment) -> Segment:
+    """A writer took its own unended bytes back; what it writes there instead is growth, and no history."""
+    edge = segment.counted_until if segment.is_catching_up else segment.judged
+    return replace(
+        segment,
+        read=segment.judged,
+        counted_until=min(segment.counted_until, edge),
+        inherited_until=min(segment.inherited_until, edge),
     )
 
 
@@ -110,7 +148,7 @@ def _reopened(segment: Segment) -> Segment:
 
 
 def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
-    if (sight := rotated_to(active, event.others or ())) is not None:
+    if (sight := rotated_to(active, _strangers(state, event))) is not None:
         return _rotated(state, active, sight, event)
     if event.others is None:
         return state, (LookAgain(),)
@@ -125,12 +163,8 @@ def _gone(state: TrailState, active: Segment) -> TrailState:
     return replace(state, active=None, closed=(*state.closed, left), standing=Standing.MISSING)
 
 
-def _changed(state: TrailState, active: Segment, event: Observed, suspicion: Suspicion) -> Step:
-    if (sight := rotated_to(active, event.others or ())) is not None:
-        return _rotated(state, active, sight, event)
-    if event.others is None or event.active is None:
-        return state, (LookAgain(),)
-    restarted, lost = restart(sighted(active, event.active, event.at))
+def _changed(state: TrailState, active: Segment, event: Observed, sight: FileSight, suspicion: Suspicion) -> Step:
+    restarted, lost = restart(sighted(active, sight, event.at))
     state, effects = _suspected(state, suspicion, event.at, lambda s: replace(s, active=restarted))
     if state.active is not restarted:
         return state, effects
@@ -182,9 +216,10 @@ def _beyond_end(finding: Finding, size: int) -> Finding:
 
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
     """The file was renamed and lives on as a closed segment, perhaps followed by others while we were away."""
+    strangers = _strangers(state, event)
     left = replace(sighted(active, sight, event.at), closed=True)
     state = replace(state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1)
-    for other in _since(sight, event.others or (), state.closed):
+    for other in _since(sight, strangers):
         state = replace(_with_closed(state, other, event.at, history=0), rotations=state.rotations + 1)
     if event.active is None:
         state = replace(state, standing=Standing.ROTATED, suspicion=None)
@@ -193,9 +228,13 @@ def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observ
     return state, (Commit(), *wanted(state))
 
 
-def _since(sight: FileSight, others: tuple[FileSight, ...], known: tuple[Segment, ...]) -> Iterable[FileSight]:
-    later = others[others.index(sight) + 1 :]
-    return (s for s in later if s.modified >= sight.modified and not any(is_same_inode(k, s) for k in known))
+def _strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
+    """Neighbours that are none of the closed segments."""
+    return tuple(s for s in event.others or () if not any(is_same_inode(known, s) for known in state.closed))
+
+
+def _since(sight: FileSight, strangers: tuple[FileSight, ...]) -> Iterable[FileSight]:
+    return (other for other in strangers[strangers.index(sight) + 1 :] if other.modified >= sight.modified)
 
 
 def _neighbours(state: TrailState, event: Observed) -> TrailState:

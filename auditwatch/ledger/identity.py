@@ -75,8 +75,9 @@ def _is_same_head(segment: Segment, sight: FileSight) -> bool:
 
 
 def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
-    """The neighbour that is this segment under a new name."""
-    return next((sight for sight in others if _continues(segment, sight)), None)
+    """The neighbour that is this segment under a new name; of several with its bytes the one with its inode."""
+    found = [sight for sight in others if _continues(segment, sight)]
+    return next((sight for sight in found if is_same_inode(segment, sight)), found[0] if found else None)
 
 
 def _continues(segment: Segment, sight: FileSight) -> bool:

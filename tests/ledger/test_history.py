@@ -1,0 +1,316 @@
+"""What a trail's history means: one test a thing that happens to trails, without a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from auditwatch.ledger.effects import LookAgain, Read
+from auditwatch.ledger.state import FindingState, Policy, Standing, Trouble
+from auditwatch.trail.kinds import Kind, Violation
+from tests.ledger.trails import NAME, POLICY, RULES, Trail, open_places
+
+GOOD = b'{"event":"TRADE_APPROVED","id":1,"side":"buy","size":100}\n'
+LONG = GOOD * 3
+TORN = b'{"event":"TRADE_A\n'
+
+
+def violations(trail: Trail) -> list[Violation]:
+    return [row.kind for row in trail.state.violations]
+
+
+def test_what_is_there_at_first_sight_is_inherited_and_not_appended() -> None:
+    trail = Trail(GOOD + TORN + GOOD)
+    trail.look()
+    tally = trail.state.tallies()[Kind.TORN]
+    assert (tally.open, tally.inherited) == (1, 1)
+    assert (trail.state.appended_bytes, trail.state.appended_lines) == (0, 0)
+    assert trail.state.active.lines == 3
+    assert trail.state.detected == {}
+
+
+def test_what_is_appended_later_is_counted_and_pages() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(GOOD + TORN)
+    trail.look()
+    assert trail.state.appended_lines == 2
+    assert trail.state.appended_bytes == len(GOOD + TORN)
+    assert trail.state.paging_lines == 1
+    assert trail.state.detected == {Kind.TORN: 1}
+    assert trail.state.last_corrupt == {Kind.TORN: trail.now}
+
+
+def test_a_line_that_straddles_first_sight_counts_when_it_ends() -> None:
+    trail = Trail(GOOD + b'{"event":')
+    trail.look()
+    assert trail.state.active.pending == 9
+    trail.append(b'"X"}\n')
+    trail.look()
+    assert trail.state.appended_lines == 1
+    assert trail.state.appended_bytes == 5
+    assert open_places(trail.state) == []
+
+
+def test_a_file_that_appears_later_was_written_while_we_watched() -> None:
+    trail = Trail(None)
+    trail.look()
+    assert trail.state.standing is Standing.MISSING
+    trail.create(GOOD + TORN)
+    trail.look()
+    assert trail.state.appended_lines == 2
+    assert trail.state.paging_lines == 1
+
+
+def test_hygiene_is_counted_and_pages_nobody() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(b"\n")
+    trail.look()
+    assert trail.state.damaged_lines == 1
+    assert trail.state.paging_lines == 0
+
+
+def test_pending_bytes_have_an_age_and_no_verdict() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(b'{"event":')
+    trail.look()
+    seen = trail.now
+    trail.look()
+    assert trail.state.active.pending == 9
+    assert trail.state.active.grown == seen
+    assert open_places(trail.state) == []
+
+
+def test_a_roll_back_of_pending_bytes_is_no_truncation() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(b'{"event":"A')
+    trail.look()
+    del trail.files[NAME].data[-11:]
+    trail.append(b'{"other":"much longer than what was rolled back"}\n')
+    trail.look()
+    assert violations(trail) == []
+    assert open_places(trail.state) == []
+    assert trail.state.appended_lines == 1
+
+
+def test_verified_unverified_and_pending_add_up_to_the_size() -> None:
+    trail = Trail(LONG + b"{")
+    effects = trail.glance()
+    while reads := [effect for effect in effects if isinstance(effect, Read)]:
+        segment = trail.state.active
+        assert segment.judged + segment.pending + segment.unverified == segment.size
+        effects = trail.read(reads[0])
+    assert trail.state.active.pending == 1
+
+
+def test_a_rename_is_a_rotation_and_the_late_append_is_judged() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create(GOOD)
+    trail.files["audit.jsonl.1"].data += TORN
+    trail.look()
+    assert trail.state.rotations == 1
+    assert [segment.name for segment in trail.state.closed] == ["audit.jsonl.1"]
+    assert open_places(trail.state) == [("audit.jsonl.1", len(LONG), "torn")]
+    assert trail.state.appended_lines == 2
+    assert violations(trail) == []
+
+
+def test_a_file_rotated_away_is_up_while_the_next_is_awaited() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.look()
+    assert trail.state.standing is Standing.ROTATED
+    assert trail.state.is_up
+    trail.create(GOOD)
+    trail.look()
+    assert trail.state.active.lines == 1
+    assert violations(trail) == []
+
+
+def test_rotations_while_we_were_away_are_all_found() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.2000")
+    trail.create(GOOD + TORN, name="audit.jsonl.2001")
+    trail.create(GOOD)
+    trail.now += 1
+    trail.restart()
+    trail.look()
+    assert trail.state.rotations == 2
+    assert open_places(trail.state) == [("audit.jsonl.2001", len(GOOD), "torn")]
+    assert trail.state.appended_lines == 3
+
+
+def test_a_second_rename_of_a_segment_is_followed() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create(LONG)
+    trail.look()
+    trail.rename("audit.jsonl.1", "audit.jsonl.2")
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create(GOOD)
+    trail.look()
+    assert sorted(segment.name for segment in trail.state.files) == [NAME, "audit.jsonl.1", "audit.jsonl.2"]
+    assert trail.state.rotations == 2
+    assert violations(trail) == []
+
+
+def test_a_copy_beside_an_unchanged_trail_is_no_rotation() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.create(LONG, name="audit.jsonl.backup")
+    trail.append(GOOD)
+    trail.look()
+    assert trail.state.rotations == 0
+    assert trail.state.closed == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda trail: trail.files[NAME].data.clear(), Violation.EMPTIED),
+        (lambda trail: trail.files[NAME].data.__delitem__(slice(len(GOOD), None)), Violation.TRUNCATED),
+        (lambda trail: trail.create(b'{"another":"file"}\n' * 20), Violation.REPLACED),
+        (lambda trail: trail.create(GOOD * 100), Violation.ROLLED_BACK),
+        (lambda trail: trail.files.pop(NAME), Violation.DELETED),
+    ],
+)
+def test_a_violation_is_confirmed_by_a_second_look_and_told_once(change, expected) -> None:
+    trail = Trail(LONG * 40)  # longer than the 4096 bytes that the head covers
+    trail.look()
+    change(trail)
+    first = trail.glance()
+    assert any(isinstance(effect, LookAgain) for effect in first)
+    assert violations(trail) == []
+    trail.look()
+    trail.look()
+    trail.restart()
+    trail.look()
+    assert violations(trail) == [expected]
+    assert trail.state.open_violations
+
+
+def test_bytes_changed_before_the_position_are_rewritten() -> None:
+    trail = Trail(LONG * 40)  # longer than what head and marker cover together
+    trail.look()
+    trail.files[NAME].data[-5] ^= 1
+    trail.look()
+    assert violations(trail) == [Violation.REWRITTEN]
+
+
+def test_after_a_violation_the_file_is_judged_from_its_start_and_not_counted_again() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(LONG + TORN + GOOD)
+    trail.look()
+    appended = trail.state.appended_lines
+    del trail.files[NAME].data[len(GOOD) :]
+    trail.append(TORN)
+    trail.look()
+    assert violations(trail) == [Violation.TRUNCATED]
+    assert trail.state.appended_lines == appended
+    assert open_places(trail.state) == [(NAME, len(GOOD), "torn")]
+    gone = [f for f in trail.state.active.findings if f.state is FindingState.GONE]
+    assert [f.offset for f in gone] == [len(GOOD + LONG)]
+
+
+def test_an_unreadable_trail_keeps_what_is_known() -> None:
+    trail = Trail(GOOD + TORN)
+    trail.look()
+    trail.trouble = Trouble("permission", "no")
+    trail.look()
+    assert trail.state.standing is Standing.UNREADABLE
+    assert trail.state.damaged_lines == 1
+    trail.trouble = None
+    trail.append(GOOD)
+    trail.look()
+    assert trail.state.is_up
+    assert trail.state.appended_lines == 1
+
+
+def test_the_tail_of_a_closed_segment_is_torn_after_the_grace_and_not_before() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.append(b'{"cut":')
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    trail.wait(1)
+    assert open_places(trail.state) == []
+    trail.wait(60)
+    assert open_places(trail.state) == [("audit.jsonl.1", len(LONG), "torn")]
+    assert trail.state.closed[0].torn_tail == 1
+    assert trail.state.closed[0].lines == 3
+
+
+def test_a_torn_tail_that_somebody_ends_after_all_is_judged_again() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.append(b'{"cut":')
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    trail.wait(60)
+    trail.files["audit.jsonl.1"].data += b"1}\n"
+    trail.look()
+    assert open_places(trail.state) == []
+    assert trail.state.closed[0].lines == 4
+
+
+def test_a_vanished_segment_keeps_its_findings_until_somebody_takes_note() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.append(TORN)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create(GOOD)
+    trail.look()
+    del trail.files["audit.jsonl.1"]
+    trail.look()
+    assert [segment.name for segment in trail.state.files] == [NAME]
+    assert trail.state.paging_lines == 1
+
+
+def test_other_rules_judge_everything_again_and_count_nothing_twice() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.append(TORN)
+    trail.look()
+    before = trail.state
+    trail.state = replace(trail.state, rules_id="older")
+    trail.restart(POLICY)
+    assert trail.state.active.judged == 0
+    trail.look()
+    assert trail.state.appended_lines == before.appended_lines == 1
+    assert trail.state.damaged_lines == before.damaged_lines == 1
+    assert trail.state.detected == before.detected
+
+
+def test_a_stale_report_changes_nothing() -> None:
+    trail = Trail(LONG)
+    read = next(effect for effect in trail.glance() if isinstance(effect, Read))
+    answer = trail.judged(read)
+    trail.step(answer)
+    before = trail.state
+    assert trail.step(answer) == ()
+    assert trail.step(replace(answer, start=before.active.judged, rules_id="others")) == ()
+    assert trail.state is before
+
+
+def test_a_line_longer_than_a_read_is_pending_until_it_ends() -> None:
+    trail = Trail(b'{"text":"' + b"x" * 150, Policy(RULES.rules_id, read_bytes=64))
+    trail.look()
+    assert trail.state.active.pending == trail.state.active.size
+    trail.append(b'"}\n')
+    trail.look()
+    assert trail.state.active.lines == 1
+    assert open_places(trail.state) == []

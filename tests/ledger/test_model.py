@@ -1,0 +1,182 @@
+"""Ten thousand histories without a file: whatever happens to a trail, what is known of it is what one scan would say."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from auditwatch.ledger.effects import Read
+from auditwatch.ledger.state import FindingState
+from auditwatch.trail.kinds import Kind
+from tests.ledger.trails import NAME, Trail, open_places, verdicts
+
+PIECES = st.sampled_from(
+    [
+        b'{"event":"A","n":1}\n',
+        b'{"event":"B","text":"' + b"y" * 60 + b'"}\n',
+        b'{"event":"TRADE_A{"event":"KILL_SWITCH"}\n',
+        b'PPROVED"}\n',
+        b'{"a":1}{"b":2}\n',
+        b"\n",
+        b'{"event":"cut',
+        b'"}\n',
+        b'{"long":"' + b"z" * 230 + b'"}\n',
+    ]
+)
+
+
+class AppendOnly(RuleBasedStateMachine):
+    """Producers append, roll back their own short writes, rotate; the agent looks, reads halfway, restarts."""
+
+    @initialize(pieces=st.lists(PIECES, max_size=4))
+    def begin(self, pieces: list[bytes]) -> None:
+        self.trail = Trail(b"".join(pieces))
+        self.trail.look()
+        self.history = self.trail.files[NAME].data.count(b"\n")
+        self.segments = 0
+
+    @rule(pieces=st.lists(PIECES, min_size=1, max_size=4))
+    def append(self, pieces: list[bytes]) -> None:
+        self.trail.append(b"".join(pieces))
+
+    @rule()
+    def roll_back(self) -> None:
+        """A writer takes back its own unended bytes, as ours does after a short write."""
+        data = self.trail.files[NAME].data
+        del data[data.rfind(b"\n") + 1 :]
+
+    @rule()
+    def rotate(self) -> None:
+        self.segments += 1
+        self.trail.rename(NAME, f"audit.jsonl.{2000 + self.segments}")
+        self.trail.create()
+
+    @precondition(lambda self: self.segments)
+    @rule()
+    def append_late(self) -> None:
+        self.trail.files[f"audit.jsonl.{2000 + self.segments}"].data += b'{"late":1}\n'
+
+    @rule()
+    def look(self) -> None:
+        self.trail.look()
+
+    @rule()
+    def glance(self) -> None:
+        self.trail.glance()
+
+    @rule(late=st.booleans())
+    def read_halfway(self, late: bool) -> None:
+        """A read that is answered, perhaps only after another look."""
+        reads = [effect for effect in self.trail.glance() if isinstance(effect, Read)]
+        if reads:
+            answer = self.trail.judged(reads[0])
+            if late:
+                self.trail.glance()
+            self.trail.step(answer)
+
+    @rule()
+    def restart(self) -> None:
+        self.trail.restart()
+
+    @invariant()
+    def sums_hold(self) -> None:
+        for segment in self.trail.state.segments:
+            assert 0 <= segment.judged <= segment.read <= segment.size
+
+    @invariant()
+    def what_is_stored_is_what_is_known(self) -> None:
+        known = {(s.number, f.offset, f.sha256): f for s in self.trail.state.segments for f in s.findings}
+        assert self.trail.stored == known
+
+    def teardown(self) -> None:
+        trail = self.trail
+        trail.look()
+        trail.look()
+        places = sorted(open_places(trail.state))
+        expected = [(name, *v) for name, file in trail.files.items() for v in verdicts(bytes(file.data))]
+        assert places == sorted(expected)
+        lines = {name: file.data.count(b"\n") for name, file in trail.files.items()}
+        assert {segment.name: segment.lines for segment in trail.state.files} == lines
+        assert trail.state.appended_lines == sum(lines.values()) - self.history
+        assert trail.state.violations == ()
+        fresh = [f for s in trail.state.segments for f in s.findings if not f.inherited]
+        assert sum(trail.state.detected.values()) == len(fresh)
+
+
+class Hostile(RuleBasedStateMachine):
+    """Somebody also truncates, replaces, deletes and edits: the end is right all the same, and nothing is told twice."""
+
+    @initialize(pieces=st.lists(PIECES, max_size=6))
+    def begin(self, pieces: list[bytes]) -> None:
+        self.trail = Trail(b"".join(pieces))
+        self.trail.look()
+
+    @precondition(lambda self: NAME in self.trail.files)
+    @rule(pieces=st.lists(PIECES, min_size=1, max_size=4))
+    def append(self, pieces: list[bytes]) -> None:
+        self.trail.append(b"".join(pieces))
+
+    @precondition(lambda self: NAME in self.trail.files)
+    @rule(keep=st.floats(0, 1))
+    def truncate(self, keep: float) -> None:
+        data = self.trail.files[NAME].data
+        del data[int(len(data) * keep) :]
+
+    @rule(pieces=st.lists(PIECES, max_size=4))
+    def replace(self, pieces: list[bytes]) -> None:
+        self.trail.create(b"".join(pieces))
+
+    @precondition(lambda self: NAME in self.trail.files)
+    @rule()
+    def delete(self) -> None:
+        del self.trail.files[NAME]
+
+    @rule()
+    def look(self) -> None:
+        self.trail.look()
+
+    @rule()
+    def glance(self) -> None:
+        self.trail.glance()
+
+    @rule()
+    def restart(self) -> None:
+        self.trail.restart()
+
+    @invariant()
+    def nothing_is_counted_twice(self) -> None:
+        for segment in self.trail.state.segments:
+            places = [(f.offset, f.sha256) for f in segment.findings]
+            assert len(places) == len(set(places))
+
+    def teardown(self) -> None:
+        trail = self.trail
+        trail.look()
+        trail.look()
+        present = {segment.name for segment in trail.state.files}
+        assert present == set(trail.files)
+        active = trail.state.active
+        if active is not None and active.judged:
+            self.check_sizes()
+
+    def check_sizes(self) -> None:
+        active = self.trail.state.active
+        data = bytes(self.trail.files[NAME].data)
+        assert active.judged == data.rfind(b"\n") + 1
+        assert active.read == len(data)
+
+
+SETTINGS = settings(max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+TestAppendOnly = AppendOnly.TestCase
+TestAppendOnly.settings = SETTINGS
+TestHostile = Hostile.TestCase
+TestHostile.settings = SETTINGS
+
+
+def test_the_pieces_cover_several_kinds() -> None:
+    """The model would prove little on whole lines alone."""
+    data = b'{"event":"TRADE_A{"event":"KILL_SWITCH"}\nPPROVED"}\n{"a":1}{"b":2}\n\n{"long":"' + b"z" * 230 + b'"}\n'
+    kinds = [kind for _, kind in verdicts(data)]
+    assert kinds == [Kind.INTERLEAVED, Kind.TORN, Kind.CONCATENATED, Kind.BLANK, Kind.OVERSIZE]
+    assert FindingState.OPEN == "open"

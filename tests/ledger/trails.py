@@ -1,0 +1,151 @@
+"""A trail without files: bytes in memory, looked at and read as an agent would, so that thousands of histories fit a test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from auditwatch.ledger.advance import advance, begin, resume
+from auditwatch.ledger.effects import Commit, Effect, Read
+from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
+from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation
+from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, Trouble
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.scan import Scan
+
+RULES = Rules(max_line_bytes=200)
+POLICY = Policy(RULES.rules_id, pending_grace_seconds=30.0, read_bytes=64)
+NAME = "audit.jsonl"
+
+
+@dataclass(slots=True)
+class File:
+    """One file: its bytes and its inode."""
+
+    inode: int
+    data: bytearray = field(default_factory=bytearray)
+
+
+class Trail:
+    """A directory with one trail, and an agent's view of it."""
+
+    def __init__(self, data: bytes | None = b"", policy: Policy = POLICY) -> None:
+        self.now = 1000.0
+        self.files: dict[str, File] = {}
+        self._inodes = 0
+        self.state: TrailState = begin("risk", policy)
+        self.stored: dict[tuple[int, int, str], Finding] = {}
+        self.trouble: Trouble | None = None
+        if data is not None:
+            self.create(data)
+
+    def create(self, data: bytes = b"", name: str = NAME) -> None:
+        """A new file with an inode of its own."""
+        self._inodes += 1
+        self.files[name] = File(self._inodes, bytearray(data))
+
+    def append(self, data: bytes) -> None:
+        """What a producer writes to the active file."""
+        self.files[NAME].data += data
+
+    def rename(self, old: str, new: str) -> None:
+        self.files[new] = self.files.pop(old)
+
+    def look(self, neighbours: bool = True) -> None:
+        """One poll of the agent: look, look again where asked to, read everything."""
+        self.now += 1
+        effects = self._observe(neighbours)
+        for _ in range(1000):
+            requests = [effect for effect in effects if not isinstance(effect, Commit)]
+            if not requests:
+                return
+            first = requests[0]
+            effects = self.read(first) if isinstance(first, Read) else self._observe(neighbours=True)
+        raise AssertionError("a look that never ends")
+
+    def glance(self) -> tuple[Effect, ...]:
+        """One look, with nothing read."""
+        return self._observe(neighbours=True)
+
+    def restart(self, policy: Policy = POLICY) -> None:
+        """The agent ends and begins again with what it stored."""
+        self.state = resume(self.state, policy)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes and nothing happens; unended tails of closed segments come due."""
+        self.now += seconds
+        for effect in self.step(Ticked(self.now)):
+            assert isinstance(effect, Read)
+            self.read(effect)
+
+    def step(self, event) -> tuple[Effect, ...]:
+        """Advance by an event; a commit stores what it names."""
+        self.state, effects = advance(self.state, event)
+        for effect in effects:
+            if isinstance(effect, Commit):
+                self.stored |= {(number, f.offset, f.sha256): f for number, f in effect.findings}
+        return effects
+
+    def read(self, read: Read) -> tuple[Effect, ...]:
+        """Perform a read."""
+        return self.step(self.judged(read))
+
+    def judged(self, read: Read) -> Judged:
+        """The answer to a read, as of now."""
+        segment = next(s for s in self.state.segments if s.number == read.segment)
+        data = bytes(self.files[segment.name].data)
+        scan = Scan(RULES)
+        scan.feed(data[read.start : read.end])
+        report = scan.finish(read.final)
+        judged = read.start + report.bytes
+        length = min(FINGERPRINT_BYTES, judged)
+        return Judged(
+            at=self.now,
+            segment=read.segment,
+            start=read.start,
+            read=judged + report.pending_bytes,
+            rules_id=RULES.rules_id,
+            report=report,
+            head=printed(data[:length]),
+            marker=printed(data[judged - length : judged]),
+        )
+
+    def _observe(self, neighbours: bool) -> tuple[Effect, ...]:
+        expected = expectation(self.state.active)
+        active = None if self.trouble else self._sight(NAME, expected)
+        others = sorted(name for name in self.files if name != NAME)
+        sights = tuple(sight for name in others if (sight := self._sight(name, expected)))
+        return self.step(Observed(self.now, active, self.trouble, sights if neighbours else None))
+
+    def _sight(self, name: str, expected: Expectation) -> FileSight | None:
+        file = self.files.get(name)
+        if file is None:
+            return None
+        data, end = bytes(file.data), expected.marker_offset + expected.marker_length
+        return FileSight(
+            name=name,
+            device=1,
+            inode=file.inode,
+            size=len(data),
+            modified=self.now,
+            head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
+            marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
+        )
+
+
+def printed(data: bytes) -> Fingerprint:
+    """A fingerprint; which hash it is does not matter here."""
+    return Fingerprint(len(data), hashlib.sha256(data).hexdigest())
+
+
+def open_places(state: TrailState) -> list[tuple[str, int, str]]:
+    """Segment name, offset and kind of each open finding."""
+    return [(s.name, f.offset, f.kind.value) for s in state.segments for f in s.findings if f.state == "open"]
+
+
+def verdicts(data: bytes) -> Sequence[tuple[int, str]]:
+    """Offset and kind of each damaged line: what one scan of the whole file says."""
+    scan = Scan(RULES)
+    scan.feed(data)
+    return [(defect.offset, defect.kind.value) for defect in scan.finish().defects]
