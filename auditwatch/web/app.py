@@ -132,7 +132,9 @@ def create_app(
         *(Route(f"/static/{name}", _static(name, kind)) for name, kind in STATIC.items()),
     ]
     handlers: dict[Any, Any] = {HTTPException: _refuse}
-    return Starlette(routes=routes, middleware=[Middleware(_Guarded)], exception_handlers=handlers)
+    app = Starlette(routes=routes, middleware=[Middleware(_Guarded)], exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect would repeat the Host header that the client made up
+    return app
 
 
 def etag(snapshot: Snapshot, now: float) -> str:

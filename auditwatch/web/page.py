@@ -106,8 +106,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = (wording.count, wording.size, wording.duration, wording.ago, wording.moment, wording.visible)
-    environment.filters.update({word.__name__: word for word in words})
+    words = ("count", "size", "duration", "ago", "moment", "visible")
+    environment.filters.update({word: getattr(wording, word) for word in words})
     return environment.get_template("page.html")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Generator
 from typing import Any, Final
@@ -67,11 +68,14 @@ def listen(address: str) -> socket.socket:
             return socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
-    except (socket.gaierror, UnicodeError) as error:
-        raise ListenError(f"cannot listen on {address}: the host name is not known (--web.listen-address)") from error
-    except OSError as error:
-        cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
-        raise ListenError(f"cannot listen on {address}: {cause} (--web.listen-address)") from error
+    except (OSError, UnicodeError) as error:
+        raise ListenError(f"cannot listen on {address}: {_cause(error)} (--web.listen-address)") from error
+
+
+def _cause(error: OSError | UnicodeError) -> str:
+    """A resolver says so with negative numbers (netdb.h); a name that cannot even be asked for is a UnicodeError."""
+    number = -1 if isinstance(error, UnicodeError) else error.errno or 0
+    return "the host name is not known" if number < 0 else _CAUSES.get(number, os.strerror(number))
 
 
 def url_of(sock: socket.socket) -> str:

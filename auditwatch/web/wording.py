@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
+
+from auditwatch.trail.names import printable
+
+visible: Final = printable
+"""Everything that is not plain print shown as an escape: names come from hostile hands."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def visible(text: str) -> str:
-    r"""The text with everything that is not plain print shown as an escape: names come from hostile hands.
-
-    >>> visible("a\u202eb\n\udcff")
-    'a\\u202eb\\x0a\\udcff'
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escaped(ord(char)) for char in text)
-
-
-def _escaped(code: int) -> str:
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def count(number: float) -> str:

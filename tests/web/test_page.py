@@ -1,0 +1,148 @@
+"""The page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+from auditwatch.ledger.state import Standing, Tally, Trouble
+from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.web.glosses import GLOSSES
+from auditwatch.web.page import ALL_CELLS, MAX_CARDS, MAX_ROWS, render_page
+from auditwatch.web.snapshot import Snapshot
+
+VOID = {"meta", "link", "br", "img", "input"}
+
+
+class Page(HTMLParser):
+    """The page's tags, and whether they nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def page(snapshot: Snapshot) -> Page:
+    return Page(render_page(snapshot, snapshot.at))
+
+
+def words(snapshot: Snapshot) -> str:
+    return " ".join(" ".join(page(snapshot).words).split())
+
+
+def test_the_page_nests_and_has_one_card_a_trail(populated: Snapshot) -> None:
+    drawn = page(populated)
+    assert drawn.open == []
+    assert [card["aria-label"] for card in drawn.all("article")] == ["risk: damaged", "orders: unchecked"]
+
+
+def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(populated: Snapshot) -> None:
+    text = words(populated)
+    assert "6 damaged lines found since first sight; 3 damaged lines were there at first sight; 1 violation" in text
+    for said in (
+        "Basis: format",
+        "9 open",
+        "newest damage 1 min 40 s ago",
+        "size 5.9 KiB in 2 files",
+        "lines 60",
+        "growth +40 lines",
+        "pending 200 B for 1 min",
+        "last full run 1 min 30 s ago every 7 d",
+        "last sample never",
+        "Full run 25.0 %",
+    ):
+        assert said.replace(" open", "") in text, said
+
+
+def test_green_says_what_it_does_not_mean(build: Any) -> None:
+    text = words(build.snapshot(build.trail(build.segment(100))))
+    assert "Every line is well-formed. Nothing says that none is missing: no sequence numbers were checked." in text
+
+
+def test_the_map_says_where_the_damage_is_without_colour(build: Any) -> None:
+    segment = build.segment(12 << 20, findings=(build.finding(1, 5 << 20),))
+    drawn = page(build.snapshot(build.trail(segment)))
+    (label,) = [attrs["aria-label"] for attrs in drawn.all("div") if attrs.get("role") == "img"]
+    assert label == "Map of 3 cells: 1 damaged, 2 whole. Damaged: a.jsonl, bytes 4,194,304 to 8,388,608."
+    titles = [attrs["title"] for attrs in drawn.all("i") if "title" in attrs]
+    assert titles[1] == "a.jsonl, bytes 4,194,304 to 8,388,608: damaged"
+
+
+def test_findings_are_ranges_with_violations_first(populated: Snapshot) -> None:
+    text = words(populated)
+    places = [text.index(part) for part in ("truncated", "lines 3 to 4", "line 7", "line 9", "line 11")]
+    assert places == sorted(places)
+    assert "6 more: auditwatch findings" in text
+
+
+def test_hashes_of_lines_are_not_on_the_page(populated: Snapshot) -> None:
+    assert "5ec4e7" not in render_page(populated, populated.at)
+
+
+def test_ten_thousand_findings_make_a_page_that_ends(build: Any) -> None:
+    found = tuple(build.finding(line * 2, line * 20) for line in range(1, 10_001))
+    segment = build.segment(1 << 20, findings=found, beyond={Kind.TORN: Tally(90_000)})
+    drawn = page(build.snapshot(build.trail(segment)))
+    assert len([attrs for attrs in drawn.all("tr") if attrs.get("class") == "open"]) == MAX_ROWS
+    assert "99,800 more: " in drawn.words
+
+
+def test_very_many_trails_show_the_worst_and_count_the_rest(build: Any) -> None:
+    whole = [build.trail(build.segment(1 << 33), name=f"t{k}") for k in range(MAX_CARDS + 50)]
+    bad = build.trail(build.segment(9, findings=(build.finding(1, 0),)), name="bad")
+    drawn = page(build.snapshot(*whole, bad))
+    assert len(drawn.all("article")) == MAX_CARDS
+    assert drawn.all("article")[0]["aria-label"] == "bad: damaged"
+    assert len([attrs for attrs in drawn.all("i") if "title" in attrs]) <= ALL_CELLS
+    assert "51 more trails, none worse than these: " in drawn.words
+
+
+def test_hostile_names_are_only_ever_text(build: Any) -> None:
+    evil = "<script>alert(1)</script>\"' onload=x {{7*7}}\u202e\x1b\udcff"
+    trouble = Trouble("io_error", evil)
+    segment = build.segment(9, name=evil, findings=(build.finding(1, 0, acknowledgement=build.note),))
+    trail = replace(build.trail(segment, name=evil, standing=Standing.UNREADABLE, trouble=trouble), path=evil)
+    text = render_page(build.snapshot(trail, host=evil), build.now)
+    text.encode()
+    drawn = Page(text)
+    assert [attrs["src"] for attrs in drawn.all("script")] == ["static/auditwatch.js"]
+    assert all(name not in attrs for _, attrs in drawn.tags for name in ("onload", "onclick", "style"))
+    assert not {"\u202e", "\x1b"} & set(text)
+    assert "49" not in "".join(drawn.words).split("as of")[0]
+
+
+def test_the_page_asks_nobody_else_and_refreshes_itself_without_javascript(populated: Snapshot) -> None:
+    drawn = page(populated)
+    links = [attrs.get(key) for _, attrs in drawn.tags for key in ("src", "href") if key in attrs]
+    assert links
+    assert not [link for link in links if link is None or ":" in link or link.startswith("/")]
+    assert {"http-equiv": "refresh", "content": "15"} in drawn.all("meta")
+
+
+def test_no_trails_unsaved_state_and_a_refused_configuration_are_said(build: Any) -> None:
+    text = words(build.snapshot(state_writable=False, config_last_reload_successful=False))
+    assert "No trail is being watched." in text
+    assert "The state cannot be saved." in text
+    assert "The configuration was not taken over." in text
+
+
+def test_every_kind_has_a_gloss() -> None:
+    assert set(GLOSSES) == {*Kind, *Violation}
