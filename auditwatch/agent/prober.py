@@ -47,7 +47,8 @@ class Prober:
         future: Future[T] = Future()
         self._jobs.put(lambda: _settle(future, function, arguments))
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), self._patience_seconds)
+            async with asyncio.timeout(self._patience_seconds):  # wait_for loses a cancellation now and then (3.11)
+                return await asyncio.shield(asyncio.wrap_future(future))
         except TimeoutError:
             self._stuck = future  # type: ignore[assignment]  # only asked whether it is done
             raise self._hung() from None

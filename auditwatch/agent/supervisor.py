@@ -199,7 +199,8 @@ class Agent:
 
     async def _last_look(self) -> None:
         try:
-            await asyncio.wait_for(self._roster.last_look(), LAST_LOOK_SECONDS)
+            async with asyncio.timeout(LAST_LOOK_SECONDS):
+                await self._roster.last_look()
         except TimeoutError:
             log.warning("the last look took too long: what is left is judged after the next start")
 
