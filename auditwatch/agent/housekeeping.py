@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from auditwatch.agent.config import Config
 from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.requests import event_of, meant, refusal
 from auditwatch.agent.selftest import judges_rightly
+from auditwatch.errors import Unreadable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state import inbox
 from auditwatch.state.store import Store
@@ -42,6 +45,8 @@ class Housekeeping:
         self._watcher = watcher
         self._pool = pool
         self._turned = 0.0
+        # A thread of its own, not the loop's pool: ending the process waits for that one, however long a mount hangs.
+        self._aside = Prober("housekeeping")
         self._due = {self._check_watcher: 0.0, self.selftest: 0.0}
 
     def is_healthy(self) -> bool:
@@ -115,7 +120,8 @@ class Housekeeping:
             self._publisher.change_agent(**figures)
 
     async def _check_watcher(self) -> None:
-        await asyncio.to_thread(self._watcher.check)
+        with suppress(Unreadable):  # a mount hangs: its trails are polled, and say so themselves
+            await self._aside.call(self._watcher.check)
         for name, monitor in self._monitors.items():
             found = self._watcher.status(monitor.config.path)
             status = (found.up, found.polling)
@@ -124,9 +130,15 @@ class Housekeeping:
                 self._publisher.changed(name)
 
     async def selftest(self) -> None:
-        """Ask the judge what it must know; a thread of its own keeps the loop turning."""
+        """Ask the judge what it must know."""
         agent = self._publisher.agent
         if await asyncio.to_thread(judges_rightly):
             self._publisher.change_agent(selftest_last_success=time.time())
         else:
             self._publisher.change_agent(selftest_failures=agent.selftest_failures + 1)
+
+    async def close(self) -> None:
+        """Wake nobody any more."""
+        with suppress(Unreadable):
+            await self._aside.call(self._watcher.close)
+        self._aside.close()

@@ -189,7 +189,7 @@ class Agent:
 
     async def _end(self, *, last_look: bool) -> None:
         self._timetable.stop()
-        await asyncio.to_thread(self._watcher.close)
+        await self._housekeeping.close()
         if last_look:
             await self._last_look()
         for task in self._tasks:
