@@ -19,7 +19,7 @@ from auditwatch.writer.settings import OnFailure, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
 
 # A trail that is renamed away more often than this during one append is no trail.
-_ATTEMPTS: Final = 8
+_ATTEMPTS: Final = range(8)
 
 
 class AuditWriter:
@@ -158,34 +158,34 @@ class AuditWriter:
     def _append(self, line: bytes) -> None:
         began = time.monotonic()
         try:
-            free = self._stored(line, began + self._settings.lock_timeout)
+            free = self._stored(line, began)
         except AuditWriteError as error:
             if not self._answered(error, _bucket_of(error)):
                 raise
         else:
-            self._counting.stored(len(line), 0 if free else wait_bucket(time.monotonic() - began))
+            bucket = 0 if free else wait_bucket(time.monotonic() - began)
+            self._counting.stored(len(line), bucket, began)
 
-    def _stored(self, line: bytes, deadline: float) -> bool:
+    def _stored(self, line: bytes, now: float) -> bool:
         """Store the line in the file that bears the name now; says whether the locks were free at once."""
         if len(line) > self._settings.max_line_bytes + 1:
             limit = self._settings.max_line_bytes
             raise refusal(self._path, "too_long", f"not stored: {len(line) - 1} bytes, the limit is {limit}")
         forks.notice()
-        for _ in range(_ATTEMPTS):
-            trail = self._trail or self._opened()
-            free = self._stored_in(trail, line, deadline)
+        for _ in _ATTEMPTS:
+            free = self._stored_in(self._trail or self._opened(), line, now)
             if free is not None:
                 return free
             self._trail = None
         raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
 
-    def _stored_in(self, trail: TrailFile, line: bytes, deadline: float) -> bool | None:
+    def _stored_in(self, trail: TrailFile, line: bytes, now: float) -> bool | None:
         """As `_stored`, or None where the file no longer bears the name: it is closed for all writers then."""
         locks = trail.locks
         locks.refuse_reentry()
         try:
-            free = trail.lock(deadline)
-            size = trail.size_if_at(self._path)
+            free = locks.acquire(now + self._settings.lock_timeout)
+            size = trail.size_if_there(self._path, now)
             if size is None:
                 trail.close()
                 return None

@@ -73,10 +73,10 @@ class Counting:
             except OSError as error:
                 self._warn(error)
 
-    def stored(self, length: int, bucket: int) -> None:
+    def stored(self, length: int, bucket: int, now: float) -> None:
         """Count a record of so many bytes that waited so long for the locks (`wait_bucket`)."""
         with self._lock:
-            if time.monotonic() >= self._look_at:
+            if now >= self._look_at:
                 self.look()
             numbers = self._numbers
             numbers[_BEGUN] += 1
@@ -117,9 +117,11 @@ class Counting:
         numbers = self._numbers
         numbers[0] = numbers[-1] = numbers[0] + 2
         if self._descriptor >= 0:
-            # The counts only ever grow: what cannot be published now goes out with the next.
-            with suppress(OSError):
+            try:
                 os.pwrite(self._descriptor, _SLOT.pack(*numbers), self._offset)
+            except OSError:
+                # The counts only ever grow: what cannot be published now goes out with the next.
+                return
 
     def _warn(self, error: OSError) -> None:
         if self._warned:

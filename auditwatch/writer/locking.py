@@ -15,6 +15,8 @@ from typing import Final
 from auditwatch.errors import AuditWriteError, LockTimeout
 from auditwatch.host.locks import flock_holders
 
+_AT_ONCE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+
 _SHORTEST_NAP_SECONDS: Final = 50e-6
 _LONGEST_NAP_SECONDS: Final = 1e-3
 
@@ -48,34 +50,31 @@ class TwoLocks:
             message = f"{self._path}: append was called by a signal handler that interrupts an append"
             raise AuditWriteError(message, stored="no", reason="other")
 
-    def acquire_thread_lock(self, deadline: float) -> bool:
-        """Take the first lock.
+    def acquire(self, deadline: float) -> bool:
+        """Take both locks, only the first where another thread closed the file meanwhile.
 
         Returns:
-            Whether it was free at once.
+            Whether they were free at once.
 
         Raises:
-            LockTimeout: If another thread held it until the deadline.
+            LockTimeout: If either was held until the deadline (in `time.monotonic`).
+            OSError: If the file system cannot lock.
         """
-        lock = self.between_threads
-        if lock.acquire(blocking=False):
-            return True
-        if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        free = self.between_threads.acquire(blocking=False) or self._wait_for_threads(deadline)
+        if self._descriptor < 0:
+            return free
+        try:
+            fcntl.flock(self._descriptor, _AT_ONCE)
+        except BlockingIOError:
+            return self._wait_for_file(deadline)
+        return free
+
+    def _wait_for_threads(self, deadline: float) -> bool:
+        if not self.between_threads.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise self._timeout("another thread of this process")
         return False
 
-    def acquire_file_lock(self, deadline: float) -> bool:
-        """Take the second lock; the first must be held.
-
-        Returns:
-            Whether it was free at once.
-
-        Raises:
-            LockTimeout: If other processes held it until the deadline.
-            OSError: If the file system cannot lock.
-        """
-        if self._try_file_lock():
-            return True
+    def _wait_for_file(self, deadline: float) -> bool:
         nap = _SHORTEST_NAP_SECONDS
         while not self._try_file_lock():
             left = deadline - time.monotonic()
@@ -103,7 +102,7 @@ class TwoLocks:
 
     def _try_file_lock(self) -> bool:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._descriptor, _AT_ONCE)
         except BlockingIOError:
             return False
         return True

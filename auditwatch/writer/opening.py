@@ -14,14 +14,18 @@ from contextlib import suppress
 from typing import Final
 
 from auditwatch.host.durable import sync_directory
-from auditwatch.host.filesystems import is_network, of_descriptor
+from auditwatch.host.filesystems import is_network, of_descriptor, reports_changes
 from auditwatch.writer import forks
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.settings import Settings
 from auditwatch.writer.trail_file import TrailFile
+from auditwatch.writer.whereabouts import Whereabouts
 
 # O_NONBLOCK: a FIFO of that name must not stop the program.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+_Key = tuple[int, int, str | None]
 
 
 class _Registry:
@@ -30,7 +34,7 @@ class _Registry:
     def __init__(self) -> None:
         # An RLock, for a signal handler may append while its thread opens.
         self.lock = threading.RLock()
-        self.files: weakref.WeakValueDictionary[tuple[int, int, str | None], TrailFile] = weakref.WeakValueDictionary()
+        self.files: weakref.WeakValueDictionary[_Key, TrailFile] = weakref.WeakValueDictionary()
         forks.remember(self)
 
     def abandon(self) -> None:
@@ -42,13 +46,15 @@ class _Registry:
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino, settings.lock_path)
         with self.lock:
-            known = self.files.get(key)
-            if known is None or not known.is_open:
-                known = self.files[key] = _trail_file(settings, descriptor)
-                forks.remember(known)
-                return known
-        os.close(descriptor)
-        return known
+            trail = self.files.get(key)
+            is_new = trail is None or not trail.is_open
+            if trail is None or not trail.is_open:
+                trail = self.files[key] = _trail_file(settings, descriptor)
+                forks.remember(trail)
+            trail.bear(settings.path, _name(settings.path, descriptor))
+        if not is_new:
+            os.close(descriptor)
+        return trail
 
 
 _registry: Final = _Registry()
@@ -74,8 +80,14 @@ def open_trail(settings: Settings) -> TrailFile:
 
 def _trail_file(settings: Settings, descriptor: int) -> TrailFile:
     if settings.lock_path is None:
-        return TrailFile(settings.path, descriptor, None, descriptor)
-    return TrailFile(settings.path, descriptor, settings.lock_path, _open(settings.lock_path, settings.file_mode))
+        return TrailFile(settings.path, descriptor, None)
+    lock = _open(settings.lock_path, settings.file_mode)
+    return TrailFile(settings.path, descriptor, (lock, _name(settings.lock_path, lock)))
+
+
+def _name(path: str, descriptor: int) -> Whereabouts:
+    trusted = reports_changes(of_descriptor(descriptor))
+    return Whereabouts(path, os.fstat(descriptor), may_trust_directory=trusted)
 
 
 def _open(path: str, mode: int) -> int:

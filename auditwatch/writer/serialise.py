@@ -26,7 +26,7 @@ from auditwatch.trail.rules import MAX_DEPTH
 from auditwatch.writer.timestamp import utc_text
 
 # A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.
-_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_APPEND_NEWLINE
 
 
 class UnserialisableError(ValueError):
@@ -51,7 +51,7 @@ class Serialiser:
         dumps: Callable[[Any], bytes | str] | None,
     ) -> None:
         self._field = timestamp_field
-        self._head = b"{%b:" % orjson.dumps(timestamp_field)
+        self._head = f"{{{orjson.dumps(timestamp_field).decode()}:"
         self._default = default
         self._dumps = dumps
         self._standard = json.JSONEncoder(
@@ -71,9 +71,9 @@ class Serialiser:
             return checked_line(_encoded(self._dumps(self._dated(members)))) + b"\n"
         body = self._body(members)
         if self._field is None or self._field in members:
-            return body + b"\n"
-        head = b'%b"%b"' % (self._head, utc_text(time.time_ns()).encode())
-        return head + (b"," + body[1:] if members else b"}") + b"\n"
+            return body
+        head = f'{self._head}"{utc_text(time.time_ns())}"{"," if members else ""}'
+        return head.encode() + body[1:]
 
     def _dated(self, members: Mapping[str, object]) -> dict[str, object]:
         if self._field is None or self._field in members:
@@ -105,7 +105,7 @@ class Serialiser:
         except RecursionError:
             raise UnserialisableError(f"the record is nested more than {MAX_DEPTH} levels deep") from None
         # Unpaired surrogates cannot be encoded; as \udXXX they are grammatical, and only strings can hold them.
-        return text.encode("utf-8", "backslashreplace")
+        return text.encode("utf-8", "backslashreplace") + b"\n"
 
     def _known(self, value: object) -> object:
         """What stands for a value that JSON does not know: our rules first, then the caller's `default`."""

@@ -12,8 +12,8 @@ def utc_text(nanoseconds: int) -> str:
     >>> utc_text(1_759_795_200_000_001_999)
     '2025-10-07T00:00:00.000001+00:00'
     """
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{_second(seconds)}.{rest // 1000:06d}+00:00"
+    microseconds = nanoseconds // 1000
+    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06}+00:00"
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.locking import TwoLocks
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
+from auditwatch.writer.whereabouts import Whereabouts
 
 _UNKNOWN: Final = -1
 """No size a file can have: the last byte has to be looked at."""
@@ -20,13 +21,12 @@ _UNKNOWN: Final = -1
 class TrailFile:
     """A trail as one descriptor, shared by all writers of the process on the same file.
 
-    Everything but `lock` is for who holds both locks.
+    Everything but `retire` is for who holds the locks.
 
     Args:
         path: Its name, for messages.
         descriptor: Open for reading and appending; owned from now on.
-        lock_path: The file whose lock counts, where that is not the trail itself.
-        lock_descriptor: That file, open, or the trail's descriptor; owned from now on.
+        lock: Descriptor and name of the file whose lock counts, where that is not the trail; owned from now on.
     """
 
     __slots__ = (
@@ -34,25 +34,22 @@ class TrailFile:
         "_descriptor",
         "_end",
         "_lock_descriptor",
-        "_lock_path",
+        "_lock_name",
+        "_names",
         "_path",
         "_poisoned",
-        "device",
-        "inode",
         "locks",
     )
 
-    def __init__(self, path: str, descriptor: int, lock_path: str | None, lock_descriptor: int) -> None:
-        self.locks = TwoLocks(path, lock_descriptor)
+    def __init__(self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None) -> None:
+        self._lock_name: Whereabouts | None
+        self._lock_descriptor, self._lock_name = lock or (descriptor, None)
+        self.locks = TwoLocks(path, self._lock_descriptor)
         self._path = path
         self._descriptor = descriptor
-        self._lock_path = lock_path
-        self._lock_descriptor = lock_descriptor
+        self._names: dict[str, Whereabouts] = {}
         self._end = _UNKNOWN
         self._poisoned = False
-        status = os.fstat(descriptor)
-        self.device = status.st_dev
-        self.inode = status.st_ino
 
     def __del__(self) -> None:
         self.close()
@@ -61,6 +58,10 @@ class TrailFile:
     def is_open(self) -> bool:
         """Whether no thread has closed it yet."""
         return self._descriptor >= 0
+
+    def bear(self, path: str, name: Whereabouts) -> None:
+        """Let writers reach the file by this name; the first for a name stays."""
+        self._names.setdefault(path, name)
 
     def retire(self) -> None:
         """Close once no thread is in the middle of an append.
@@ -72,36 +73,21 @@ class TrailFile:
         with self.locks.between_threads:
             self.close()
 
-    def lock(self, deadline: float) -> bool:
-        """Take both locks, only the first where another thread closed the file meanwhile.
-
-        Returns:
-            Whether they were free at once.
-
-        Raises:
-            LockTimeout: If either was held until the deadline.
-            OSError: If the file system cannot lock.
-        """
-        free = self.locks.acquire_thread_lock(deadline)
-        if self._descriptor < 0:
-            return free
-        return self.locks.acquire_file_lock(deadline) and free
-
-    def size_if_at(self, path: str) -> int | None:
+    def size_if_there(self, path: str, now: float) -> int | None:
         """The size of the file, or None where the trail's name now means another file or none, or the lock's does.
 
-        One `stat` of the name tells both.
+        Args:
+            path: The name, one that `bear` was told.
+            now: As `time.monotonic` tells it, or a little earlier.
 
         Raises:
-            OSError: If the name cannot be looked up.
+            OSError: If a name cannot be looked up.
         """
-        try:
-            status = os.stat(path)
-        except FileNotFoundError:
+        if self._descriptor < 0 or not self._names[path].is_there(now):
             return None
-        if status.st_ino != self.inode or status.st_dev != self.device or self._descriptor < 0:
+        if self._lock_name is not None and not self._lock_name.is_there(now):
             return None
-        return status.st_size if self._lock_path is None or self._has_lock_file() else None
+        return os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def store(self, line: bytes, size: int) -> None:
         """Append one line in one write.
@@ -130,6 +116,8 @@ class TrailFile:
         descriptor, lock_descriptor = self._descriptor, self._lock_descriptor
         self._descriptor = self._lock_descriptor = -1
         self.locks.forget_file()
+        for name in (*self._names.values(), *([self._lock_name] if self._lock_name else [])):
+            name.close()
         for number in {descriptor, lock_descriptor} - {-1}:
             os.close(number)
 
@@ -140,14 +128,6 @@ class TrailFile:
         """
         self.close()
         self.locks = TwoLocks(self._path, -1)
-
-    def _has_lock_file(self) -> bool:
-        mine = os.fstat(self._lock_descriptor)
-        try:
-            named = os.stat(self._lock_path or "")
-        except FileNotFoundError:
-            return False
-        return (mine.st_ino, mine.st_dev) == (named.st_ino, named.st_dev)
 
     def _behind_whole_lines(self, line: bytes, size: int) -> bytes:
         """The line, behind a newline and a record of ours where somebody left a torn tail."""
