@@ -65,6 +65,7 @@ class Endpoints:
     clock: Clock = time.time
     _exposition: Exposition = field(init=False)
     _page: tuple[str, bytes] = ("", b"")
+    _drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._exposition = Exposition(self.publisher, self.clock)
@@ -75,10 +76,14 @@ class Endpoints:
         tag = etag(snapshot, now)
         if _is_known(request, tag):
             return _not_modified(tag)
-        if self._page[0] != tag:
-            # A thousand trails take 0.4 s to draw: in a thread, so that a scrape does not wait for it.
-            self._page = (tag, (await asyncio.to_thread(render_page, snapshot, now)).encode())
-        return _tagged(self._page[1], tag, "text/html; charset=utf-8")
+        return _tagged(await self._drawn(tag, snapshot, now), tag, "text/html; charset=utf-8")
+
+    async def _drawn(self, tag: str, snapshot: Snapshot, now: float) -> bytes:
+        """A thousand trails take 0.4 s to draw: in a thread, so that scrapes do not wait for it, and one at a time."""
+        async with self._drawing:
+            if self._page[0] != tag:
+                self._page = (tag, (await asyncio.to_thread(render_page, snapshot, now)).encode())
+            return self._page[1]
 
     async def metrics(self, request: Request) -> Response:
         """The scrape, in the format that the scraper asks for."""
@@ -97,14 +102,18 @@ class Endpoints:
         """Every trail's verdict and what stands behind it."""
         snapshot, now = self.publisher(), self.clock()
         tag = etag(snapshot, now)
-        return _not_modified(tag) if _is_known(request, tag) else _json(status_json(snapshot, now), tag)
+        if _is_known(request, tag):
+            return _not_modified(tag)
+        return _json(await asyncio.to_thread(status_json, snapshot, now), tag)
 
     async def findings(self, request: Request) -> Response:
         """Places and kinds of damage."""
         snapshot = self.publisher()
         wanted = _wanted(request, snapshot)
         tag = etag(snapshot, 0)
-        return _not_modified(tag) if _is_known(request, tag) else _json(findings_json(snapshot, wanted), tag)
+        if _is_known(request, tag):
+            return _not_modified(tag)
+        return _json(await asyncio.to_thread(findings_json, snapshot, wanted), tag)
 
 
 def create_app(
