@@ -66,6 +66,9 @@ def test_it_answers_and_stops(populated: Any) -> None:
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
             assert answer.endswith(b"healthy\n")
             assert b"uvicorn" not in answer.lower()
+            head = await ask(port, REQUEST.replace(b"GET", b"HEAD"))
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert head.endswith(b"\r\n\r\n"), "a head and no body"
         with pytest.raises(OSError, match="Connect call failed"):
             await ask(port)
 
