@@ -20,7 +20,8 @@ class _Text(logging.Formatter):
     """`2026-11-23T08:27:59.120Z INFO message`; control characters escaped, so that nobody forges a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_instant(record)} {record.levelname} {printable(record.getMessage())}"
+        message = printable(record.getMessage().replace("\n", "; "))
+        line = f"{_instant(record)} {record.levelname} {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info and is_debug() else line
 
 

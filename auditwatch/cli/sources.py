@@ -74,7 +74,7 @@ def fetch(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
             body: bytes = answer.read(_LARGEST_ANSWER)
     except urllib.error.HTTPError as error:
         if error.code == 400:
-            raise UsageError(error.read(500).decode(errors="replace")) from None
+            raise UsageError(error.read(500).decode(errors="replace").strip()) from None
         raise AgentSilent(f"{url} answers {error.code} {error.reason}") from None
     except (OSError, ValueError) as error:  # an answer that is no HTTP is a ValueError or an HTTPException
         raise AgentSilent(f"{url} does not answer: {getattr(error, 'reason', error)}; is the agent running?") from None

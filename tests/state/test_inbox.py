@@ -1,0 +1,156 @@
+"""Requests arrive whole or not at all, and nothing in the inbox stops the agent."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from auditwatch.errors import NotApplied, StateError, StateUnwritable
+from auditwatch.ledger.events import Scope
+from auditwatch.state.inbox import Answer, Request, answer, await_answer, new_request_id, pending, submit
+
+REQUEST = Request("0" * 32, 1000.0, Scope.IDS, "ann", "a crash in March", ("f0123456789",), "risk")
+
+
+def put(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / "inbox").mkdir(exist_ok=True)
+    (tmp_path / "inbox" / name).write_bytes(content)
+
+
+def names(tmp_path: Path) -> list[str]:
+    return sorted(os.listdir(tmp_path / "inbox"))
+
+
+def test_a_request_is_read_as_it_was_written(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    assert pending(str(tmp_path)) == [REQUEST]
+
+
+def test_an_answer_takes_the_request_out_and_is_forgotten_once_read(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    given = Answer(False, ("f0123456789",), "unknown")
+    answer(str(tmp_path), REQUEST.id, given)
+    assert pending(str(tmp_path)) == []
+    assert await_answer(str(tmp_path), REQUEST.id, 0.0) == given
+    assert names(tmp_path) == []
+
+
+def test_requests_come_oldest_first(tmp_path: Path) -> None:
+    for asked in (3.0, 1.0, 2.0):
+        submit(str(tmp_path), replace(REQUEST, id=new_request_id(), asked=asked))
+    assert [request.asked for request in pending(str(tmp_path))] == [1.0, 2.0, 3.0]
+
+
+def test_no_answer_in_time_leaves_the_request_in_the_inbox(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    now = [0.0]
+    with pytest.raises(NotApplied, match="within 6 s; it stays in"):
+        await_answer(
+            str(tmp_path), REQUEST.id, 6.0, clock=lambda: now[0], pause=lambda _seconds: now.__setitem__(0, now[0] + 1)
+        )
+    assert now[0] == 6.0
+    assert pending(str(tmp_path)) == [REQUEST]
+
+
+def test_an_answer_that_comes_while_one_waits_is_seen(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    given = Answer(True)
+    assert (
+        await_answer(str(tmp_path), REQUEST.id, 9.0, pause=lambda _: answer(str(tmp_path), REQUEST.id, given)) == given
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 4096,
+        b'{"asked": 1',
+        b"[]",
+        b"[" * 100_000,
+        b"\xff",
+        b'{"asked":1,"scope":"ids","by":"a","reason":"r","ids":["../../x"],"trail":"","undo":false}',
+        b'{"asked":1,"scope":"everything","by":"a","reason":"r","ids":[],"trail":"","undo":false}',
+        b'{"asked":NaN,"scope":"all","by":"a","reason":"r","ids":[],"trail":"","undo":false}',
+        b'{"asked":1,"scope":"all","by":"a","reason":"two\\nlines","ids":[],"trail":"","undo":false}',
+        b'{"asked":1,"scope":"all","by":"\\ud800","reason":"r","ids":[],"trail":"","undo":false}',
+        b'{"asked":1,"scope":"all","by":7,"reason":"r","ids":[],"trail":"","undo":false}',
+    ],
+)
+def test_what_is_no_request_is_set_aside_and_the_others_still_count(content: bytes, tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    put(tmp_path, f"{'a' * 32}.request", content)
+    assert pending(str(tmp_path)) == [REQUEST]
+    assert names(tmp_path) == [f"{'0' * 32}.request", f"{'a' * 32}.rejected"]
+
+
+def test_links_pipes_directories_large_files_and_odd_names_are_set_aside_unread(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    inbox = tmp_path / "inbox"
+    (tmp_path / "secret").write_bytes((inbox / f"{REQUEST.id}.request").read_bytes())
+    os.symlink(tmp_path / "secret", inbox / f"{'1' * 32}.request")
+    os.mkfifo(inbox / f"{'2' * 32}.request")
+    os.mkdir(inbox / f"{'3' * 32}.request")
+    with open(inbox / f"{'4' * 32}.request", "wb") as large:
+        large.truncate(1 << 40)
+    put(tmp_path, "odd name.request", (tmp_path / "secret").read_bytes())
+    assert pending(str(tmp_path)) == [REQUEST]
+    assert "odd name.rejected" in names(tmp_path)
+    assert f"{'1' * 32}.rejected" in names(tmp_path)
+    assert f"{'2' * 32}.rejected" in names(tmp_path)
+    assert f"{'4' * 32}.rejected" in names(tmp_path)
+    assert (tmp_path / "secret").exists()
+
+
+def test_half_written_files_are_not_looked_at(tmp_path: Path) -> None:
+    put(tmp_path, f".{'b' * 32}.request.17.new", b'{"asked"')
+    assert pending(str(tmp_path)) == []
+    assert names(tmp_path) == [f".{'b' * 32}.request.17.new"]
+
+
+def test_a_broken_answer_is_no_success(tmp_path: Path) -> None:
+    for content in (b"", b'{"applied": 1, "unknown": [], "message": ""}', b"[]"):
+        put(tmp_path, f"{REQUEST.id}.answer", content)
+        assert await_answer(str(tmp_path), REQUEST.id, 0.0).applied is False
+
+
+def test_answers_that_nobody_came_for_are_forgotten(tmp_path: Path) -> None:
+    put(tmp_path, f"{'c' * 32}.answer", b"{}")
+    os.utime(tmp_path / "inbox" / f"{'c' * 32}.answer", (1, 1))
+    answer(str(tmp_path), REQUEST.id, Answer(True))
+    assert names(tmp_path) == [f"{REQUEST.id}.answer"]
+
+
+def test_the_inbox_is_for_the_agent_alone(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    inbox = tmp_path / "inbox"
+    assert inbox.stat().st_mode & 0o777 == 0o700
+    assert (inbox / f"{REQUEST.id}.request").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_root_asks_belongs_to_the_owner_of_the_state(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("NOT RUN: only root can give files away")
+    os.chown(tmp_path, 4242, 4243)
+    submit(str(tmp_path), REQUEST)
+    for path in (tmp_path / "inbox", tmp_path / "inbox" / f"{REQUEST.id}.request"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (4242, 4243)
+
+
+def test_a_missing_or_blocked_state_directory_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="there is no state directory"):
+        submit(str(tmp_path / "none"), REQUEST)
+    (tmp_path / "inbox").write_bytes(b"")
+    with pytest.raises(StateUnwritable, match="cannot be written"):
+        submit(str(tmp_path), REQUEST)
+    assert pending(str(tmp_path)) == []
+
+
+def test_a_request_is_plain_json_for_whoever_looks(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    fields = json.loads((tmp_path / "inbox" / f"{REQUEST.id}.request").read_text())
+    assert fields["reason"] == "a crash in March"
