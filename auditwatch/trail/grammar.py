@@ -44,7 +44,7 @@ class Walk:
     Attributes:
         start: Its first byte.
         end: Just behind its last byte; None when it does not end.
-        error: Where it went wrong; None when it ended.
+        error: The first error, in the value or, where the whole text was read, behind it; None when there is none.
     """
 
     start: int
@@ -79,7 +79,7 @@ def walk_text(text: bytes) -> Walk:
     if walk.end is None:
         return walk
     rest = skip_blank(text, walk.end)
-    return walk if rest == len(text) else Walk(walk.start, None, rest)
+    return walk if rest == len(text) else Walk(walk.start, walk.end, rest)
 
 
 def skip_blank(text: bytes, at: int) -> int:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from typing import Final
 
 from auditwatch.trail.explain import is_utf8, records_inside
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import MAX_DEFECTS, Defect, Report
 from auditwatch.trail.rules import Rules
+
+_MOST_LINES: Final = 8192
+"""Lines judged at a time: what is noted of damaged ones must stay small where every line is."""
 
 
 class Scan:
@@ -86,6 +90,10 @@ class Scan:
 
     def _judge_lines(self, lines: list[bytes], chunk: bytes) -> None:
         utf8 = chunk.isascii() and (not lines or is_utf8(lines[0]))  # only the first may have begun before it
+        for start in range(0, len(lines), _MOST_LINES):
+            self._judge_batch(lines[start : start + _MOST_LINES], utf8)
+
+    def _judge_batch(self, lines: list[bytes], utf8: bool) -> None:
         done = 0
         for index, kind in self._judge.damaged(lines, utf8):
             self._pass_whole(lines[done:index])

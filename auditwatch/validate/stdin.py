@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final
 
 from auditwatch.errors import Unreadable
+from auditwatch.files.reading import CHUNK_BYTES
 from auditwatch.trail.grid import GridDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
-
-_CHUNK_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,6 @@ def validate_stream(descriptor: int, rules: Rules, *, hashed: bool = False) -> S
 
 def _read(descriptor: int) -> bytes:
     try:
-        return os.read(descriptor, _CHUNK_BYTES)
+        return os.read(descriptor, CHUNK_BYTES)
     except OSError as error:
         raise Unreadable("io_error", f"standard input: {error.strerror}") from error
