@@ -29,7 +29,10 @@ from auditwatch.trail.names import printable
 COMMANDS: Final = {
     "run": ("auditwatch.cli.run", "Watch trails: judge what is appended, validate on schedule, serve metrics."),
     "validate": ("auditwatch.cli.validate", "Judge trails once: which lines are damaged, and where."),
-    "append": ("auditwatch.cli.append", "Append standard input to a trail through the locked writer."),
+    "append": (
+        "auditwatch.cli.append",
+        "Append the lines of standard input to the trail PATH, each with its bytes as they are.",
+    ),
     "status": ("auditwatch.cli.status", "Show how each trail stands."),
     "findings": ("auditwatch.cli.findings", "List damaged lines and violations."),
     "acknowledge": ("auditwatch.cli.acknowledge", "Take note of findings, so that they page nobody any more."),
