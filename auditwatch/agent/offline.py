@@ -14,7 +14,7 @@ from auditwatch.ledger.effects import Commit
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.inbox import Answer, Request, answer, pending
 from auditwatch.state.rows import RunRecord
-from auditwatch.state.store import Store
+from auditwatch.state.store import Store, trail_key
 from auditwatch.web.snapshot import Mode, RunStatus, Snapshot, TrailSnapshot
 
 WATCHED = "watched"
@@ -23,7 +23,7 @@ WATCHED = "watched"
 
 def remember_watched(store: Store, config: Config) -> None:
     """Keep which trails are watched, for those who look without the agent."""
-    store.put(WATCHED, json.dumps([f"{trail.name}={trail.path}" for trail in config.trails]))
+    store.put(WATCHED, json.dumps([trail_key(trail.name, trail.path) for trail in config.trails]))
 
 
 def load_snapshot(state_dir: str) -> Snapshot:

@@ -17,7 +17,7 @@ from auditwatch.agent.schedule import Timetable
 from auditwatch.agent.volumes import VolumeWatch, volume_name
 from auditwatch.files.watcher import Watcher
 from auditwatch.ledger.state import Policy
-from auditwatch.state.store import Store
+from auditwatch.state.store import Store, trail_key
 from auditwatch.validate.workers import WorkerPool
 from auditwatch.web.snapshot import Mode, Volume
 
@@ -45,11 +45,6 @@ class Services:
     measured: Callable[[float], None]
     guarded: Guarded
     clock: Clock
-
-
-def trail_key(config: TrailConfig) -> str:
-    """How the store knows a trail: the same name at another path is another trail."""
-    return f"{config.name}={config.path}"
 
 
 class Roster:
@@ -123,7 +118,7 @@ class Roster:
     def _monitor(self, config: TrailConfig, volume: VolumeWatch) -> Monitor:
         services = self._services
         policy = Policy(config.rules.rules_id, config.pending_grace_seconds)
-        recorder = Recorder(services.store, trail_key(config), policy, services.found)
+        recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
         means = Means(volume.prober, services.pool, services.publisher.changed, services.measured, services.clock)
         return Monitor(config, recorder, means)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -42,8 +43,11 @@ def checksum(key: str, body: bytes) -> bytes:
 
 
 def encoded(value: object) -> bytes:
-    """A frozen value as bytes."""
-    return msgspec.json.encode(value)
+    """A frozen value as bytes; a file name in it may hold bytes that are no UTF-8."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value)).encode()
 
 
 def decoded(kind: type[T], key: str, body: bytes, expected: bytes) -> T:
@@ -56,7 +60,15 @@ def decoded(kind: type[T], key: str, body: bytes, expected: bytes) -> T:
         raise DamagedRow(key)
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
+    except msgspec.MsgspecError:
+        return _with_odd_names(kind, key, body)
+
+
+def _with_odd_names(kind: type[T], key: str, body: bytes) -> T:
+    """The slow way: msgspec refuses the escapes that stand for bytes that are no UTF-8."""
+    try:
+        return msgspec.convert(json.loads(body), kind)
+    except (ValueError, RecursionError) as error:
         raise DamagedRow(key) from error
 
 

@@ -34,6 +34,15 @@ ON CONFLICT (trail) DO UPDATE SET segment = excluded.segment, judged = excluded.
 """
 
 
+def trail_key(name: str, path: str) -> str:
+    r"""How the store knows a trail: the same name at another path is another trail.
+
+    >>> trail_key("risk", "/var/log/risk.jsonl"), trail_key("odd", "/a/\udcff.jsonl")
+    ('risk=/var/log/risk.jsonl', 'odd=/a/\\xff.jsonl')
+    """
+    return f"{name}={os.fsencode(path).decode(errors='backslashreplace')}"  # neither SQLite nor JSON take other text
+
+
 class StaleStep(Exception):  # noqa: N818  not an error of the user's: the caller's picture is older than the store's
     """The store does not stand where this step begins; nothing was stored."""
 
