@@ -12,14 +12,14 @@ from typing import Final
 
 WHITE_SPACE: Final = b" \t\n\r"
 
+# Python before 3.11.5 mistakes possessive groups with choices in them (cpython issue 106052), so there are none here;
+# nothing below can fail once it began, so nothing is tried twice either.
 _BLANK = re.compile(rb"[ \t\n\r]*+")
-_TEXT = rb'[^"\\\x00-\x1f]*+'
-_STRING = re.compile(rb'"' + _TEXT + rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _TEXT + rb")*+")
-_CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3}+)?+")
-_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+")
-_CUT_NUMBER = re.compile(
-    rb"-?+(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE](?:[+-]?+[0-9]*+))?+)?+|[eE][+-]?+[0-9]*+)?+)?+"
-)
+_TEXT = re.compile(rb'"[^"\\\x00-\x1f]*+')
+_ESCAPES = re.compile(rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){0,1000}')
+_CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+_CUT_NUMBER = re.compile(rb"-?(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE][+-]?[0-9]*+)?)?|[eE][+-]?[0-9]*+)?)?")
 _WORDS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
 _QUOTE, _COLON, _COMMA = b'":,'
 _OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = b"{}[]"
@@ -123,15 +123,20 @@ class _Walker:
 
     def string_end(self, at: int) -> int:
         """Just behind the string that begins at `at`."""
-        match = _STRING.match(self._text, at)
-        if match is None:
+        text = _TEXT.match(self._text, at)
+        if text is None:
             raise GrammarError(at)
-        end = match.end()
-        byte = self._byte(end)
-        if byte == _QUOTE:
+        end = self._escapes_end(text.end())
+        if self._byte(end) == _QUOTE:
             return end + 1
         cut = _CUT_ESCAPE.match(self._text, end)
         raise GrammarError(cut.end() if cut else end)
+
+    def _escapes_end(self, at: int) -> int:
+        """Behind all escapes and the text between them; so many at a time, for each is remembered meanwhile."""
+        while (escapes := _ESCAPES.match(self._text, at)) is not None and escapes.end() > at:
+            at = escapes.end()
+        return at
 
     def _byte(self, at: int) -> int:
         return self._text[at] if at < len(self._text) else -1

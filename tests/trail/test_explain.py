@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.explain import MAX_TRIES, explain, records_inside
+from auditwatch.trail.explain import MAX_TRIES, _levels, explain, records_inside
 from auditwatch.trail.grammar import walk_text
+from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
 
 
@@ -65,3 +66,40 @@ def test_the_first_error_is_the_end_of_what_can_be_continued(data: bytes) -> Non
     error = walk_text(data).error
     for end in range(error if error is not None else 0):
         assert walk_text(data[:end]).error in (None, end)
+
+
+def lexed(line: bytes) -> tuple[list[int], bool]:
+    """Byte by byte: the levels behind each bracket outside strings, and whether a string is open at the end."""
+    levels, level, at, is_open = [], 0, 0, False
+    while at < len(line):
+        char = line[at : at + 1]
+        if is_open:
+            at += char == b"\\"
+            is_open = char != b'"'
+        elif char == b'"':
+            is_open = True
+        elif char in b"{}[]":
+            level += 1 if char in b"{[" else -1
+            levels.append(level)
+        at += 1
+    return levels, is_open
+
+
+SCRAPS = st.lists(
+    st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b'\\"', b"\\u00e9", b":", b",", b"a", b'{"a":', b'"x"', b" "])
+).map(b"".join)
+
+
+@given(SCRAPS, st.sampled_from([3, 1 << 16]))
+def test_levels_and_strings_are_those_of_a_walk_byte_by_byte(line: bytes, window_bytes: int) -> None:
+    """Older regular expression engines fail this with possessive groups (cpython issue 106052)."""
+    levels, is_open = lexed(line)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("auditwatch.trail.explain._WINDOW_BYTES", window_bytes)
+        kind = explain(line, Rules())
+        assert list(_levels(line)) == levels
+    if kind == Kind.TORN:
+        assert is_open or levels[-1] != 0 or min(levels) < 0
+    if kind in {Kind.INVALID_JSON, Kind.INVALID_UTF8}:
+        assert not is_open
+        assert not levels or (levels[-1] == 0 and min(levels) >= 0)

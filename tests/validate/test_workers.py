@@ -188,3 +188,31 @@ def test_no_worker_outlives_a_parent_that_is_killed(tmp_path: Path, size: int) -
         (worker,) = children(parent.pid)
         parent.kill()
     until(lambda: not is_running(worker))
+
+
+HOSTILE = {
+    "a million empty lines": b"\n" * 1_000_000,
+    "one deep line": b'{"a":' * 200_000 + b"\n",
+    "a line of objects": b'{"a":[' + b"{}," * 340_000 + b"{}]}\n",
+    "a line of 64 MiB": b"x" * (64 << 20) + b"\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bytes_cost_a_worker_little_memory(tmp_path: Path, trail: int, name: str) -> None:
+    data = HOSTILE[name]
+    (tmp_path / "hostile.jsonl").write_bytes(data)
+
+    async def ask() -> None:
+        pool = WorkerPool(1)
+        hostile = os.open(tmp_path / "hostile.jsonl", os.O_RDONLY)
+        try:
+            at_rest = (await pool.judge(trail, 0, 8, Rules())).max_resident_bytes
+            verdict = await pool.judge(hostile, 0, len(data), Rules())
+            assert verdict.report.lines == data.count(b"\n")
+            assert verdict.max_resident_bytes <= at_rest + (32 << 20)
+        finally:
+            os.close(hostile)
+            await pool.close()
+
+    asyncio.run(ask())
