@@ -1,0 +1,90 @@
+"""The documents say what the program does: every command, option, key and default."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from auditwatch.agent.config_model import json_schema
+from auditwatch.agent.yaml_reader import read_yaml
+from auditwatch.cli.main import COMMANDS, auditwatch
+
+ROOT = Path(__file__).parents[2]
+
+
+def leaves() -> Iterator[tuple[str, click.Command]]:
+    for name in COMMANDS:
+        command = auditwatch.get_command(click.Context(auditwatch), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {below}", inner) for below, inner in command.commands.items())
+        else:
+            yield name, command
+
+
+LEAVES = dict(leaves())
+SECTIONS = dict(
+    re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", (ROOT / "docs/cli.md").read_text(), re.MULTILINE | re.DOTALL)
+)
+EVERYWHERE = {"--log.format", "--log.level", "--help"}
+
+
+def options(command: click.Command) -> set[str]:
+    given = [param for param in command.params if isinstance(param, click.Option)]
+    return {name for option in given for name in option.opts} - EVERYWHERE
+
+
+def rows(document: str) -> dict[str, str]:
+    """Key to default, as the tables say."""
+    text = (ROOT / document).read_text()
+    return {key: default.strip("` ") for key, default in re.findall(r"^\| `([^`]+)` \| ([^|]*)\|", text, re.MULTILINE)}
+
+
+def properties(model: str) -> dict[str, Any]:
+    schema: Any = json_schema()
+    found: dict[str, Any] = schema["$defs"][model]["properties"] if model else schema["properties"]
+    return found
+
+
+def test_the_page_has_a_section_for_every_command_and_for_nothing_else() -> None:
+    assert list(SECTIONS) == list(LEAVES)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_section_names_every_option_and_no_other(name: str) -> None:
+    named = set(re.findall(r"(?<![\w-])--?[a-z][a-z.-]*", SECTIONS[name]))
+    assert named == options(LEAVES[name])
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in COMMANDS if not re.search(rf"(auditwatch |`|make ){name}\b", readme)] == []
+
+
+def test_the_configuration_page_has_every_key_with_its_default() -> None:
+    documented = rows("docs/configuration.md")
+    known = {f"trails[].{key}": value for key, value in properties("TrailKeys").items()}
+    known |= {f"web.{key}": value for key, value in properties("WebKeys").items()}
+    known |= {"state_dir": properties("")["state_dir"], "defaults": {}}
+    known |= schedule_keys()
+    assert set(documented) == set(known)
+    wrong = {key for key, value in known.items() if read_yaml(documented[key].encode()).value != value.get("default")}
+    assert wrong == set()
+
+
+def schedule_keys() -> dict[str, Any]:
+    sample = properties("TrailKeys")["sample"]["anyOf"][0]["properties"]
+    full = properties("TrailKeys")["full"]["anyOf"][0]["properties"]
+    assert {key: sample[key] for key in full} == full
+    found: dict[str, Any] = sample
+    return found
+
+
+def test_defaults_take_every_key_of_a_trail_but_its_own() -> None:
+    own = {"name", "path", "segments", "keep", "rotation", "failure_log"}
+    assert set(properties("DefaultKeys")) == set(properties("TrailKeys")) - own
