@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from auditwatch.errors import AuditWriteError, LockTimeout
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
@@ -17,9 +17,6 @@ from auditwatch.writer.opening import open_trail
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
 from auditwatch.writer.settings import OnFailure, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
-
-# A trail that is renamed away more often than this during one append is no trail.
-_ATTEMPTS: Final = range(8)
 
 
 class AuditWriter:
@@ -172,12 +169,11 @@ class AuditWriter:
             limit = self._settings.max_line_bytes
             raise refusal(self._path, "too_long", f"not stored: {len(line) - 1} bytes, the limit is {limit}")
         forks.notice()
-        for _ in _ATTEMPTS:
-            free = self._stored_in(self._trail or self._opened(), line, now)
-            if free is not None:
-                return free
+        while (free := self._stored_in(self._trail or self._opened(), line, now)) is None:
             self._trail = None
-        raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
+            if time.monotonic() > now + self._settings.lock_timeout:
+                raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
+        return free
 
     def _stored_in(self, trail: TrailFile, line: bytes, now: float) -> bool | None:
         """As `_stored`, or None where the file no longer bears the name: it is closed for all writers then."""

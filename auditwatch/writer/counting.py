@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 import threading
 import time
@@ -16,7 +17,7 @@ import weakref
 from contextlib import suppress
 from typing import Final
 
-from auditwatch.trail.counters import FAILURES, WAIT_BUCKETS, counters_name
+from auditwatch.trail.counters import BLOCK_BYTES, FAILURES, WAIT_BUCKETS, counters_name
 from auditwatch.writer import forks, slots
 
 # Linux has locks that belong to the open file and die with it in every pid namespace; elsewhere nobody could own
@@ -30,7 +31,7 @@ _BEGUN, _STORED, _BYTES, _FAILED = 1, 2, 3, 4
 _WAITS: Final = _FAILED + len(FAILURES)
 _LAST_FAILURE: Final = _WAITS + WAIT_BUCKETS
 _NUMBERS: Final = _LAST_FAILURE + 2
-_SLOT: Final = struct.Struct(f"<{_NUMBERS}Q")
+_SLOT: Final = struct.Struct(f"<{_NUMBERS}Q{BLOCK_BYTES - 8 * _NUMBERS}x")
 
 
 class Counting:
@@ -66,6 +67,8 @@ class Counting:
             self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
             try:
                 if self._descriptor >= 0 and not slots.is_same_file(self._descriptor, self._path, self._identity):
+                    # Whoever laid the file out anew must not find what was counted for the old one.
+                    os.pwrite(self._descriptor, bytes(BLOCK_BYTES), self._offset)
                     self._let_go()
                     self._numbers = [0] * _NUMBERS
                 if self._descriptor < 0:
@@ -105,7 +108,10 @@ class Counting:
     def _claim(self) -> None:
         if not _SUPPORTED:
             raise OSError(errno.ENOTSUP, "this system has no open file description locks")
-        descriptor = slots.open_counters(self._path, os.stat(self._trail_path))
+        trail = os.stat(self._trail_path)
+        if not stat.S_ISREG(trail.st_mode):
+            raise OSError(errno.EINVAL, "the trail is no regular file")
+        descriptor = slots.open_counters(self._path, trail)
         try:
             self._offset, self._identity = slots.claim(descriptor)
         except OSError:

@@ -161,7 +161,6 @@ class TrailFile:
         self._poisoned = self._size() != size
         if self._poisoned:
             raise write_error(self._path, number, "unknown", what="torn, the piece is still there")
-        self._end = size
         raise write_error(self._path, number, "no")
 
     def _error_of_next_byte(self, byte: bytes) -> int | None:

@@ -1,0 +1,75 @@
+"""`auditwatch append PATH`: standard input into the trail, through the locked writer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import click
+
+from auditwatch.errors import DAMAGED, AuditWriteError
+from auditwatch.trail.judge import Judge
+from auditwatch.trail.rules import MAX_LINE_BYTES, Rules
+from auditwatch.writer import AuditWriter
+
+_CHUNK_BYTES = 64 * 1024
+
+
+@click.command("append")
+@click.argument("path", type=click.Path(dir_okay=False))
+@click.option("--lock-path", type=click.Path(dir_okay=False), help="Lock this file instead of the trail.")
+@click.option("--lock-timeout", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="SECONDS")
+def command(path: str, lock_path: str | None, lock_timeout: float) -> int:
+    """Append the lines of standard input to the trail PATH, each with its bytes as they are.
+
+    Lines that are no whole JSON object are named by number on standard error and left out. Exit status: 0 all
+    stored, 1 some input lines were bad and the others are stored, 3 a write failed.
+    """
+    judge = Judge(Rules())
+    bad = 0
+    with AuditWriter(path, lock_path=lock_path, lock_timeout=lock_timeout) as writer:
+        for number, line in enumerate(read_lines(sys.stdin.buffer, MAX_LINE_BYTES), 1):
+            problem = _store(writer, judge, line, number)
+            bad += problem is not None
+            if problem is not None:
+                click.echo(f"line {number}: not stored: {problem}", err=True)
+    return DAMAGED if bad else 0
+
+
+def read_lines(stream: BinaryIO, longest: int) -> Iterator[bytes]:
+    """The lines of a stream without their newlines; of one that is too long, only its first bytes.
+
+    Args:
+        stream: Read to its end, in constant memory.
+        longest: Bytes before the newline; a longer line comes out with one byte more than that.
+    """
+    while line := stream.readline(longest + 1):
+        if not line.endswith(b"\n") and len(line) > longest:
+            _skip_rest(stream)
+        yield line.removesuffix(b"\n")
+
+
+def _skip_rest(stream: BinaryIO) -> None:
+    while piece := stream.readline(_CHUNK_BYTES):
+        if piece.endswith(b"\n"):
+            return
+
+
+def _store(writer: AuditWriter, judge: Judge, line: bytes, number: int) -> str | None:
+    """Append one line; says what is wrong with it where it is bad.
+
+    Raises:
+        AuditWriteError: If a good line could not be stored; the message says how far the input came.
+    """
+    kind = judge.kind_of(line)
+    if kind is not None:
+        return kind.value
+    try:
+        writer.append_line(line)
+    except AuditWriteError as error:
+        if error.reason == "unserialisable":
+            return "it brings _seq, _prev or _auditwatch, which only the writer adds"
+        message = f"line {number} and what follows: {error}"
+        raise type(error)(message, stored=error.stored, reason=error.reason, errno=error.errno) from error
+    return None
