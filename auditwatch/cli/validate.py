@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Literal
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from auditwatch.errors import DAMAGED, AuditwatchError
@@ -18,7 +20,7 @@ from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.validate import outcome as outcomes
 from auditwatch.validate.full import Progress as OnProgress
-from auditwatch.validate.one_shot import Options, ProgressOf, validate_paths
+from auditwatch.validate.one_shot import Options, validate_paths
 from auditwatch.validate.outcome import Mode, Outcome
 from auditwatch.validate.text import report_text
 
@@ -97,11 +99,10 @@ def exit_status(verdicts: Sequence[str]) -> int:
 
 async def _validate(paths: tuple[str, ...], options: Options, *, as_json: bool) -> list[str]:
     verdicts = []
-    with _progress_bar() as bar:
-        async for outcome in validate_paths(paths, options, _shown_on(bar)):
-            for task in bar.task_ids:
-                bar.remove_task(task)
-            bar.refresh()
+    bar = _Bar()
+    with closing(bar):
+        async for outcome in validate_paths(paths, options, bar.progress_of):
+            bar.close()
             _print(outcome, as_json=as_json)
             verdicts.append(outcome.verdict)
     return verdicts
@@ -114,18 +115,33 @@ def _print(outcome: Outcome, *, as_json: bool) -> None:
         print(f"auditwatch: {printable(outcome.error[1])}", file=sys.stderr)
 
 
-def _progress_bar() -> Progress:
-    """With rate and time left, on standard error, and only where a person watches it."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True)
+class _Bar:
+    """Progress with rate and time left, on standard error, and only where a person watches it."""
 
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._shown: Progress | None = None
 
-def _shown_on(bar: Progress) -> ProgressOf:
-    def progress_of(path: str) -> OnProgress | None:
-        if bar.disable:
+    def progress_of(self, path: str) -> OnProgress | None:
+        """What draws the bar of this path; None where nobody would see it."""
+        if not self._console.is_terminal:
             return None
-        task = bar.add_task(printable(path), total=None)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        bar = Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,  # results keep their own stream, and their width
+            redirect_stderr=False,
+        )
+        task = bar.add_task(escape(printable(os.path.basename(path))), total=None)
+        bar.start()
+        self._shown = bar
         return lambda done, total: bar.update(task, completed=done, total=total)
 
-    return progress_of
+    def close(self) -> None:
+        """Take the bar away before anything is printed."""
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None

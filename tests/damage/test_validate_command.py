@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -186,3 +187,23 @@ def test_every_kind_is_explained(kind: Kind | Violation, capsys: pytest.CaptureF
 
 def test_an_unknown_kind_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "bad_luck"]) == 2
+
+
+def test_progress_is_for_a_person_and_results_keep_their_own_stream(tmp_path: Path) -> None:
+    trail = written(tmp_path / "a.jsonl", b'{"a":1}\n' * 2_000_000)
+    person, terminal = pty.openpty()
+    with os.fdopen(person, "rb", buffering=0) as screen:
+        with os.fdopen(terminal, "wb") as stderr:
+            command = [sys.executable, "-m", "auditwatch", "validate", str(trail), "--digest"]
+            result = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, check=False)
+        seen = screen.read(1 << 16)
+    assert result.stdout.startswith(f"{trail}: WHOLE".encode())
+    assert b"\x1b" not in result.stdout
+    assert b"WHOLE" not in seen
+    assert b"16.0 MB" in seen
+
+
+def test_no_progress_is_written_where_nobody_watches(tmp_path: Path) -> None:
+    trail = written(tmp_path / "a.jsonl", b"{}\n")
+    command = [sys.executable, "-m", "auditwatch", "validate", str(trail)]
+    assert subprocess.run(command, capture_output=True, check=False).stderr == b""
