@@ -28,6 +28,9 @@ def body(record: Any, serialiser: Serialiser = PLAIN) -> str:
     return line[:-1].decode()
 
 
+NAIVE = datetime(2025, 10, 7)  # noqa: DTZ001  what must be refused
+
+
 @dataclasses.dataclass
 class Order:
     """An order, one field of it private."""
@@ -59,7 +62,7 @@ class Price(float):
     """A float that is not exactly one."""
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024  the old kind is what is tested
+Point = namedtuple("Point", "x y")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_a_value_becomes(value, text, beside):
     "value",
     [
         float("nan"), float("inf"), [None, [float("-inf")]], {"deep": {"er": float("nan")}}, Decimal("NaN"),
-        Price("nan"), Order("X", "me", float("nan")), datetime(2025, 10, 7), {1: 2}, {None: 1}, {True: 1},
+        Price("nan"), Order("X", "me", float("nan")), NAIVE, {1: 2}, {None: 1}, {True: 1},
         {"a": [{1: 2}]}, Order("X", "me", {1: 2}), {1, 2}, b"bytes", object(), Order,
     ],
     ids=lambda value: type(value).__name__,
@@ -156,12 +159,12 @@ def test_default_is_asked_for_unknown_types_only():
 
 def test_default_cannot_bring_in_what_is_refused():
     with pytest.raises(UnserialisableError, match="finite"):
-        Serialiser(None, lambda value: float("nan"), None).line({"a": {1}})
+        Serialiser(None, lambda _: float("nan"), None).line({"a": {1}})
 
 
 def test_naive_datetimes_raise_also_with_a_default_that_takes_everything():
     with pytest.raises(UnserialisableError, match="time zone"):
-        Serialiser(None, str, None).line({"a": datetime(2025, 10, 7)})
+        Serialiser(None, str, None).line({"a": NAIVE})
 
 
 def test_dumps_replaces_the_serialiser_and_is_checked():
@@ -172,7 +175,7 @@ def test_dumps_replaces_the_serialiser_and_is_checked():
 @pytest.mark.parametrize("output", ['{"a": NaN}', "[1]", '{"a":1', '{"a":1}\n', b'{"a":"\xff"}', 5, '{"_seq":1}'])
 def test_what_dumps_makes_must_be_one_line(output):
     with pytest.raises(UnserialisableError):
-        Serialiser(None, None, lambda record: output).line({"a": 1})
+        Serialiser(None, None, lambda _: output).line({"a": 1})
 
 
 class Treacherous:
@@ -182,7 +185,7 @@ class Treacherous:
         raise KeyError("the secret")
 
 
-@pytest.mark.parametrize("hooks", [{"default": str}, {"dumps": str}, {"default": lambda value: 1 / 0}])
+@pytest.mark.parametrize("hooks", [{"default": str}, {"dumps": str}, {"default": lambda _: 1 / 0}])
 def test_whatever_a_hook_raises_becomes_one_error_without_its_text(tmp_path, hooks):
     with AuditWriter(tmp_path / "a", **hooks) as writer, pytest.raises(AuditWriteError) as caught:
         writer.append({"secret": Treacherous()})
