@@ -116,6 +116,7 @@ class Monitor:
             with_neighbours, self._with_neighbours = self._with_neighbours, False
             try:
                 await self._turn(with_neighbours)
+                await self._end_tails()
             except (Unreadable, WorkerDied) as error:
                 self._could_not_look(error)
                 asyncio.get_running_loop().call_later(self.config.poll_interval_seconds, self.wake)
@@ -191,29 +192,31 @@ class Monitor:
 
     def tick(self, at: float) -> None:
         """Time passed: unended tails of closed segments may be final now."""
-        if any(isinstance(request, Read) for request in self.recorder.apply(Ticked(at))):
-            asyncio.get_running_loop().create_task(self._end_tails(at))
+        if self.recorder.apply(Ticked(at)):
+            self.wake()
 
-    async def _end_tails(self, at: float) -> None:
-        async with self._turning:
-            try:
-                for read in self.recorder.apply(Ticked(at)):
-                    if isinstance(read, Read):
-                        self._apply(await self._judged(read))
-            except (Unreadable, WorkerDied) as error:
-                self._could_not_look(error)
+    async def _end_tails(self) -> None:
+        for read in self.recorder.apply(Ticked(self.means.clock())):
+            if isinstance(read, Read):
+                self._apply(await self._judged(read))
 
     def apply(self, event: Event) -> None:
-        """Advance by an event from outside: a review, an acknowledgement."""
+        """Advance by an event from outside: a review, an acknowledgement.
+
+        Raises:
+            Unreadable: changed, if this monitor no longer is the trail's.
+        """
         if self._apply(event):
             self.wake()
 
     def _apply(self, event: Event) -> Sequence[Request]:
+        if self.recorder.is_retired:  # while a worker read or a disk was slow
+            raise Unreadable("changed", f"{self.name} is no longer watched, or in another way")
         before = self.state
         if isinstance(event, Judged):
             self._count_run(event)
         requests = self.recorder.apply(event)
-        if self.state is not before or isinstance(event, Observed):
+        if self.state is not before:
             self.means.changed(self.name)
         return requests
 

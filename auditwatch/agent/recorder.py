@@ -43,6 +43,7 @@ class Recorder:
     Attributes:
         state: As of the last event.
         failures: How many commits failed.
+        is_retired: Whether another recorder may have taken the trail over; this one changes nothing any more.
     """
 
     def __init__(self, store: Store, key: str, policy: Policy, found: Found) -> None:
@@ -55,10 +56,18 @@ class Recorder:
         self._runs = {mode: store.run(key, mode) for mode in Mode}
         self.state: TrailState = resume(self._saved, policy) if self._saved else begin(key.partition("=")[0], policy)
         self.failures = 0
+        self.is_retired = False
         self._is_saved = True
+
+    def retire(self) -> None:
+        """Save what is unsaved, and store nothing any more: another recorder may take the trail over."""
+        self.save()
+        self.is_retired = True
 
     def apply(self, event: Event) -> tuple[Request, ...]:
         """Advance by one event, store what is to be stored, tell what is new; give back what is still to be done."""
+        if self.is_retired:
+            return ()
         before = self.state
         self.state, effects = advance(before, event)
         commits = [effect for effect in effects if isinstance(effect, Commit)]
@@ -92,6 +101,8 @@ class Recorder:
 
     def save(self) -> bool:
         """Store everything that is not stored yet, in one transaction; False if the store cannot be written."""
+        if self.is_retired:
+            return True
         runs = [(mode.value, self._runs[mode]) for mode in self._unsaved_runs]
         try:
             self._store.commit(self._key, self._saved, self.state, self._unsaved.values(), runs)

@@ -60,9 +60,9 @@ class Roster:
         self._volumes: dict[str, VolumeWatch] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
-    async def add(self, config: TrailConfig) -> None:
+    def add(self, config: TrailConfig, volume_name: str) -> None:
         """Watch one more trail."""
-        volume = self._volume(await volume_name(config.path))
+        volume = self._volume(volume_name)
         monitor = self._monitor(config, volume)
         self.monitors[config.name] = volume.monitors[config.name] = monitor
         self._tasks[config.name] = [self._services.guarded(config.name, monitor.run)]
@@ -74,6 +74,7 @@ class Roster:
     def remove(self, name: str) -> None:
         """Watch a trail no longer; what is known of it stays stored."""
         monitor = self.monitors.pop(name)
+        monitor.recorder.retire()
         for task in self._tasks.pop(name):
             task.cancel()
         for volume in self._volumes.values():
@@ -84,14 +85,14 @@ class Roster:
         self._services.publisher.changed(name)
 
     async def become(self, trails: Sequence[TrailConfig]) -> None:
-        """Watch exactly these trails; those that did not change are not touched."""
-        wanted = {config.name: config for config in trails}
-        for name, monitor in list(self.monitors.items()):
-            if wanted.get(name) != monitor.config:
-                self.remove(name)
-        for config in trails:
-            if config.name not in self.monitors:
-                await self.add(config)
+        """Watch exactly these trails; those that did not change are not touched. One call at a time."""
+        kept = {name for name, monitor in self.monitors.items() if monitor.config in trails}
+        volumes = [(config, await volume_name(config.path)) for config in trails if config.name not in kept]
+        # Nothing waits from here on: no scrape may miss a trail that only changed.
+        for name in self.monitors.keys() - kept:
+            self.remove(name)
+        for config, volume in volumes:
+            self.add(config, volume)
 
     def wake(self, path: str) -> None:
         """Something happened at this path: its trail looks."""

@@ -128,6 +128,7 @@ class Agent:
         self._store = store
         self._state_dir = state_dir
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         monitors: dict[str, Monitor] = {}
@@ -183,7 +184,10 @@ class Agent:
 
     async def _begin(self, config: Config) -> None:
         """Stored state is loaded, and what it says is shown, before the listener answers."""
-        remember_watched(self._store, config)
+        try:
+            remember_watched(self._store, config)
+        except StateUnwritable as error:
+            log.warning("who looks without this agent is told of the trails before: %s", error)
         self._housekeeping.show_state(config)
         await self._roster.become(config.trails)
 
@@ -218,7 +222,11 @@ class Agent:
         task.add_done_callback(self._tasks.discard)
 
     async def _become(self, reload: Reload) -> None:
-        """Take the new configuration whole, or keep the old one whole."""
+        """Take the new configuration whole, or keep the old one whole; one after the other."""
+        async with self._reloading:
+            await self._reload(reload)
+
+    async def _reload(self, reload: Reload) -> None:
         try:
             config = await asyncio.to_thread(reload)
         except AuditwatchError as error:

@@ -184,14 +184,17 @@ class Agents:
         self.started: list[Agent] = []
 
     def start(
-        self, *arguments: str | Path | bytes, state_dir: Path | None = None, is_held_to_permissions: bool = False
+        self,
+        *arguments: str | Path | bytes,
+        state_dir: Path | None = None,
+        address: str = "127.0.0.1:0",
+        is_held_to_permissions: bool = False,
     ) -> Agent:
-        """An agent on a free port."""
+        """An agent, on a free port if no other is named."""
         state_dir = state_dir or self.directory / "state"
         log_path = self.directory / "log"
-        address = () if "-c" in arguments else ("--web.listen-address", "127.0.0.1:0")
         given = (a if isinstance(a, bytes) else str(a) for a in arguments)
-        asked = [*_COMMAND, "run", *given, "--state-dir", str(state_dir), *address]
+        asked = [*_COMMAND, "run", *given, "--state-dir", str(state_dir), "--web.listen-address", address]
         if is_held_to_permissions:
             asked = [*_held_to_permissions(), *asked]
         with log_path.open("ab") as log:
@@ -223,5 +226,5 @@ def _held_to_permissions() -> tuple[str, ...]:
 def configuration(path: Path, trails: Sequence[str], *lines: str) -> Path:
     """A configuration file with these entries under `trails:`."""
     entries = [f"  - {trail}" for trail in trails]
-    path.write_text("\n".join(["web: {listen_address: '127.0.0.1:0'}", *lines, "trails:", *entries, ""]))
+    path.write_text("\n".join([*lines, "trails:", *entries, ""]))
     return path
