@@ -10,17 +10,16 @@ from dataclasses import replace
 from typing import Final
 
 from auditwatch import __version__
-from auditwatch.agent.config import Schedule, TrailConfig
+from auditwatch.agent.config import TrailConfig
 from auditwatch.agent.looking import Clock
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.recorder import Recorder
+from auditwatch.agent.schedule import interval_seconds
 from auditwatch.ledger.state import TrailState
 from auditwatch.web.snapshot import AgentStatus, Mode, RunStatus, Snapshot, TrailSnapshot, Volume
 
 FRESHNESS_SECONDS: Final = 10.0
 """How exactly the last look is shown: to render every trail anew each second would cost more than watching."""
-
-DAY_SECONDS: Final = 86400.0
 
 
 class Publisher:
@@ -118,13 +117,6 @@ def stored_run(recorder: Recorder, config: TrailConfig, mode: Mode) -> RunStatus
         corrupt_lines=record.corrupt_lines,
         interval_seconds=interval[mode],
     )
-
-
-def interval_seconds(schedule: Schedule) -> float:
-    """How often a run is due; 0 = never. What cron means by "often" is taken to be a week at most."""
-    if schedule.cron is not None:
-        return 7 * DAY_SECONDS
-    return schedule.every_seconds or 0.0
 
 
 def catching_up(state: TrailState) -> float | None:

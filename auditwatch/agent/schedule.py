@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
@@ -20,6 +22,9 @@ JITTER: Final = 0.1
 
 START_DELAY_SECONDS: Final = (2.0, 10.0)
 """An overdue run begins this long after the start, at random: starting is busy enough."""
+
+CRON_LOOKAHEAD: Final = 32
+"""Runs of a cron expression that are compared to find the longest pause: a month of days."""
 
 _MISSED: Final = {EVENT_JOB_MISSED: "late", EVENT_JOB_MAX_INSTANCES: "busy", EVENT_JOB_ERROR: "error"}
 
@@ -77,6 +82,23 @@ class Timetable:
         last = datetime.fromtimestamp(last_success, UTC)
         due = trigger.get_next_fire_time(last, last) if last_success else soon
         return max(due or soon, soon)
+
+
+@lru_cache(maxsize=256)
+def interval_seconds(schedule: Schedule) -> float:
+    """The longest time between two runs of a schedule; 0 = never.
+
+    >>> interval_seconds(Schedule(every_seconds=60.0)), interval_seconds(Schedule(cron="15 3 * * sat,sun"))
+    (60.0, 518400.0)
+    """
+    if schedule.cron is None:
+        return schedule.every_seconds or 0.0
+    trigger = CronTrigger.from_crontab(schedule.cron, timezone=schedule.timezone)
+    times = [trigger.get_next_fire_time(None, datetime.now(UTC))]
+    while len(times) <= CRON_LOOKAHEAD and times[-1] is not None:
+        times.append(trigger.get_next_fire_time(times[-1], times[-1]))
+    known = [time for time in times if time is not None]
+    return max((later - earlier).total_seconds() for earlier, later in pairwise(known)) if known[1:] else 0.0
 
 
 def _trigger(schedule: Schedule) -> BaseTrigger | None:

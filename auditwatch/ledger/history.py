@@ -27,7 +27,12 @@ Step = tuple[TrailState, tuple[Effect, ...]]
 
 
 def observed(state: TrailState, event: Observed) -> Step:
-    """The state after a look at the files, and what is to be read."""
+    """The state after a look at the files, and what is to be read; the very same state where nothing was new."""
+    after, effects = _looked(state, event)
+    return (state if after == state else after), effects
+
+
+def _looked(state: TrailState, event: Observed) -> Step:
     if event.trouble is not None:
         return replace(state, standing=Standing.UNREADABLE, trouble=event.trouble), ()
     step = _later_look if state.first_seen else _first_look
