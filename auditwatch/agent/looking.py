@@ -154,7 +154,7 @@ def conclude(descriptor: int, read: Read, report: Report, rules: Rules, clock: C
         segment=read.segment,
         start=read.start,
         read=judged + report.pending_bytes,
-        rules_id=rules.rules_id,
+        rules_id=rules.reports_id,
         report=report,
         head=_print(descriptor, 0, length),
         marker=_print(descriptor, judged - length, length),

@@ -118,7 +118,7 @@ class Roster:
 
     def _monitor(self, config: TrailConfig, volume: VolumeWatch) -> Monitor:
         services = self._services
-        policy = Policy(config.rules.rules_id, config.pending_grace_seconds)
+        policy = Policy(config.rules.reports_id, config.pending_grace_seconds)
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
         means = Means(volume.prober, services.pool, services.publisher.changed, services.measured, services.clock)
         return Monitor(config, recorder, means)

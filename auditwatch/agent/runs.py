@@ -91,7 +91,7 @@ class Runs:
         for segment in segments:
             lines = 0
             async for start, report in _windows(monitor, segment):
-                at, rules_id = monitor.means.clock(), monitor.config.rules.rules_id
+                at, rules_id = monitor.means.clock(), monitor.config.rules.reports_id
                 monitor.apply(Reviewed(at, segment.number, start, lines, rules_id, report))
                 lines += report.lines
                 whole += report

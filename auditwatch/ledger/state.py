@@ -210,7 +210,7 @@ class Policy:
     """What the configuration decides for the ledger; given anew at each start, never stored.
 
     Attributes:
-        rules_id: Of the rules that lines are judged by now.
+        rules_id: `Rules.reports_id` of the rules that lines are judged by now.
         pending_grace_seconds: How long a closed segment must not have grown before its tail is called torn.
         read_bytes: Most bytes one read effect asks for.
     """

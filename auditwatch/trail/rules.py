@@ -61,3 +61,12 @@ class Rules:
         asked = ",".join(f"{len(name)}:{name}={kind}" for name, kind in sorted(self.require))
         text = f"{JUDGE_VERSION}|{self.max_line_bytes}|{MAX_DEPTH}|{asked}|{self.strict}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def reports_id(self) -> str:
+        """Like `rules_id`, and changes with `tolerate` too: a stored report does not hold the lines it tolerated.
+
+        >>> Rules().reports_id == Rules(tolerate=frozenset({Kind.BLANK})).reports_id
+        False
+        """
+        return "+".join((self.rules_id, *sorted(self.tolerate)))
