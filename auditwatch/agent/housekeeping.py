@@ -15,6 +15,7 @@ from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.requests import event_of, meant, refusal
 from auditwatch.agent.selftest import judges_rightly
 from auditwatch.errors import Unreadable
+from auditwatch.errors import StateUnwritable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state import inbox
 from auditwatch.state.store import Store
@@ -45,6 +46,7 @@ class Housekeeping:
         self._watcher = watcher
         self._pool = pool
         self._turned = 0.0
+        self._can_answer = True
         # A thread of its own, not the loop's pool: ending the process waits for that one, however long a mount hangs.
         self._aside = Prober("housekeeping")
         self._due = {self._check_watcher: 0.0, self.selftest: 0.0}
@@ -85,8 +87,14 @@ class Housekeeping:
                 await chore()
 
     def _answer_requests(self) -> None:
-        for request in inbox.pending(self._state_dir):
-            inbox.answer(self._state_dir, request.id, self._answered(request))
+        """A request whose answer finds no room stays, and keeps nothing else from its turn."""
+        try:
+            for request in inbox.pending(self._state_dir):
+                inbox.answer(self._state_dir, request.id, self._answered(request))
+        except StateUnwritable:
+            self._can_answer = False
+        else:
+            self._can_answer = True
 
     def _answered(self, request: inbox.Request) -> inbox.Answer:
         states = [monitor.state for monitor in self._monitors.values()]
@@ -109,7 +117,7 @@ class Housekeeping:
     def _show_figures(self) -> None:
         recorders = [monitor.recorder for monitor in self._monitors.values()]
         figures = {
-            "state_writable": all(recorder.is_saved for recorder in recorders),
+            "state_writable": self._can_answer and all(recorder.is_saved for recorder in recorders),
             "state_save_failures": sum(recorder.failures for recorder in recorders),
             "worker_cpu_seconds": self._pool.cpu_seconds,
             "worker_max_resident_bytes": self._pool.max_resident_bytes,
