@@ -14,8 +14,7 @@ from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.requests import event_of, meant, refusal
 from auditwatch.agent.selftest import judges_rightly
-from auditwatch.errors import Unreadable
-from auditwatch.errors import StateUnwritable
+from auditwatch.errors import StateUnwritable, Unreadable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state import inbox
 from auditwatch.state.store import Store
