@@ -16,6 +16,7 @@ from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.ledger.events import Reviewed
 from auditwatch.ledger.lifecycle import LIVING
 from auditwatch.ledger.state import Segment
+from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
 from auditwatch.validate.sample import draw_sample, upper_bound
 from auditwatch.web.snapshot import Mode
@@ -85,7 +86,7 @@ class Runs:
         self._publisher.changed(monitor.name)
 
     async def _review(self, monitor: Monitor) -> Report:
-        segments = monitor.state.files
+        segments = _readable(monitor)
         total = sum(segment.judged for segment in segments) or 1
         done, whole = 0, Report()
         for segment in segments:
@@ -98,6 +99,20 @@ class Runs:
                 self._show(monitor, Mode.FULL, (done + start + report.bytes) / total)
             done += segment.judged
         return whole
+
+
+def _readable(monitor: Monitor) -> tuple[Segment, ...]:
+    """The files to look at.
+
+    Raises:
+        Unreadable: If the trail cannot be read now, or there is nothing: no run may pass for a look then.
+    """
+    trouble = monitor.state.trouble
+    if trouble is not None:
+        raise Unreadable(trouble.reason, trouble.message)
+    if not monitor.state.files:
+        raise Unreadable("missing", f"{printable(monitor.config.path)}: there is no file to validate")
+    return monitor.state.files
 
 
 async def _windows(monitor: Monitor, segment: Segment) -> AsyncIterator[tuple[int, Report]]:
@@ -121,7 +136,7 @@ async def _windows(monitor: Monitor, segment: Segment) -> AsyncIterator[tuple[in
 
 async def _draws(monitor: Monitor) -> AsyncIterator[tuple[Segment, Report]]:
     """From each segment its share of the lines, at least one."""
-    segments = [segment for segment in monitor.state.files if segment.judged]
+    segments = [segment for segment in _readable(monitor) if segment.judged]
     total = sum(segment.judged for segment in segments)
     for segment in segments:
         lines = max(1, round(monitor.config.sample_lines * segment.judged / total))

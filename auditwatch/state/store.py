@@ -43,7 +43,7 @@ def trail_key(name: str, path: str) -> str:
     return f"{name}={os.fsencode(path).decode(errors='backslashreplace')}"  # neither SQLite nor JSON take other text
 
 
-class StaleStep(Exception):  # noqa: N818  not an error of the user's: the caller's picture is older than the store's
+class StaleStep(Exception):
     """The store does not stand where this step begins; nothing was stored."""
 
 
@@ -91,6 +91,7 @@ class Store:
 
     @classmethod
     def _opened(cls, path: Path, now: float) -> Store:
+        _make_private(path)
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -271,6 +272,16 @@ def _finding_row(trail: str, segment: int, finding: Finding) -> tuple[str, int, 
 def _run_row(trail: str, mode: str, record: RunRecord) -> tuple[str, str, bytes, bytes]:
     body = encoded(record)
     return trail, mode, body, checksum(f"{trail}/{mode}", body)
+
+
+def _make_private(path: Path) -> None:
+    """The store is for its owner alone; SQLite gives its other files the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StateUnwritable(
+            f"{path}: cannot be opened: {error.strerror}; make it writable, or give another --state-dir"
+        ) from error
 
 
 def _is_damage(error: sqlite3.OperationalError) -> bool:

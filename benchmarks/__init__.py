@@ -1,0 +1,1 @@
+"""What auditwatch costs, measured beside what it replaces, in one run."""
