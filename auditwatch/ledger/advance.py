@@ -116,10 +116,13 @@ def _reviewed(state: TrailState, event: Reviewed) -> Step:
     end = event.start + event.report.bytes
     if segment is None or event.rules_id != state.policy.rules_id or end > segment.judged:
         return state, ()
-    result = reconcile(state.name, replace(segment, lines=event.lines_before), event.start, event.report, event.at)
+    # What was whole when it was judged and is damaged now was not there at first sight, wherever it lies.
+    reviewed = replace(segment, lines=event.lines_before, inherited_until=0)
+    result = reconcile(state.name, reviewed, event.start, event.report, event.at)
     if not result.changed and not result.fresh:
         return state, ()
-    state = _with(state, replace(result.segment, lines=segment.lines))
+    after = replace(result.segment, lines=segment.lines, inherited_until=segment.inherited_until)
+    state = _with(state, after)
     changed = tuple((event.segment, finding) for finding in result.changed)
     return _with_detected(state, result, event.at), (Commit(changed),)
 

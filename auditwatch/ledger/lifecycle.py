@@ -10,6 +10,9 @@ from auditwatch.trail.findings import finding_id
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
 
+MAP_BYTES = 4 << 20
+"""Crowded ranges nearer than this become one: the map shows no less than a block of the grid."""
+
 LIVING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 
@@ -129,7 +132,7 @@ def _crowded(segment: Segment, crowd: Mapping[Kind, Tally], start: int, end: int
     for kind, tally in crowd.items():
         beyond[kind] = beyond.get(kind, Tally()) + tally
     ranges = segment.crowded
-    if ranges and ranges[-1][1] == start:
+    if ranges and start - ranges[-1][1] < MAP_BYTES:
         ranges, start = ranges[:-1], ranges[-1][0]
     return replace(segment, beyond=beyond, crowded=(*ranges, (start, end)))
 

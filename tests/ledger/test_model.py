@@ -1,4 +1,4 @@
-"""Ten thousand histories without a file: whatever happens to a trail, what is known of it is what one scan would say."""
+"""Histories without a file: whatever happens to a trail, what is known of it is what one scan would say."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class AppendOnly(RuleBasedStateMachine):
 
 
 class Hostile(RuleBasedStateMachine):
-    """Somebody also truncates, replaces, deletes and edits: the end is right all the same, and nothing is told twice."""
+    """Somebody also truncates, replaces and deletes: the end is right all the same, and nothing is told twice."""
 
     @initialize(pieces=st.lists(PIECES, max_size=6))
     def begin(self, pieces: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""A trail without files: bytes in memory, looked at and read as an agent would, so that thousands of histories fit a test."""
+"""A trail without files: bytes in memory, looked at and read as an agent would: thousands of histories fit a test."""
 
 from __future__ import annotations
 

@@ -1,0 +1,201 @@
+"""The life of findings: known, superseded, gone, reopened, counted beyond the rows, acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from auditwatch.ledger import lifecycle
+from auditwatch.ledger.acknowledgement import known_ids
+from auditwatch.ledger.advance import advance
+from auditwatch.ledger.events import Acknowledged, Reviewed, Scope
+from auditwatch.ledger.state import FindingState, Tally
+from auditwatch.trail.findings import finding_id
+from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.scan import Scan
+from tests.ledger.trails import NAME, RULES, Trail, open_places
+
+GOOD = b'{"event":"TRADE_APPROVED","id":1,"side":"buy","size":100}\n'
+TORN = b'{"event":"TRADE_A\n'
+GLUED = b'{"a":1}{"b":2}\n'
+
+
+def review(trail: Trail) -> None:
+    """A full run over what was judged."""
+    for segment in trail.state.files:
+        scan = Scan(RULES)
+        scan.feed(bytes(trail.files[segment.name].data[: segment.judged]))
+        trail.now += 1
+        trail.step(Reviewed(trail.now, segment.number, 0, 0, RULES.rules_id, scan.finish()))
+
+
+def acknowledge(trail: Trail, scope: Scope = Scope.ALL, *, asked: float | None = None, **more) -> None:
+    asked = trail.now if asked is None else asked
+    trail.step(Acknowledged(trail.now, asked, scope, by="ann", reason="known", **more))
+
+
+def states(trail: Trail) -> list[str]:
+    return [finding.state.value for segment in trail.state.segments for finding in segment.findings]
+
+
+def damaged() -> Trail:
+    """One inherited line, one new one."""
+    trail = Trail(GOOD + TORN)
+    trail.look()
+    trail.append(GLUED + GOOD)
+    trail.look()
+    return trail
+
+
+def test_a_full_run_over_known_damage_finds_nothing_new() -> None:
+    trail = damaged()
+    before = trail.state
+    review(trail)
+    assert trail.state.detected == before.detected
+    assert open_places(trail.state) == open_places(before)
+    assert trail.state.active.findings[0].last_seen == trail.now
+
+
+def test_damage_in_judged_history_is_found_by_a_full_run_and_pages() -> None:
+    trail = damaged()
+    trail.files[NAME].data[0] ^= 1
+    review(trail)
+    assert open_places(trail.state)[0] == (NAME, 0, "torn")
+    assert trail.state.active.findings[0].line == 1
+    assert not trail.state.active.findings[0].inherited  # it was whole at first sight
+    assert trail.state.paging_lines == 2
+    assert trail.state.active.lines == 4
+
+
+def test_other_bytes_at_the_same_place_supersede_a_finding() -> None:
+    trail = damaged()
+    trail.files[NAME].data[len(GOOD) + 2] ^= 1
+    review(trail)
+    assert states(trail) == ["superseded", "open", "open"]
+    assert trail.state.damaged_lines == 2
+
+
+def test_a_line_made_whole_is_gone_and_opens_again_when_it_is_damaged_again() -> None:
+    trail = damaged()
+    healthy = b'{"e":"TRADE_APP"}\n'
+    assert len(healthy) == len(TORN)
+    place = slice(len(GOOD), len(GOOD) + len(TORN))
+    trail.files[NAME].data[place] = healthy
+    review(trail)
+    assert states(trail) == ["gone", "open"]
+    trail.files[NAME].data[place] = TORN
+    review(trail)
+    assert states(trail) == ["open", "open"]
+    assert len(trail.stored) == 2
+
+
+def test_an_id_is_the_same_on_every_host() -> None:
+    trail = damaged()
+    finding = trail.state.active.findings[0]
+    assert finding.id == finding_id("risk", len(GOOD), finding.sha256)
+    assert finding.id in known_ids(trail.state)
+
+
+def test_all_means_what_was_open_when_asked() -> None:
+    trail = damaged()
+    asked = trail.now
+    trail.append(TORN)
+    trail.look()
+    acknowledge(trail, asked=asked)
+    assert states(trail) == ["acknowledged", "acknowledged", "open"]
+    assert trail.state.tallies()[Kind.TORN] == Tally(open=1, inherited=0, acknowledged=1)
+
+
+def test_inherited_means_the_inherited_ones_alone() -> None:
+    trail = damaged()
+    acknowledge(trail, Scope.INHERITED)
+    assert states(trail) == ["acknowledged", "open"]
+
+
+def test_an_acknowledgement_by_id_can_be_taken_back() -> None:
+    trail = damaged()
+    chosen = frozenset({trail.state.active.findings[1].id})
+    acknowledge(trail, Scope.IDS, ids=chosen)
+    assert states(trail) == ["open", "acknowledged"]
+    assert trail.state.active.findings[1].acknowledgement.by == "ann"
+    acknowledge(trail, Scope.IDS, ids=chosen, undo=True)
+    assert states(trail) == ["open", "open"]
+    assert trail.state.active.findings[1].acknowledgement is None
+
+
+def test_an_acknowledged_finding_stays_acknowledged_through_a_full_run() -> None:
+    trail = damaged()
+    acknowledge(trail)
+    review(trail)
+    assert states(trail) == ["acknowledged", "acknowledged"]
+    assert trail.state.paging_lines == 0
+
+
+def test_violations_are_acknowledged_with_all() -> None:
+    trail = damaged()
+    trail.files[NAME].data.clear()
+    trail.look()
+    assert [row.kind for row in trail.state.open_violations] == [Violation.EMPTIED]
+    acknowledge(trail)
+    assert trail.state.open_violations == ()
+
+
+def test_nothing_is_stored_where_nothing_was_meant() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    before = trail.state
+    assert trail.step(Acknowledged(trail.now, trail.now, Scope.ALL, "ann", "nothing there")) == ()
+    assert trail.state is before
+
+
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "MAX_ROWS", 3)
+
+
+@pytest.mark.usefixtures("few_rows")
+class TestMoreDamageThanRows:
+    """Beyond the rows it is counted: nothing is lost, nothing counts twice."""
+
+    def crowded(self) -> Trail:
+        trail = Trail(TORN * 2)
+        trail.look()
+        for _ in range(4):
+            trail.append(TORN + GOOD)
+            trail.look()
+        return trail
+
+    def test_counts_stay_exact(self) -> None:
+        trail = self.crowded()
+        assert len(trail.state.active.findings) == 3
+        assert trail.state.tallies()[Kind.TORN] == Tally(open=6, inherited=2)
+        assert trail.state.detected == {Kind.TORN: 4}
+        assert trail.state.paging_lines == 4
+
+    def test_a_full_run_does_not_count_them_again(self) -> None:
+        trail = self.crowded()
+        before = trail.state.tallies()
+        review(trail)
+        assert trail.state.tallies() == before
+
+    def test_all_acknowledges_what_is_only_counted(self) -> None:
+        trail = self.crowded()
+        acknowledge(trail)
+        assert trail.state.tallies()[Kind.TORN] == Tally(acknowledged=6)
+
+    def test_the_map_knows_where_they_are(self) -> None:
+        trail = self.crowded()
+        third = trail.state.active.findings[-1]
+        ((low, high),) = trail.state.active.crowded
+        assert third.offset < low < high == trail.state.active.judged - len(GOOD)
+
+
+def test_a_review_beyond_the_judged_position_is_stale() -> None:
+    trail = damaged()
+    scan = Scan(RULES)
+    scan.feed(bytes(trail.files[NAME].data) + TORN)
+    event = Reviewed(trail.now, 1, 0, 0, RULES.rules_id, scan.finish())
+    assert advance(trail.state, event) == (trail.state, ())
+    assert advance(trail.state, replace(event, rules_id="others")) == (trail.state, ())
+    assert FindingState.OPEN in states(trail)
