@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from auditwatch.errors import StateNewer
+from auditwatch.state.lock import give_to_owner_of
 
 _VERSION_1: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, body BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE trails (
   trail TEXT PRIMARY KEY, segment INTEGER NOT NULL, judged INTEGER NOT NULL, rules TEXT NOT NULL,
   body BLOB NOT NULL, checksum BLOB NOT NULL
@@ -46,10 +48,20 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(script)
 
 
+def make_private(path: Path) -> None:
+    """Make an empty file that nobody but the owner of the state can read; SQLite would ask the umask."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        give_to_owner_of(str(path.parent), descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def copy_store(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the whole store, consistently, to another file; one that is there is replaced in one step."""
     fresh = target.with_name(target.name + ".new")
-    fresh.unlink(missing_ok=True)
+    make_private(fresh)
     copy = sqlite3.connect(fresh)
     try:
         connection.backup(copy)

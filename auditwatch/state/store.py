@@ -6,9 +6,9 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.state import Finding, TrailState
@@ -21,7 +21,8 @@ from auditwatch.state.rows import (
     with_findings,
     without_findings,
 )
-from auditwatch.state.schema import copy_store, migrate
+from auditwatch.state.schema import copy_store, make_private, migrate
+from auditwatch.state.store_file import connected, is_from_outside, set_aside, text
 
 STORE_NAME: Final = "state.db"
 PREVIOUS_NAME: Final = "state.previous.db"
@@ -69,40 +70,50 @@ class Store:
         """
         path = Path(state_dir) / STORE_NAME
         try:
-            return cls._opened(path, now)
-        except (DamagedRow, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-                raise StateUnwritable(f"{path}: {error}; make the directory writable, or give --state-dir") from error
-        _set_aside(path, now)
-        return cls._after_damage(path, now)
+            if not path.exists() and not path.with_name(PREVIOUS_NAME).exists():
+                _create(path, now)
+            return cls._whole(path) or cls._after_damage(path, now)
+        except (sqlite3.Error, OSError) as error:
+            raise StateUnwritable(f"{path}: {error}; make it writable, or give another --state-dir") from error
 
     @classmethod
-    def _after_damage(cls, path: Path, now: float) -> Store:
-        previous = path.with_name(PREVIOUS_NAME)
+    def _whole(cls, path: Path) -> Store | None:
+        """The store, if it is there and none of it is damaged."""
+        if not path.exists() or path.stat().st_size == 0:  # SQLite takes an empty file for a new store
+            return None
         try:
-            if previous.exists():
-                previous.replace(path)
-            store = cls._opened(path, now)
-        except (DamagedRow, sqlite3.DatabaseError):
-            _set_aside(path, now)
-            store = cls._opened(path, now)
-        store.put("resets", str(store.resets + 1))
-        return store
+            return cls._opened(path)
+        except (DamagedRow, sqlite3.Error) as error:
+            if isinstance(error, sqlite3.Error) and is_from_outside(error, path):
+                raise
+            return None
 
     @classmethod
-    def _opened(cls, path: Path, now: float) -> Store:
-        _make_private(path)
-        connection = sqlite3.connect(path, isolation_level=None)
+    def _opened(cls, path: Path) -> Store:
+        connection = connected(path)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
             migrate(connection, path)
             store = cls(connection, path)
             store.verify()
-            connection.execute("INSERT OR IGNORE INTO meta VALUES ('created', ?)", (str(now),))
+            connection.execute("DELETE FROM meta WHERE key = ''")  # now is the time to hear that it cannot be written
         except BaseException:
             connection.close()
             raise
+        return store
+
+    @classmethod
+    def _after_damage(cls, path: Path, now: float) -> Store:
+        """The previous generation if that is whole, else a new store; what is damaged is kept."""
+        set_aside(path, now)
+        previous = path.with_name(PREVIOUS_NAME)
+        if previous.exists():
+            previous.replace(path)
+        store = cls._whole(path)
+        if store is None:
+            set_aside(path, now)
+            _create(path, now)
+            store = cls._opened(path)
+        store.put("resets", str(store.resets + 1))
         return store
 
     @classmethod
@@ -110,35 +121,55 @@ class Store:
         """The store for looking at, also beside a running agent; nothing is created.
 
         Raises:
-            StateUnwritable: If there is no store or it cannot be read.
+            StateUnwritable: If there is no store, it cannot be read or it is damaged.
         """
         path = Path(state_dir) / STORE_NAME
         for how in ("mode=ro", "mode=ro&immutable=1"):  # a WAL store nobody has open cannot be read without writing
             connection = None
             try:
                 connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
-                connection.execute("SELECT count(*) FROM trails").fetchone()
-            except sqlite3.DatabaseError:
+                connection.text_factory = text
+                store = cls(connection, path)
+                store.verify()
+            except (sqlite3.Error, DamagedRow):
                 if connection:
                     connection.close()
                 continue
-            return cls(connection, path)
-        raise StateUnwritable(f"{path}: no state to read here; is the agent's state directory another one?")
+            return store
+        raise StateUnwritable(f"{path}: no whole state to read here; is the agent's state directory another one?")
 
     def verify(self) -> None:
-        """Read every row under its checksum.
+        """Read every row under its checksum, also those that no key finds any more.
 
         Raises:
             DamagedRow: At the first that does not bear it.
+            sqlite3.Error: The file holds no such tables, or they do not hang together.
         """
-        for trail in self.keys():
-            self.load(trail)
-            for mode in ("full", "sample", "tail"):
-                self.run(trail, mode)
+        (verdict,) = next(self._rows("PRAGMA integrity_check(1)"))
+        if verdict != "ok":
+            raise DamagedRow(str(verdict))
+        for trail, *row in self._rows("SELECT trail, segment, judged, rules, body, checksum FROM trails"):
+            _decoded_trail(trail, *row)
+        for trail, segment, offset, sha256, *row in self._rows("SELECT * FROM findings"):
+            decoded(Finding, _finding_key(trail, segment, offset, sha256), *row)
+        for trail, mode, *row in self._rows("SELECT * FROM runs"):
+            decoded(RunRecord, f"{trail}/{mode}", *row)
+        for key, *row in self._rows("SELECT * FROM meta"):
+            decoded(str, f"meta/{key}", *row)
+
+    def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
+        return iter(self._connection.execute(query, parameters))
 
     def keep_generation(self) -> None:
-        """Copy the store as it stands, known good, for the day it is damaged."""
-        copy_store(self._connection, self._path.with_name(PREVIOUS_NAME))
+        """Copy the store as it stands, known good, for the day it is damaged.
+
+        Raises:
+            StateUnwritable: If there is no room for it.
+        """
+        try:
+            copy_store(self._connection, self._path.with_name(PREVIOUS_NAME))
+        except (sqlite3.Error, OSError) as error:
+            raise StateUnwritable(f"{self._path}: cannot be copied: {error}; free space or make it writable") from error
 
     def keys(self) -> tuple[str, ...]:
         """The trails that are stored, watched now or once."""
@@ -146,15 +177,12 @@ class Store:
 
     def load(self, trail: str) -> TrailState | None:
         """The state of a trail with its findings; None for one that is not stored."""
-        row = self._connection.execute("SELECT body, checksum FROM trails WHERE trail = ?", (trail,)).fetchone()
-        if row is None:
-            return None
-        return with_findings(decoded(TrailState, trail, *row), self._findings(trail))
+        query = "SELECT segment, judged, rules, body, checksum FROM trails WHERE trail = ?"
+        row = next(self._rows(query, trail), None)
+        return with_findings(_decoded_trail(trail, *row), self._findings(trail)) if row else None
 
     def _findings(self, trail: str) -> dict[int, list[Finding]]:
-        rows = self._connection.execute(
-            "SELECT segment, offset, sha256, body, checksum FROM findings WHERE trail = ?", (trail,)
-        )
+        rows = self._rows("SELECT segment, offset, sha256, body, checksum FROM findings WHERE trail = ?", trail)
         findings: dict[int, list[Finding]] = defaultdict(list)
         for segment, offset, sha256, body, expected in rows:
             findings[segment].append(decoded(Finding, _finding_key(trail, segment, offset, sha256), body, expected))
@@ -162,9 +190,7 @@ class Store:
 
     def run(self, trail: str, mode: str) -> RunRecord:
         """What is remembered of a trail's runs of one mode."""
-        row = self._connection.execute(
-            "SELECT body, checksum FROM runs WHERE trail = ? AND mode = ?", (trail, mode)
-        ).fetchone()
+        row = next(self._rows("SELECT body, checksum FROM runs WHERE trail = ? AND mode = ?", trail, mode), None)
         return decoded(RunRecord, f"{trail}/{mode}", *row) if row else RunRecord()
 
     def commit(
@@ -211,12 +237,12 @@ class Store:
             StateUnwritable: If it cannot be written.
         """
         with self._transaction():
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _meta_row(key, value))
 
     def get(self, key: str) -> str | None:
         """One of the agent's own figures."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else None
+        row = next(self._rows("SELECT body, checksum FROM meta WHERE key = ?", key), None)
+        return decoded(str, f"meta/{key}", *row) if row else None
 
     @property
     def resets(self) -> int:
@@ -238,20 +264,13 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite may have rolled back by itself, on a full disk for one
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._commit_or_roll_back()
         except sqlite3.Error as error:
             raise StateUnwritable(f"{self._path}: {error}; free space or make it writable") from error
-
-    def _commit_or_roll_back(self) -> None:
-        try:
-            self._connection.execute("COMMIT")
-        except sqlite3.Error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
 
 def _position(state: TrailState) -> tuple[int, int, str]:
@@ -274,23 +293,24 @@ def _run_row(trail: str, mode: str, record: RunRecord) -> tuple[str, str, bytes,
     return trail, mode, body, checksum(f"{trail}/{mode}", body)
 
 
-def _make_private(path: Path) -> None:
-    """The store is for its owner alone; SQLite gives its other files the same mode."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise StateUnwritable(
-            f"{path}: cannot be opened: {error.strerror}; make it writable, or give another --state-dir"
-        ) from error
+def _meta_row(key: str, value: str) -> tuple[str, bytes, bytes]:
+    body = encoded(value)
+    return key, body, checksum(f"meta/{key}", body)
 
 
-def _is_damage(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+def _decoded_trail(trail: str, segment: object, judged: object, rules: object, *row: object) -> TrailState:
+    """A state; the columns that decide whether a step is stale must say what it says."""
+    state = decoded(TrailState, trail, *row)
+    if _position(state) != (segment, judged, rules):
+        raise DamagedRow(trail)
+    return state
 
 
-def _set_aside(path: Path, now: float) -> None:
-    """Keep a damaged store for people to look at, under a name that says when."""
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(path.with_name(f"{path.stem}.damaged-{int(now)}.db{suffix}"))
+def _create(path: Path, now: float) -> None:
+    """A new store appears whole: an empty file is always a damaged one."""
+    fresh = path.with_name(path.name + ".new")
+    make_private(fresh)
+    with closing(connected(fresh)) as connection:
+        migrate(connection, fresh)
+        connection.execute("INSERT INTO meta VALUES (?, ?, ?)", _meta_row("created", str(now)))
+    fresh.replace(path)

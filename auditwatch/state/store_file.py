@@ -1,0 +1,55 @@
+"""The file that the store lies in: how it is opened, whose fault an error is, where a damaged one goes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+_OUTSIDE: Final = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+)
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    """A connection as the store wants it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    connection.text_factory = text
+    return connection
+
+
+def text(raw: bytes) -> str:
+    """What a flipped bit makes of a text is for its checksum to find."""
+    return raw.decode(errors="surrogateescape")
+
+
+def is_from_outside(error: sqlite3.Error, path: Path) -> bool:
+    """Whether the disk, permissions or another process are to blame, and not the bytes of the store."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the low byte of an extended code
+    if code == sqlite3.SQLITE_READONLY:  # one flipped bit in the file says so too
+        return not os.access(path, os.W_OK, effective_ids=True)
+    return code in _OUTSIDE
+
+
+def set_aside(path: Path, now: float) -> None:
+    """Keep a damaged store for people to look at, under a name that says when."""
+    names = (f"{path.stem}.damaged-{int(now) + number}.db" for number in count())
+    target = next(name for name in names if not path.with_name(name).exists())
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(target + suffix))
