@@ -83,7 +83,7 @@ class Store:
             return None
         try:
             return cls._opened(path)
-        except (DamagedRow, sqlite3.Error) as error:
+        except (DamagedRow, sqlite3.Error, UnicodeDecodeError) as error:  # the last: in what SQLite says of its schema
             if isinstance(error, sqlite3.Error) and is_from_outside(error, path):
                 raise
             return None
@@ -131,7 +131,7 @@ class Store:
                 connection.text_factory = text
                 store = cls(connection, path)
                 store.verify()
-            except (sqlite3.Error, DamagedRow):
+            except (sqlite3.Error, DamagedRow, UnicodeDecodeError):
                 if connection:
                     connection.close()
                 continue
@@ -150,11 +150,13 @@ class Store:
             raise DamagedRow(str(verdict))
         for trail, *row in self._rows("SELECT trail, segment, judged, rules, body, checksum FROM trails"):
             _decoded_trail(trail, *row)
-        for trail, segment, offset, sha256, *row in self._rows("SELECT * FROM findings"):
+        for trail, segment, offset, sha256, *row in self._rows(
+            "SELECT trail, segment, offset, sha256, body, checksum FROM findings"
+        ):
             decoded(Finding, _finding_key(trail, segment, offset, sha256), *row)
-        for trail, mode, *row in self._rows("SELECT * FROM runs"):
+        for trail, mode, *row in self._rows("SELECT trail, mode, body, checksum FROM runs"):
             decoded(RunRecord, f"{trail}/{mode}", *row)
-        for key, *row in self._rows("SELECT * FROM meta"):
+        for key, *row in self._rows("SELECT key, body, checksum FROM meta"):
             decoded(str, f"meta/{key}", *row)
 
     def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
