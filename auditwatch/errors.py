@@ -4,6 +4,7 @@
     |-- UsageError                         2  the command line asks for what cannot be
     |   |-- ConfigError                    2  the configuration file, all mistakes at once
     |   |-- UnknownFinding                 2  no finding bears this id
+    |   |-- OutputTaken                    2  the output directory exists and is not empty, or cannot be one
     |   `-- MissingExtra                   2  a package of auditwatch[agent] is not installed
     |-- Unreadable                         3  a trail that cannot be looked at (reason says which way)
     |-- WorkerDied                         3  a worker process ended before it answered
@@ -12,6 +13,7 @@
     |   |-- StateNewer                     3  written by a later version
     |   `-- StateUnwritable                3  cannot be written
     |-- ListenError                        3  the address is in use or not ours
+    |-- OutputUnwritable                   3  results cannot be written
     |-- AgentSilent                        3  no agent answers at the URL
     |-- NotApplied                         3  the agent did not take the request up in time
     `-- AuditWriteError                    3  the writer could not acknowledge a record
@@ -58,6 +60,10 @@ class UnknownFinding(UsageError):
     """No finding bears this id."""
 
 
+class OutputTaken(UsageError):
+    """Results go into a new or empty directory, and this one is neither."""
+
+
 class MissingExtra(UsageError):
     """A package of the extra `agent` is not installed."""
 
@@ -97,6 +103,10 @@ class StateUnwritable(StateError):
 
 class ListenError(AuditwatchError):
     """The listen address is in use or does not belong to this host."""
+
+
+class OutputUnwritable(AuditwatchError):
+    """Results cannot be written; nothing that looks finished is left."""
 
 
 class AgentSilent(AuditwatchError):

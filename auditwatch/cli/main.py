@@ -29,6 +29,7 @@ from auditwatch.trail.names import printable
 COMMANDS: Final = {
     "run": ("auditwatch.cli.run", "Watch trails: judge what is appended, validate on schedule, serve metrics."),
     "validate": ("auditwatch.cli.validate", "Judge trails once: which lines are damaged, and where."),
+    "salvage": ("auditwatch.cli.salvage", "Recover records from damaged lines into a new directory."),
     "append": (
         "auditwatch.cli.append",
         "Append the lines of standard input to the trail PATH, each with its bytes as they are.",

@@ -21,6 +21,7 @@ from auditwatch.cli.main import COMMANDS, auditwatch, run
 ARGUMENTS = {
     "run": ["a.jsonl"],
     "validate": ["a.jsonl"],
+    "salvage": ["a.jsonl", "--output", "out"],
     "append": ["a.jsonl"],
     "status": [],
     "findings": [],

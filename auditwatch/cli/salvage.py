@@ -1,0 +1,112 @@
+"""`auditwatch salvage`: what the damaged lines of a trail still hold, into a new directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from auditwatch.trail.names import printable
+from auditwatch.trail.salvage import Confidence
+from auditwatch.validate.salvage import Progress as OnProgress
+from auditwatch.validate.salvage_output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
+from auditwatch.validate.salvage_run import SalvageOptions, salvage_into
+from auditwatch.validate.text import size_text
+
+_MEANINGS: Final = {
+    Confidence.CERTAIN: "where only a record can begin",
+    Confidence.LIKELY: "glued into another one; begins as the trail's records do",
+    Confidence.INFERRED: "put together from two pieces: check them",
+}
+
+
+@click.command(name="salvage")
+@click.argument("path", metavar="PATH")
+@click.option("--output", required=True, metavar="DIR", help="A new or empty directory for the results.")
+@click.option("--merged", is_flag=True, help="Also write a copy of the trail, damaged lines replaced by their records.")
+@click.option(
+    "--merged-confidence",
+    type=click.Choice([confidence.value for confidence in Confidence]),
+    default=Confidence.LIKELY.value,
+    show_default=True,
+    help="Least confidence of the records that go into that copy.",
+)
+@click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
+@click.option("--format", "format_name", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(
+    path: str, output: str, merged: bool, merged_confidence: str, final: bool, format_name: Literal["text", "json"]
+) -> int:
+    """Recover records from damaged lines into a new directory.
+
+    The trail itself is only read. Exit status: 0 done, 2 the directory is taken, 3 could not read or write.
+    """
+    options = SalvageOptions(
+        final=final, merged=Confidence(merged_confidence) if merged else None, command=["auditwatch", *sys.argv[1:]]
+    )
+    with _progress_bar() as bar:
+        manifest = salvage_into(path, output, options, _shown_on(bar, path))
+    print(json.dumps(manifest) if format_name == "json" else "\n".join(_text(path, output, manifest)))
+    return 0
+
+
+def _text(path: str, output: str, manifest: dict[str, Any]) -> Iterator[str]:
+    damaged, recovered = manifest["damaged_lines"], manifest["recovered"]
+    size = f"{_counted(manifest['lines'], 'line')}, {size_text(manifest['source']['bytes'])}"
+    found = f"{_counted(recovered['records'], 'record')} in {_counted(damaged, 'damaged line')}"
+    yield f"{printable(path)}: {found} ({size}, {manifest['seconds']:.2f} s)"
+    for confidence, meaning in _MEANINGS.items():
+        yield f"  {confidence.value:<18}{recovered['by_confidence'][confidence]:>9,}  {meaning}"
+    fragments = manifest["fragments"]
+    yield f"  {'left over':<18}{fragments['pieces']:>9,}  pieces that are no record ({size_text(fragments['bytes'])})"
+    if manifest["pending_bytes"]:
+        yield f"  pending           {manifest['pending_bytes']:,} bytes behind the last newline were left alone:"
+        yield "                    somebody may still be writing them; --final takes them as a torn line"
+    yield from _files(output, manifest)
+    yield from _next_steps(output, manifest)
+
+
+def _files(output: str, manifest: dict[str, Any]) -> Iterator[str]:
+    yield f"  written to        {printable(os.path.abspath(output))}"
+    yield f"    {RECOVERED:<16}each record, with place, method and confidence"
+    yield f"    {FRAGMENTS:<16}each piece that is no record, with its place"
+    if manifest["merged"] is not None:
+        kept = ", ".join(manifest["merged"]["confidences"])
+        records = _counted(manifest["merged"]["replaced_by"], "record")
+        yield f"    {MERGED:<16}the trail, with {records} ({kept}) in place of its damaged lines"
+    yield f"    {MANIFEST:<16}digests of the source and of these files, counts, versions"
+
+
+def _next_steps(output: str, manifest: dict[str, Any]) -> Iterator[str]:
+    if not manifest["damaged_lines"]:
+        yield "  next              nothing: every line of the trail is whole"
+        return
+    yield "  next"
+    yield "    Keep the trail as it is: it is the evidence, this directory only a reading of it."
+    yield "    Look at what is not certain, and at the fragments, before anybody relies on it:"
+    records = printable(os.path.join(output, RECOVERED))
+    yield f"""      grep -v '^{{"confidence": "certain"' {records}"""
+    yield "    Records that were overwritten or never reached the disk leave no trace here."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _progress_bar() -> Progress:
+    """On standard error, and only where a person watches it."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True)
+
+
+def _shown_on(bar: Progress, path: str) -> OnProgress | None:
+    if bar.disable:
+        return None
+    task = bar.add_task(printable(path), total=None)
+    return lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,127 @@
+"""What the whole records of a trail have in common: what salvage goes by where bytes alone do not decide."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+ALMOST_ALL: Final = 0.95
+"""Share of the whole records that must begin with a key to make it the usual one."""
+
+HEAD: Final = re.compile(rb'\{[ \t\r]*+("[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+")[ \t\r]*+:')
+"""A record head, with its key, quotes included. No string of a JSON text holds one: its quotes would be escaped."""
+
+_MOST_KEYS: Final = 1000
+"""Most first keys that are counted: a hostile trail has another one on each line."""
+_MOST_SHAPES: Final = 1000
+"""Most shapes that are counted, likewise."""
+
+_STUDIED_BYTES: Final = 1 << 13
+"""How much of each batch is looked at for shapes: they repeat, and looking at all takes ten times as long."""
+
+_REGULAR: Final = 0.05
+"""A trail is regular where a new record has an unknown shape less often than this."""
+
+_KEYS_AND_BRACKETS = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")([ \t\r]*+:)?+|([{\[])|[}\]]', re.DOTALL)
+
+Shape = frozenset[tuple[int, bytes]]
+"""The keys of a record, quotes included, each with the level it is on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What is usual in a trail.
+
+    Attributes:
+        first_key: The first key, quotes included, of almost all whole records; None if there is none.
+        is_nested: Whether objects inside whole records begin with that key, too.
+        is_regular: Whether nearly all records have one of the known shapes.
+        shapes: That whole records have.
+    """
+
+    first_key: bytes | None = None
+    is_nested: bool = False
+    is_regular: bool = False
+    shapes: frozenset[Shape] = frozenset()
+
+    def is_usual(self, text: bytes, at: int = 0) -> bool:
+        r"""Whether a record head with the usual key stands here.
+
+        >>> Habits(b'"event"').is_usual(b'{ "event" :1}')
+        True
+        """
+        head = HEAD.match(text, at)
+        return head is not None and head[1] == self.first_key
+
+    def knows_shape(self, record: bytes) -> bool:
+        """Whether there are whole records with the same keys on the same levels."""
+        return shape_of(record) in self.shapes
+
+
+class HabitCounter:
+    r"""Learns the habits of a trail from its whole lines.
+
+    >>> counter = HabitCounter()
+    >>> counter.learn([b'{"event":"A","by":{"id":1}}', b'{"event":"B","by":{"id":2}}'])
+    >>> counter.habits().first_key, counter.habits().is_nested
+    (b'"event"', False)
+    """
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._first: Counter[bytes] = Counter()
+        self._nested: Counter[bytes] = Counter()
+        self._shapes: Counter[Shape] = Counter()
+
+    def learn(self, lines: Sequence[bytes]) -> None:
+        """Take in whole lines, given without their newlines: all at a glance, and of small trails all closely."""
+        size = sum(map(len, lines))
+        for line in lines[:: 1 + size // _STUDIED_BYTES]:
+            self._study(line)
+        key, _ = next(iter(self._first.most_common(1)), (b"", 0))
+        self._nested[key] += sum(_has_inside(line, key) for line in lines if line.count(key) > 1)
+
+    def _study(self, line: bytes) -> None:
+        self._records += 1
+        head = HEAD.match(line, len(line) - len(line.lstrip()))
+        if head:
+            self._first[head[1]] += 1
+        if len(self._first) > 2 * _MOST_KEYS:
+            self._first = Counter(dict(self._first.most_common(_MOST_KEYS)))
+        if len(self._shapes) < _MOST_SHAPES:
+            self._shapes[shape_of(line)] += 1
+
+    def habits(self) -> Habits:
+        """What is usual by now."""
+        key, times = next(iter(self._first.most_common(1)), (None, 0))
+        if key is None or times < ALMOST_ALL * self._records:
+            return Habits(is_regular=self._is_regular(), shapes=frozenset(self._shapes))
+        return Habits(key, self._nested[key] > 0, self._is_regular(), frozenset(self._shapes))
+
+    def _is_regular(self) -> bool:
+        """By Good and Turing: what was seen once is about as frequent as what was never seen."""
+        once = sum(times == 1 for times in self._shapes.values())
+        return once <= _REGULAR * self._shapes.total()
+
+
+def shape_of(record: bytes) -> Shape:
+    """The keys of one object with their levels.
+
+    >>> sorted(shape_of(b'{"event":"A","by":[{"id":1}]}'))
+    [(1, b'"by"'), (1, b'"event"'), (3, b'"id"')]
+    """
+    level, keys = 0, set()
+    for token in _KEYS_AND_BRACKETS.finditer(record):
+        if token[2]:
+            keys.add((level, token[1]))
+        elif not token[1]:
+            level += 1 if token[3] else -1
+    return frozenset(keys)
+
+
+def _has_inside(line: bytes, key: bytes) -> bool:
+    """Whether an object inside the record begins with this key."""
+    return any(head[1] == key for head in HEAD.finditer(line, line.index(b"{") + 1))

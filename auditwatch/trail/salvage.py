@@ -1,0 +1,268 @@
+"""What a damaged line still holds: whole records, and the pieces between them.
+
+Bytes alone cannot tell an object that lay inside a record which was cut from a whole record glued into it. So each
+record comes with a confidence, and what deserves none stays a fragment:
+
+certain   it stands where only a record can begin: at the line's start, directly behind a whole record or NUL bytes,
+          and what stands around it does not say that it was part of something larger
+likely    it stands elsewhere, and its first key is the one that almost all whole records of the trail begin with
+inferred  it was put together from two pieces (`stitch`)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from auditwatch.trail.explain import is_utf8, too_deep
+from auditwatch.trail.grammar import skip_blank, walk_text, walk_value
+from auditwatch.trail.habits import HEAD, Habits
+
+ONE_WRITE_BYTES: Final = 4096
+"""Buffered writers hand on longer records in several writes; only shorter ones are surely of one piece."""
+
+MAX_PARTS: Final = 1 << 16
+"""Most parts a line is cut into; what is behind them stays one fragment."""
+
+_WALKED_LINES: Final = 16
+"""Most times its own length that is walked in vain through one line, so that the work on it stays linear."""
+
+_MARK: Final = b"\xef\xbb\xbf"
+_MARKS = re.compile(rb"(?:\xef\xbb\xbf)*+")
+_NULS = re.compile(rb"\x00++")
+_BEFORE_HEAD = re.compile(rb"(?:.*[:,\[])?[ \t\r]*+\Z", re.DOTALL)
+_LOOK_BACK_BYTES: Final = 16
+_OBJECT: Final = ord("{")
+_BEFORE_VALUE: Final = frozenset(b":,[")
+"""Behind these bytes the grammar may allow an object: one that stands there may be part of a record."""
+_BEHIND_VALUE: Final = frozenset(b",]}:")
+"""Before these bytes an object was a value in something larger."""
+_EMPTY_MEMBER: Final = b'{"":'
+
+
+class Confidence(StrEnum):
+    """How sure it is that a recovered record was written like this; from the surest down."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    INFERRED = "inferred"
+
+
+class Method(StrEnum):
+    """Where a record was found."""
+
+    LINE_START = "line_start"
+    BEHIND_RECORD = "behind_record"
+    BEHIND_NULS = "behind_nuls"
+    RECORD_HEAD = "record_head"
+    STITCHED = "stitched"
+
+
+class FragmentKind(StrEnum):
+    """What a piece of a damaged line is that is no record."""
+
+    BEGINNING = "beginning"
+    END = "end"
+    MIDDLE = "middle"
+    OBJECT = "object"
+    NO_RECORD = "no_record"
+    NUL_BYTES = "nul_bytes"
+    BYTE_ORDER_MARK = "byte_order_mark"
+    BLANK = "blank"
+    OVERSIZE = "oversize"
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A whole record in a damaged line, from byte `start` to just before `end`."""
+
+    start: int
+    end: int
+    confidence: Confidence
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of a damaged line that is no record, from byte `start` to just before `end`."""
+
+    start: int
+    end: int
+    kind: FragmentKind
+
+
+Part = Inside | Fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What damaged lines shortly before a line left unfinished.
+
+    Attributes:
+        awaits_value: A record was cut where an object may follow, so that one may stand at the start of a later line.
+        has_beginning: A record was cut anywhere: the rest of it may stand in a later line.
+    """
+
+    awaits_value: bool = False
+    has_beginning: bool = False
+
+
+def dissect(line: bytes, habits: Habits, before: Surroundings = Surroundings()) -> tuple[Part, ...]:
+    r"""The parts of a damaged line from left to right; between them is nothing but white space.
+
+    White space before a piece that may go on a string is part of the piece.
+
+    >>> [part.confidence for part in dissect(b'{"a":1}{"b":2}', Habits())]
+    [<Confidence.CERTAIN: 'certain'>, <Confidence.CERTAIN: 'certain'>]
+    >>> parts = dissect(b'{"event":"TRADE_A{"event":"KILL_SWITCH"}', Habits(b'"event"'))
+    >>> parts[0].kind, parts[1].confidence
+    (<FragmentKind.BEGINNING: 'beginning'>, <Confidence.LIKELY: 'likely'>)
+    """
+    if skip_blank(line, 0) == len(line):
+        return (Fragment(0, len(line), FragmentKind.BLANK),)
+    return tuple(_Dissection(line, habits, before).parts())
+
+
+def awaits_value(piece: bytes) -> bool:
+    """Whether an object may follow: exact for the beginning of a record, on the safe side for other pieces.
+
+    >>> awaits_value(b'{"a":'), awaits_value(b'{"a":"b,'), awaits_value(b'b":1,')
+    (True, False, True)
+    """
+    text = piece.rstrip(b" \t\r")
+    if not text or text[-1] not in _BEFORE_VALUE:
+        return False
+    if text[0] != _OBJECT:
+        return True
+    return walk_value(text + _EMPTY_MEMBER).error == len(text) + len(_EMPTY_MEMBER)
+
+
+class _Dissection:
+    """Cuts one line, from left to right, each step from a place where a record may begin."""
+
+    def __init__(self, line: bytes, habits: Habits, before: Surroundings) -> None:
+        self._line = line
+        self._habits = habits
+        self._before = before
+        self._awaits_value = before.awaits_value
+        self._left = _WALKED_LINES * len(line)
+        self._next_nul = -1
+
+    def parts(self) -> Iterator[Part]:
+        """All of them."""
+        at, method = self._behind_marks(), Method.LINE_START
+        if at:
+            yield Fragment(0, at, FragmentKind.BYTE_ORDER_MARK)
+        if self._is_other_text(at):
+            yield Fragment(at, len(self._line), FragmentKind.NO_RECORD)
+            return
+        for _ in range(MAX_PARTS):
+            first = skip_blank(self._line, at)
+            if first == len(self._line):
+                return
+            part, method = self._part_at(at, first, method)
+            yield part
+            at = part.end
+        yield Fragment(at, len(self._line), FragmentKind.MIDDLE)
+
+    def _behind_marks(self) -> int:
+        marks = _MARKS.match(self._line)
+        return marks.end() if marks else 0
+
+    def _is_other_text(self, at: int) -> bool:
+        """Whether the line is one JSON text that is no record: what is in it was never a record either."""
+        line = self._line[at:] if at else self._line
+        if walk_text(line).error is not None:
+            return False
+        return line[skip_blank(line, 0)] != _OBJECT or not self._is_record(line)
+
+    def _part_at(self, blank: int, at: int, method: Method) -> tuple[Part, Method]:
+        """The part that begins here, and how a record would be found that follows it directly.
+
+        Args:
+            blank: Where white space before the part begins: it belongs to a fragment, which may go on a string.
+            at: The part's first other byte.
+            method: How a record would be found that begins here.
+        """
+        nuls = _NULS.match(self._line, at)
+        if nuls:
+            return Fragment(at, nuls.end(), FragmentKind.NUL_BYTES), Method.BEHIND_NULS
+        end = self._object_end(at)
+        confidence = None if end is None else self._confidence(at, end, method)
+        if end is not None and confidence is not None:
+            self._left += end - at  # not in vain
+            return Inside(at, end, confidence, method), Method.BEHIND_RECORD
+        return self._fragment(blank, at, self._next_start(at)), Method.RECORD_HEAD
+
+    def _object_end(self, at: int) -> int | None:
+        """Just behind the whole object that begins here, if one does."""
+        if self._line[at] != _OBJECT or self._left < 0:
+            return None
+        walk = walk_value(self._line, at)
+        self._left -= (walk.end or walk.error or at) - at
+        return walk.end if walk.end is not None and self._is_record(self._line[at : walk.end]) else None
+
+    def _is_record(self, text: bytes) -> bool:
+        return is_utf8(text) and not too_deep(text)
+
+    def _confidence(self, at: int, end: int, method: Method) -> Confidence | None:
+        is_usual = self._habits.is_usual(self._line, at)
+        if method is Method.RECORD_HEAD:
+            return Confidence.LIKELY if is_usual else None
+        is_nested = not is_usual or self._habits.is_nested
+        if not self._is_doubtful(at, end, is_nested=is_nested):
+            return Confidence.CERTAIN
+        return None if is_nested else Confidence.LIKELY
+
+    def _is_doubtful(self, at: int, end: int, *, is_nested: bool) -> bool:
+        """Whether the object may have been part of a record that was cut right before it.
+
+        Args:
+            at: Where it begins.
+            end: Just behind it.
+            is_nested: Whether objects like it may lie inside records.
+        """
+        behind = skip_blank(self._line, end)
+        follows = self._line[behind] if behind < len(self._line) else None
+        if follows in _BEHIND_VALUE or (is_nested and self._awaits_value):
+            return True
+        if end - at > ONE_WRITE_BYTES and self._before.has_beginning:
+            return True  # its two halves may be those of two records of one length
+        is_empty = skip_blank(self._line, at + 1) == end - 1
+        return is_empty and follows not in {None, 0, _OBJECT}  # a string may hold braces
+
+    def _next_start(self, at: int) -> int:
+        """Where the fragment that begins here ends: before NULs, or before a head with the usual key."""
+        if self._next_nul < at:
+            nul = self._line.find(b"\x00", at)
+            self._next_nul = nul if nul >= 0 else len(self._line)
+        for head in HEAD.finditer(self._line, at + 1, self._next_nul):
+            if self._is_start(head):
+                return head.start()
+        return self._next_nul
+
+    def _is_start(self, head: re.Match[bytes]) -> bool:
+        """Whether this head may be that of a record: it has the usual key, and is not likelier to be nested."""
+        if head[1] != self._habits.first_key or self._left < 0:
+            return False
+        back = max(0, head.start() - _LOOK_BACK_BYTES)
+        return not (self._habits.is_nested and _BEFORE_HEAD.match(self._line, back, head.start()))
+
+    def _fragment(self, blank: int, start: int, end: int) -> Fragment:
+        piece = self._line[start:end]
+        self._awaits_value = self._awaits_value or awaits_value(piece)
+        kind = _kind_of(piece)
+        return Fragment(start if kind is FragmentKind.BEGINNING else blank, end, kind)
+
+
+def _kind_of(piece: bytes) -> FragmentKind:
+    if piece[0] == _OBJECT:
+        walk = walk_value(piece)
+        if walk.error == len(piece):
+            return FragmentKind.BEGINNING
+        if walk.end is not None and skip_blank(piece, walk.end) == len(piece):
+            return FragmentKind.OBJECT
+    return FragmentKind.END if piece.rstrip(b" \t\r").endswith(b"}") else FragmentKind.MIDDLE

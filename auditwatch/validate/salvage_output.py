@@ -1,0 +1,251 @@
+"""The directory that salvage writes: for its owner alone, and finished or empty.
+
+Files grow under a name that ends in `.partial`; they get their own when all of them are on the disk, the manifest last.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import Final
+
+from auditwatch.errors import OutputTaken, OutputUnwritable
+from auditwatch.files.reading import read_chunks
+from auditwatch.host.durable import replace_file, sync_directory
+from auditwatch.trail.names import printable
+from auditwatch.trail.salvage import Confidence, FragmentKind, Method
+from auditwatch.validate.salvage import Leftover, Recovered
+
+RECOVERED, FRAGMENTS, MERGED, MANIFEST = "recovered.jsonl", "fragments.jsonl", "merged.jsonl", "manifest.json"
+
+_PARTIAL: Final = ".partial"
+_BUFFER_BYTES: Final = 1 << 18
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class OutputDirectory:
+    """A new directory, or one that was empty.
+
+    Raises:
+        OutputTaken: If something is there already, or the directory above is missing.
+        OutputUnwritable: If it cannot be created.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._files: list[OutputFile] = []
+        self._is_new = True
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError as error:
+            self._take(error)
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            raise OutputTaken(f"{printable(path)}: the directory above it does not exist; create that first") from error
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def create(self, name: str) -> OutputFile:
+        """A file in it, not finished yet."""
+        with self._writing(name):
+            created = OutputFile(self.path, name)
+        self._files.append(created)
+        return created
+
+    def finish(self, manifest: dict[str, object]) -> None:
+        """Put everything onto the disk and give the files their names."""
+        for file in self._files:
+            file.finish()
+        with self._writing(MANIFEST):
+            for file in self._files:
+                file.publish()
+            sync_directory(self.path)
+            replace_file(os.path.join(self.path, MANIFEST), json.dumps(manifest, indent=2).encode() + b"\n")
+            sync_directory(os.path.dirname(os.path.abspath(self.path)))
+
+    def abandon(self) -> None:
+        """Leave nothing behind: half a result must not be taken for one."""
+        for file in self._files:
+            file.discard()
+        with suppress(OSError):
+            os.unlink(os.path.join(self.path, MANIFEST))
+        if self._is_new:
+            with suppress(OSError):
+                os.rmdir(self.path)
+
+    def _take(self, error: FileExistsError) -> None:
+        """Use a directory that is there, if it is empty."""
+        self._is_new = False
+        if os.path.islink(self.path) or not os.path.isdir(self.path):
+            raise OutputTaken(f"{printable(self.path)} exists and is no directory; name a new one") from error
+        try:
+            if os.listdir(self.path):
+                raise OutputTaken(f"{printable(self.path)} is not empty; name a new directory") from error
+            os.chmod(self.path, 0o700)
+        except OSError as denied:
+            raise _unwritable(self.path, denied) from denied
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _unwritable(os.path.join(self.path, name), error) from error
+
+
+class OutputFile:
+    """A file that grows under another name, with its size and digest."""
+
+    def __init__(self, directory: str, name: str) -> None:
+        self.name = name
+        self._path = os.path.join(directory, name)
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+        self._stream = os.fdopen(os.open(self._path + _PARTIAL, _FLAGS, 0o600), "wb", _BUFFER_BYTES)
+
+    def write(self, data: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            OutputUnwritable: For instance on a full disk.
+        """
+        self._sha256.update(data)
+        self._size += len(data)
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def finish(self) -> None:
+        """Have all of it on the disk.
+
+        Raises:
+            OutputUnwritable: If the disk does not take it.
+        """
+        try:
+            self._stream.flush()
+            os.fchmod(self._stream.fileno(), 0o600)
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+
+    def publish(self) -> None:
+        """Give it its name."""
+        os.rename(self._path + _PARTIAL, self._path)
+
+    def discard(self) -> None:
+        """Remove it, under whichever name."""
+        with suppress(OSError):  # what was not flushed would fail once more
+            self._stream.close()
+        for path in (self._path + _PARTIAL, self._path):
+            with suppress(OSError):
+                os.unlink(path)
+
+    def described(self) -> dict[str, object]:
+        """Its size and digest, for the manifest."""
+        return {"bytes": self._size, "sha256": self._sha256.hexdigest()}
+
+
+class FileSink:
+    """Writes what salvage finds into files, and counts it.
+
+    Args:
+        recovered: Gets one line a record.
+        fragments: Gets one line a piece that is no record.
+        merged: Gets the copy of the trail, if one is asked for.
+    """
+
+    def __init__(self, recovered: OutputFile, fragments: OutputFile, merged: MergedCopy | None = None) -> None:
+        self.by_confidence = Counter[Confidence](dict.fromkeys(Confidence, 0))
+        self.by_method = Counter[Method](dict.fromkeys(Method, 0))
+        self.by_kind = Counter[FragmentKind](dict.fromkeys(FragmentKind, 0))
+        self.recovered_bytes = self.fragment_bytes = 0
+        self._recovered = recovered
+        self._fragments = fragments
+        self._merged = merged
+
+    def recovered(self, found: Recovered) -> None:
+        """One record."""
+        self.by_confidence[found.confidence] += 1
+        self.by_method[found.method] += 1
+        self.recovered_bytes += len(found.record)
+        self._recovered.write(recovered_line(found))
+
+    def leftover(self, left: Leftover) -> None:
+        """One piece that is no record."""
+        self.by_kind[left.kind] += 1
+        self.fragment_bytes += left.source.length
+        self._fragments.write(fragment_line(left))
+
+    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+        """A damaged line is done."""
+        if self._merged is not None:
+            self._merged.replace(start, end, found)
+
+
+class MergedCopy:
+    """A copy of the trail with its damaged lines replaced by the records they held.
+
+    Args:
+        file: Where it goes.
+        descriptor: Of the trail.
+        confidences: Of the records that are put in.
+    """
+
+    def __init__(self, file: OutputFile, descriptor: int, confidences: frozenset[Confidence]) -> None:
+        self.records = 0
+        self.confidences = confidences
+        self._file = file
+        self._descriptor = descriptor
+        self._copied = 0
+
+    def replace(self, start: int, end: int, found: list[Recovered]) -> None:
+        """Copy what lies before a damaged line, and put what it held in its place."""
+        self.copy_until(start)
+        for one in found:
+            if one.confidence in self.confidences:
+                self._file.write(one.record + b"\n")
+                self.records += 1
+        self._copied = end
+
+    def copy_until(self, end: int) -> None:
+        """Copy the whole lines up to this offset."""
+        for chunk in read_chunks(self._descriptor, self._copied, end):
+            self._file.write(chunk)
+        self._copied = max(self._copied, end)
+
+
+def recovered_line(found: Recovered) -> bytes:
+    r"""One line of `recovered.jsonl`: the record is the last member, byte for byte as it stood in the trail.
+
+    >>> from auditwatch.validate.salvage import Source
+    >>> recovered_line(Recovered(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-35:]
+    b'"length": 7}], "record": {"a":1}}\n'
+    """
+    about = {"confidence": found.confidence, "method": found.method, "sources": [asdict(s) for s in found.sources]}
+    return json.dumps(about).encode()[:-1] + b', "record": ' + found.record + b"}\n"
+
+
+def fragment_line(left: Leftover) -> bytes:
+    """One line of `fragments.jsonl`: where the piece lies, and its bytes as text, or in base64 if they are none."""
+    about = {**asdict(left.source), "kind": left.kind, "line_kind": left.line_kind}
+    return json.dumps({**about, **_content(left.data)}).encode() + b"\n"
+
+
+def _content(data: bytes | None) -> dict[str, str]:
+    if data is None:
+        return {}
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _unwritable(path: str, error: OSError) -> OutputUnwritable:
+    return OutputUnwritable(f"{printable(path)} cannot be written: {error.strerror}; nothing was salvaged")
