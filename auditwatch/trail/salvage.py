@@ -21,13 +21,10 @@ from auditwatch.trail.explain import is_utf8, too_deep
 from auditwatch.trail.grammar import skip_blank, walk_text, walk_value
 from auditwatch.trail.habits import HEAD, Habits
 
-ONE_WRITE_BYTES: Final = 4096
-"""Buffered writers hand on longer records in several writes; only shorter ones are surely of one piece."""
-
 MAX_PARTS: Final = 1 << 16
 """Most parts a line is cut into; what is behind them stays one fragment."""
 
-_WALKED_LINES: Final = 16
+_WALKED_LINES: Final = 8
 """Most times its own length that is walked in vain through one line, so that the work on it stays linear."""
 
 _MARK: Final = b"\xef\xbb\xbf"
@@ -97,23 +94,16 @@ class Fragment:
 Part = Inside | Fragment
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What damaged lines shortly before a line left unfinished.
-
-    Attributes:
-        awaits_value: A record was cut where an object may follow, so that one may stand at the start of a later line.
-        has_beginning: A record was cut anywhere: the rest of it may stand in a later line.
-    """
-
-    awaits_value: bool = False
-    has_beginning: bool = False
-
-
-def dissect(line: bytes, habits: Habits, before: Surroundings = Surroundings()) -> tuple[Part, ...]:
+def dissect(line: bytes, habits: Habits, *, awaited: bool = False) -> tuple[Part, ...]:
     r"""The parts of a damaged line from left to right; between them is nothing but white space.
 
     White space before a piece that may go on a string is part of the piece.
+
+    Args:
+        line: Without its newline.
+        habits: Of the trail.
+        awaited: Whether a record was cut shortly before where an object may follow, so that one may stand at the start
+            of this line.
 
     >>> [part.confidence for part in dissect(b'{"a":1}{"b":2}', Habits())]
     [<Confidence.CERTAIN: 'certain'>, <Confidence.CERTAIN: 'certain'>]
@@ -123,7 +113,7 @@ def dissect(line: bytes, habits: Habits, before: Surroundings = Surroundings()) 
     """
     if skip_blank(line, 0) == len(line):
         return (Fragment(0, len(line), FragmentKind.BLANK),)
-    return tuple(_Dissection(line, habits, before).parts())
+    return tuple(_Dissection(line, habits, awaited).parts())
 
 
 def awaits_value(piece: bytes) -> bool:
@@ -143,11 +133,10 @@ def awaits_value(piece: bytes) -> bool:
 class _Dissection:
     """Cuts one line, from left to right, each step from a place where a record may begin."""
 
-    def __init__(self, line: bytes, habits: Habits, before: Surroundings) -> None:
+    def __init__(self, line: bytes, habits: Habits, awaited: bool) -> None:
         self._line = line
         self._habits = habits
-        self._before = before
-        self._awaits_value = before.awaits_value
+        self._awaited = awaited
         self._left = _WALKED_LINES * len(line)
         self._next_nul = -1
 
@@ -227,10 +216,8 @@ class _Dissection:
         """
         behind = skip_blank(self._line, end)
         follows = self._line[behind] if behind < len(self._line) else None
-        if follows in _BEHIND_VALUE or (is_nested and self._awaits_value):
+        if follows in _BEHIND_VALUE or (is_nested and self._awaited):
             return True
-        if end - at > ONE_WRITE_BYTES and self._before.has_beginning:
-            return True  # its two halves may be those of two records of one length
         is_empty = skip_blank(self._line, at + 1) == end - 1
         return is_empty and follows not in {None, 0, _OBJECT}  # a string may hold braces
 
@@ -253,7 +240,7 @@ class _Dissection:
 
     def _fragment(self, blank: int, start: int, end: int) -> Fragment:
         piece = self._line[start:end]
-        self._awaits_value = self._awaits_value or awaits_value(piece)
+        self._awaited = self._awaited or awaits_value(piece)
         kind = _kind_of(piece)
         return Fragment(start if kind is FragmentKind.BEGINNING else blank, end, kind)
 

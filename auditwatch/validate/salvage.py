@@ -27,7 +27,6 @@ from auditwatch.trail.salvage import (
     Inside,
     Method,
     Part,
-    Surroundings,
     awaits_value,
     dissect,
 )
@@ -240,7 +239,7 @@ class _Held:
         body: Its bytes; None if they are too many.
         parts: What it consists of.
         used: Indexes of ends that were stitched to a beginning.
-        around: What it leaves unfinished.
+        awaits_value: Whether it leaves a record cut where an object may follow.
     """
 
     place: Source
@@ -248,7 +247,7 @@ class _Held:
     body: bytes | None
     parts: tuple[Part, ...] = ()
     used: set[int] = field(default_factory=set)
-    around: Surroundings = field(default_factory=Surroundings)
+    awaits_value: bool = False
 
     @property
     def weight(self) -> int:
@@ -268,6 +267,10 @@ class _Held:
     def indexes(self, kind: FragmentKind, start: int = 0) -> list[int]:
         """Fragments of a kind that nobody took, from a part on."""
         return [i for i in range(start, len(self.parts)) if i not in self.used and self.may_be(i, kind)]
+
+    def fragments(self) -> list[int]:
+        """Those that are left."""
+        return [i for i, part in enumerate(self.parts) if isinstance(part, Fragment) and i not in self.used]
 
     def may_be(self, index: int, kind: FragmentKind) -> bool:
         """Whether a part is such a fragment, and what it lacks may stand elsewhere."""
@@ -292,15 +295,16 @@ class _Window:
         self._most = _WINDOW_MAX_LINES * rules.max_line_bytes
         self._sink = sink
         self._held: deque[_Held] = deque()
-        self._weight = self._awaiting = self._open = 0
+        self._weight = self._awaiting = 0
+        self._last_cut = -WINDOW_LINES
 
     def add(self, held: _Held) -> None:
         """Take in the next damaged line, and let go of those that are too far away from it."""
         while self._held and self._held[0].place.line < held.place.line - WINDOW_LINES:
             self._let_go()
         if held.body is not None:
-            held.parts = dissect(held.body, self._habits, self._surroundings())
-            held.around = _left_unfinished(held)
+            held.parts = dissect(held.body, self._habits, awaited=self._awaiting > 0)
+            held.awaits_value = any(awaits_value(held.piece(i)) for i in held.fragments())
         self._held.append(held)
         self._count(held, 1)
         while self._weight > self._most and len(self._held) > 1:
@@ -311,9 +315,6 @@ class _Window:
         while self._held:
             self._let_go()
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(self._awaiting > 0, self._open > 0)
-
     def _let_go(self) -> None:
         held = self._held[0]
         found: list[Recovered] = []
@@ -322,23 +323,38 @@ class _Window:
             if recovered is not None:
                 found.append(recovered)
                 self._sink.recovered(recovered)
-            elif isinstance(part, Fragment) and index not in held.used:
-                data = None if part.kind is FragmentKind.NUL_BYTES else held.piece(index)
-                self._sink.leftover(Leftover(part.kind, held.kind, held.source(index), data))
+            elif index not in held.used:
+                self._leave(held, index)
         if held.body is None:
             self._sink.leftover(Leftover(FragmentKind.OVERSIZE, held.kind, held.place, None))
         self._sink.replaced(held.place.offset, held.place.offset + held.place.length + 1, found)
         self._count(self._held.popleft(), -1)
 
+    def _leave(self, held: _Held, index: int) -> None:
+        part, piece = held.parts[index], held.piece(index)
+        kind = FragmentKind.OBJECT if isinstance(part, Inside) else part.kind
+        if kind is not FragmentKind.BLANK and piece.lstrip(b" \t\r").startswith(b"{"):
+            self._last_cut = held.place.line
+        data = None if kind is FragmentKind.NUL_BYTES else piece
+        self._sink.leftover(Leftover(kind, held.kind, held.source(index), data))
+
     def _count(self, held: _Held, sign: int) -> None:
         self._weight += sign * held.weight
-        self._awaiting += sign * held.around.awaits_value
-        self._open += sign * held.around.has_beginning
+        self._awaiting += sign * held.awaits_value
 
     def _recovered(self, held: _Held, index: int, part: Part) -> Recovered | None:
-        if isinstance(part, Inside):
-            return Recovered(part.confidence, part.method, (held.source(index),), held.piece(index))
-        return self._stitched(held, index) if held.may_be(index, FragmentKind.BEGINNING) else None
+        if isinstance(part, Fragment):
+            return self._stitched(held, index) if held.may_be(index, FragmentKind.BEGINNING) else None
+        confidence, record = part.confidence, held.piece(index)
+        if confidence is Confidence.CERTAIN and self._may_be_crossed(held, index):
+            if not self._habits.is_usual(record):
+                return None
+            confidence = Confidence.LIKELY
+        return Recovered(confidence, part.method, (held.source(index),), record)
+
+    def _may_be_crossed(self, held: _Held, index: int) -> bool:
+        """Whether its halves may be those of two records: before it one lacks its end, behind it one its beginning."""
+        return self._last_cut >= held.place.line - WINDOW_LINES and any(self._ends(held, index))
 
     def _stitched(self, held: _Held, index: int) -> Recovered | None:
         """The record that begins with this part, if one end in the window is surely likelier than others."""
@@ -370,8 +386,3 @@ class _Window:
             yield from ((other, at) for at in other.indexes(FragmentKind.BEGINNING) if at < stop)
             if other is end[0]:
                 return
-
-
-def _left_unfinished(held: _Held) -> Surroundings:
-    pieces = [held.piece(i) for i, part in enumerate(held.parts) if isinstance(part, Fragment)]
-    return Surroundings(any(map(awaits_value, pieces)), bool(held.indexes(FragmentKind.BEGINNING)))

@@ -225,7 +225,7 @@ def recovered_line(found: Recovered) -> bytes:
     r"""One line of `recovered.jsonl`: the record is the last member, byte for byte as it stood in the trail.
 
     >>> from auditwatch.validate.salvage import Source
-    >>> recovered_line(Recovered(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-35:]
+    >>> recovered_line(Recovered(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-34:]
     b'"length": 7}], "record": {"a":1}}\n'
     """
     about = {"confidence": found.confidence, "method": found.method, "sources": [asdict(s) for s in found.sources]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import zlib
 from collections.abc import Callable
 from random import Random
 
@@ -42,7 +43,7 @@ def two_writes(trail: str, made: Record) -> None:
 def halves(trail: str, made: Record) -> None:
     """A stream whose buffer is full in the middle of the record."""
     line = json.dumps(made) + "\n"
-    cut = hash(line) % len(line)
+    cut = zlib.crc32(line.encode()) % len(line)
     append(trail, [line[:cut], line[cut:]])
 
 
@@ -57,6 +58,7 @@ def no_o_append(trail: str, made: Record) -> None:
     """Where the end was a moment ago."""
     descriptor = os.open(trail, os.O_WRONLY)
     os.lseek(descriptor, 0, os.SEEK_END)
+    os.sched_yield()
     os.write(descriptor, json.dumps(made).encode() + b"\n")
     os.close(descriptor)
 
@@ -66,6 +68,7 @@ def append(trail: str, pieces: list[str]) -> None:
     descriptor = os.open(trail, os.O_WRONLY | os.O_APPEND)
     for piece in pieces:
         os.write(descriptor, piece.encode())
+        os.sched_yield()  # two processors race less than the sixteen of a trading host
     os.close(descriptor)
 
 

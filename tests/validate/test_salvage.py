@@ -118,6 +118,22 @@ def test_two_records_cut_at_one_place_are_not_guessed(tmp_path: Path) -> None:
     assert {left.kind for left in taken.leftovers} == {FragmentKind.BEGINNING, FragmentKind.END}
 
 
+def test_a_record_whose_halves_may_be_those_of_two_others_is_not_certain(tmp_path: Path) -> None:
+    """One record was cut before it, and the rest of another stands behind it: `B1` `A`, `A1 B2`, `A2`."""
+    cut = APPROVED.index(b"ETH")
+    other = APPROVED.replace(b"ETH", b"XRP")
+    beginning = APPROVED[:cut] + b"\\"  # nothing fits it
+    glued = KILL_SWITCH + other
+    taken = salvaged(tmp_path / "a", among_whole(beginning, glued, b"?" + APPROVED[cut:]))
+    assert [(one.confidence, one.record) for one in taken.records] == [
+        (Confidence.LIKELY, KILL_SWITCH),
+        (Confidence.LIKELY, other),
+    ]
+    for lines in ([beginning, glued], [glued, b"?" + APPROVED[cut:]], [APPROVED[:cut], glued, APPROVED[cut:]]):
+        taken = salvaged(tmp_path / "a", among_whole(*lines))
+        assert taken.by_confidence(Confidence.CERTAIN) == [KILL_SWITCH, other]
+
+
 def test_pieces_too_far_apart_are_not_stitched(tmp_path: Path) -> None:
     cut = APPROVED.index(b"PPROVED")
     between = [*WHOLE, *WHOLE, *WHOLE][: WINDOW_LINES - 1]
