@@ -9,8 +9,6 @@ import pytest
 
 from tests.agent.running import SPLICED, Agent, Agents, append, command, records, until
 
-pytestmark = pytest.mark.concurrency
-
 
 @pytest.fixture
 def agent(agents: Agents, trail: Path) -> Agent:

@@ -9,8 +9,6 @@ import pytest
 from auditwatch.ledger.state import MAX_ROWS
 from tests.agent.running import Agents, append, command, records, until
 
-pytestmark = pytest.mark.concurrency
-
 
 @pytest.mark.parametrize("number", [MAX_ROWS, MAX_ROWS + 2_500])
 def test_so_many_damaged_lines_that_come_at_once(agents: Agents, trail: Path, number: int) -> None:

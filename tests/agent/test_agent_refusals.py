@@ -10,8 +10,6 @@ import pytest
 
 from tests.agent.running import Agents, append, command, records
 
-pytestmark = pytest.mark.concurrency
-
 
 def test_a_port_in_use_is_status_3(agents: Agents, trail: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -11,8 +11,6 @@ import pytest
 
 from tests.agent.running import SPLICED, Agent, Agents, append, records, until
 
-pytestmark = pytest.mark.concurrency
-
 
 def bind(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -15,9 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent.running import SPLICED, Agent, Agents, append, command, until
-
-pytestmark = pytest.mark.concurrency
+from tests.agent.running import SPLICED, Agent, Agents, append, command, not_run, until
 
 RULES = Path(__file__).parents[2] / "alerts" / "auditwatch.rules.yml"
 
@@ -88,12 +85,7 @@ class Prometheus:
 @pytest.fixture
 def prometheus_program() -> str:
     program = shutil.which("prometheus")
-    if program is None:
-        reason = "NOT RUN: prometheus is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return program
+    return program or not_run("prometheus is not installed")
 
 
 @pytest.fixture
