@@ -107,6 +107,20 @@ def test_a_signal_at_any_moment_of_the_start_ends_without_a_traceback(agents: Ag
         assert "Traceback" not in agent.log()
 
 
+def test_sigterm_in_the_middle_of_a_long_history_ends_in_time_and_the_next_start_goes_on(
+    agents: Agents, trail: Path
+) -> None:
+    append(trail, (records(100_000) + b"an old scar\n") * 10)
+    agent = agents.start(trail)
+    until(lambda: agent.value("trail_size_bytes") == trail.stat().st_size)  # first sight is stored
+    append(trail, SPLICED)
+    agent.stop()
+    agent = agents.start(trail).follows(trail)
+    assert (agent.value("trail_corrupt_lines"), agent.value("trail_corrupt_lines_inherited")) == (12, 10)
+    assert agent.value("trail_appended_lines_total") == agent.value("trail_corrupt_lines_detected_total") == 2
+    agent.stop()
+
+
 def test_acknowledged_damage_stays_acknowledged(agents: Agents, trail: Path) -> None:
     agent = damaged(agents, trail)
     done = command("acknowledge", "--trail", "risk", "--all", "--reason", "known", "--state-dir", agent.state_dir)
