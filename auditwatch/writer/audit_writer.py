@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Self
 
-from auditwatch.errors import AuditWriteError, LockTimeout
+from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
 from auditwatch.trail.rules import MAX_LINE_BYTES
-from auditwatch.writer import forks
+from auditwatch.writer import failpoints, forks
+from auditwatch.writer.chain import LONGEST_STAMP_BYTES
 from auditwatch.writer.counting import counting_of
+from auditwatch.writer.durability import Sync
 from auditwatch.writer.failures import refusal, write_error
+from auditwatch.writer.group import GroupCommit
 from auditwatch.writer.opening import open_trail
+from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
-from auditwatch.writer.settings import OnFailure, Settings, absolute
+from auditwatch.writer.settings import Durability, OnFailure, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
+
+_LOOK_FOR_POISON_SECONDS: Final = 0.01
+_FEWEST_ATTEMPTS: Final = 3
 
 
 class AuditWriter:
@@ -37,6 +44,12 @@ class AuditWriter:
         on_failure: "raise", or what is called with the error instead; `append` then returns.
         file_mode: Permissions of a new trail, less the umask.
         allow_network: Whether to write on NFS, CIFS, FUSE and the like, where the guarantees do not hold.
+        durability: What an acknowledged record survives: "process" a kill of every process; "power" also a power cut
+            (threads share one fdatasync); "interval" a power cut that is `sync_interval` later.
+        sync_interval: Seconds until an acknowledged record is on disk, with durability "interval".
+        stamp: Whether to number records and to chain them by hashes (`_seq`, `_prev`).
+        rotate_bytes: Size beyond which the file is renamed to a segment and a new one begun.
+        rotate_every: Age in seconds at which it is.
 
     Raises:
         AuditWriteError: If the trail cannot be opened and failures are raised.
@@ -56,6 +69,11 @@ class AuditWriter:
         on_failure: OnFailure = "raise",
         file_mode: int = 0o640,
         allow_network: bool = False,
+        durability: Durability = "process",
+        sync_interval: float = 1.0,
+        stamp: bool = False,
+        rotate_bytes: int | None = None,
+        rotate_every: float | None = None,
     ) -> None:
         self._begin(
             Settings(
@@ -69,6 +87,11 @@ class AuditWriter:
                 on_failure=on_failure,
                 file_mode=file_mode,
                 allow_network=allow_network,
+                durability=durability,
+                sync_interval=sync_interval,
+                stamp=stamp,
+                rotate_bytes=rotate_bytes,
+                rotate_every=rotate_every,
             )
         )
 
@@ -79,13 +102,19 @@ class AuditWriter:
         self._trail: TrailFile | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
         self._counting = counting_of(settings.path)
+        self._longest = settings.max_line_bytes + 1 - (LONGEST_STAMP_BYTES if settings.stamp else 0)
+        rotates = settings.rotate_bytes is not None or settings.rotate_every is not None
+        self._rotation = Rotation(settings) if rotates else None
+        self._durable = settings.durability != "process"
+        self._group = GroupCommit(self._stored, self._interrupted) if settings.durability == "power" else None
         try:
             self._trail = open_trail(settings)
         except AuditWriteError as error:
-            if not self._answered(error, None):
+            if not self._answered(error, 1):
                 raise
         else:
             self._counting.look()
+            self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -123,9 +152,31 @@ class AuditWriter:
         except Exception as error:  # noqa: BLE001  hooks and records run the caller's code: no crash of ours
             message = f"the record, default= or dumps= raised {type(error).__name__}"
         else:
-            self._append(line)
+            self._append([line])
             return
-        self._refuse("unserialisable", message)
+        self._refuse(message, 1)
+
+    def append_many(self, records: Iterable[Mapping[str, Any] | object]) -> None:
+        """Append records one behind the other with nothing between them: all of them, or none.
+
+        Args:
+            records: As `append` takes them; they are held in memory until all are serialised.
+
+        Raises:
+            AuditWriteError: If they were not acknowledged; `stored` says whether they may be there all the same.
+        """
+        lines = []
+        for number, record in enumerate(records, 1):
+            try:
+                lines.append(self._serialise(record))
+            except UnserialisableError as error:
+                self._refuse(f"record {number}: {error}", number)
+                return
+            except Exception as error:  # noqa: BLE001  as in `append`
+                self._refuse(f"record {number}, default= or dumps= raised {type(error).__name__}", number)
+                return
+        if lines:
+            self._append(lines)
 
     def append_line(self, line: bytes) -> None:
         """Append one record that is JSON already; its bytes are kept, no timestamp is added.
@@ -141,9 +192,9 @@ class AuditWriter:
         except UnserialisableError as error:
             message = str(error)
         else:
-            self._append(whole)
+            self._append([whole])
             return
-        self._refuse("unserialisable", message)
+        self._refuse(message, 1)
 
     def close(self) -> None:
         """Close the trail; appending afterwards is an error. Closing twice is none."""
@@ -152,60 +203,108 @@ class AuditWriter:
         if trail is not None:
             trail.retire()
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, lines: list[bytes]) -> None:
         began = time.monotonic()
         try:
-            free = self._stored(line, began)
+            longest = max(map(len, lines))
+            if longest > self._longest:
+                message = f"not stored: {longest - 1} bytes, the limit is {self._longest - 1}"
+                raise refusal(self._path, "too_long", message)
+            forks.notice()
+            free = self._group.store(lines) if self._group is not None else self._stored(lines, began)
         except AuditWriteError as error:
-            if not self._answered(error, _bucket_of(error)):
+            if not self._answered(error, len(lines), _bucket_of(error)):
                 raise
         else:
             bucket = 0 if free else wait_bucket(time.monotonic() - began)
-            self._counting.stored(len(line), bucket, began)
+            self._counting.stored(len(lines), sum(map(len, lines)), bucket, began)
 
-    def _stored(self, line: bytes, now: float) -> bool:
-        """Store the line in the file that bears the name now; says whether the locks were free at once."""
-        if len(line) > self._settings.max_line_bytes + 1:
-            limit = self._settings.max_line_bytes
-            raise refusal(self._path, "too_long", f"not stored: {len(line) - 1} bytes, the limit is {limit}")
-        forks.notice()
-        while (free := self._stored_in(self._trail or self._opened(), line, now)) is None:
+    def _stored(self, lines: list[bytes], now: float) -> bool:
+        """Store the lines in the file that bears the name now; says whether the locks were free at once."""
+        attempts = 0
+        while (free := self._stored_in(self._trail or self._opened(), lines, now)) is None:
             self._trail = None
-            if time.monotonic() > now + self._settings.lock_timeout:
+            attempts += 1
+            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._settings.lock_timeout:
                 raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
         return free
 
-    def _stored_in(self, trail: TrailFile, line: bytes, now: float) -> bool | None:
+    def _interrupted(self) -> AuditWriteError:
+        message = f"{self._path}: the thread that stored this record for several was interrupted"
+        return AuditWriteError(message, stored="unknown", reason="other")
+
+    def _stored_in(self, trail: TrailFile, lines: list[bytes], now: float) -> bool | None:
         """As `_stored`, or None where the file no longer bears the name: it is closed for all writers then."""
         locks = trail.locks
         locks.refuse_reentry()
+        stored: Stored = "no"
         try:
-            free = locks.acquire(now + self._settings.lock_timeout)
-            size = trail.size_if_there(self._path, now)
-            if size is None:
-                trail.close()
-                return None
-            trail.store(line, size)
+            try:
+                free = locks.acquire(now + self._settings.lock_timeout)
+                size = trail.size_if_there(self._path, now)
+                if size is None or (self._rotation is not None and self._rotated(trail, size, lines)):
+                    trail.close()
+                    return None
+                if self._durable or now >= trail.look_for_poison_at:
+                    self._look_for_poison(trail, now)
+                trail.store(lines, size, stamp=self._settings.stamp)
+                stored, sync = "unknown", trail.sync
+                if failpoints.armed:
+                    failpoints.reach("append.written")
+            finally:
+                locks.release()
+            if failpoints.armed:
+                failpoints.reach("append.unlocked")
         except OSError as error:
-            raise write_error(self._path, error.errno, "no") from error
-        finally:
-            locks.release()
+            raise write_error(self._path, error.errno, stored) from error
+        if self._durable:
+            self._make_durable(trail, sync)
         return free
+
+    def _rotated(self, trail: TrailFile, size: int, lines: list[bytes]) -> bool:
+        rotation = self._rotation
+        return rotation is not None and trail.is_full(rotation, size, sum(map(len, lines))) and rotation.rename()
+
+    def _look_for_poison(self, trail: TrailFile, now: float) -> None:
+        trail.look_for_poison_at = now + _LOOK_FOR_POISON_SECONDS
+        if self._counting.is_poisoned(trail.identity):
+            trail.poison()
+
+    def _make_durable(self, trail: TrailFile, sync: Sync) -> None:
+        """Have what was just stored on disk, now or soon.
+
+        Raises:
+            AuditWriteError: If that failed, now or earlier.
+        """
+        if self._settings.durability == "interval":
+            sync.later(self._settings.sync_interval, lambda _: self._poison(trail))
+            return
+        try:
+            sync.now()
+        except OSError as error:
+            known = "" if self._poison(trail) else ", which no other process learns, for there is no counters file"
+            what = f"written, but the disk did not confirm it; nothing more is written to this file{known}"
+            raise write_error(self._path, error.errno, "unknown", what=what) from error
+
+    def _poison(self, trail: TrailFile) -> bool:
+        trail.poison()
+        return self._counting.poison(trail.identity)
 
     def _opened(self) -> TrailFile:
         if self._closed:
             raise refusal(self._path, "other", "not stored: the writer is closed")
-        self._trail = open_trail(self._settings)
-        return self._trail
+        self._trail = trail = open_trail(self._settings)
+        self._counting.forget_poison(trail.identity, is_new=trail.created)
+        return trail
 
-    def _refuse(self, reason: str, message: str) -> None:
-        error = refusal(self._path, reason, f"not stored: {message}")
-        if not self._answered(error, None):
+    def _refuse(self, message: str, records: int) -> None:
+        error = refusal(self._path, "unserialisable", f"not stored: {message}")
+        if not self._answered(error, records):
             raise error
 
-    def _answered(self, error: AuditWriteError, bucket: int | None) -> bool:
+    def _answered(self, error: AuditWriteError, records: int, bucket: int | None = None) -> bool:
         """Count a failure and tell who wants to be told; False where it has to be raised."""
-        self._counting.failed(error.reason, bucket)
+        self._counting.failed(error.reason, records, bucket)
         if self._settings.on_failure == "raise":
             return False
         self._settings.on_failure(error)

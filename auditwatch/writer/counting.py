@@ -76,29 +76,64 @@ class Counting:
             except OSError as error:
                 self._warn(error)
 
-    def stored(self, length: int, bucket: int, now: float) -> None:
-        """Count a record of so many bytes that waited so long for the locks (`wait_bucket`)."""
+    def stored(self, records: int, length: int, bucket: int, now: float) -> None:
+        """Count records of so many bytes together that waited so long for the locks (`wait_bucket`)."""
         with self._lock:
             if now >= self._look_at:
                 self.look()
             numbers = self._numbers
-            numbers[_BEGUN] += 1
-            numbers[_STORED] += 1
+            numbers[_BEGUN] += records
+            numbers[_STORED] += records
             numbers[_BYTES] += length
             numbers[_WAITS + bucket] += 1
             self._publish()
 
-    def failed(self, reason: str, bucket: int | None) -> None:
-        """Count a record that was not acknowledged, and how long it waited, if it came that far."""
+    def failed(self, reason: str, records: int, bucket: int | None) -> None:
+        """Count records that were not acknowledged, and how long they waited, if they came that far."""
         with self._lock:
             self.look()
             numbers = self._numbers
-            numbers[_BEGUN] += 1
-            numbers[_FAILED + FAILURES.index(reason)] += 1
+            numbers[_BEGUN] += records
+            numbers[_FAILED + FAILURES.index(reason)] += records
             numbers[_LAST_FAILURE] = time.time_ns()
             if bucket is not None:
                 numbers[_WAITS + bucket] += 1
             self._publish()
+
+    def is_poisoned(self, identity: tuple[int, int]) -> bool:
+        """Whether some process declared this file (device, inode) poisoned."""
+        with self._lock:
+            return self._descriptor >= 0 and self._said_poison() == identity
+
+    def poison(self, identity: tuple[int, int]) -> bool:
+        """Declare a file poisoned for all processes; False where there is no counters file to say it in."""
+        with self._lock:
+            self.look()
+            return self._descriptor >= 0 and self._set_poison(identity)
+
+    def forget_poison(self, identity: tuple[int, int], *, is_new: bool) -> None:
+        """Take back what was said of the file before this one.
+
+        Args:
+            identity: Of the file that bears the name now.
+            is_new: Whether it was created just now: it may have got the inode of a file that was deleted.
+        """
+        with self._lock:
+            if self._descriptor >= 0 and self._said_poison() not in ((0, 0), *([] if is_new else [identity])):
+                self._set_poison((0, 0))
+
+    def _said_poison(self) -> tuple[int, int]:
+        try:
+            return slots.poisoned(self._descriptor)
+        except OSError:
+            return (0, 0)
+
+    def _set_poison(self, identity: tuple[int, int]) -> bool:
+        try:
+            slots.poison(self._descriptor, *identity)
+        except OSError:
+            return False
+        return True
 
     def abandon(self) -> None:
         """In a forked child: leave the slot to the parent and count from nothing in another one."""

@@ -10,12 +10,11 @@ import os
 import stat
 import threading
 import weakref
-from contextlib import suppress
 from typing import Final
 
 from auditwatch.host.durable import sync_directory
 from auditwatch.host.filesystems import is_network, of_descriptor, reports_changes
-from auditwatch.writer import forks
+from auditwatch.writer import failpoints, forks
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.settings import Settings
 from auditwatch.writer.trail_file import TrailFile
@@ -41,7 +40,7 @@ class _Registry:
         """The files abandon themselves; only the lock may be held by a thread that is no more."""
         self.lock = threading.RLock()
 
-    def shared(self, settings: Settings, descriptor: int) -> TrailFile:
+    def shared(self, settings: Settings, descriptor: int, *, created: bool) -> TrailFile:
         """The open trail for a fresh descriptor, which is closed where the process has one already."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino, settings.lock_path)
@@ -49,7 +48,7 @@ class _Registry:
             trail = self.files.get(key)
             is_new = trail is None or not trail.is_open
             if trail is None or not trail.is_open:
-                trail = self.files[key] = _trail_file(settings, descriptor)
+                trail = self.files[key] = _trail_file(settings, descriptor, created=created)
                 forks.remember(trail)
             trail.bear(settings.path, _name(settings.path, descriptor))
         if not is_new:
@@ -67,10 +66,10 @@ def open_trail(settings: Settings) -> TrailFile:
         AuditWriteError: If it cannot be opened, is no regular file, or lies on a network file system.
     """
     try:
-        descriptor = _open(settings.path, settings.file_mode)
+        descriptor, created = _open(settings.path, settings.file_mode, may_fail=settings.durability == "process")
         try:
             _check(descriptor, settings)
-            return _registry.shared(settings, descriptor)
+            return _registry.shared(settings, descriptor, created=created)
         except BaseException:
             os.close(descriptor)
             raise
@@ -78,11 +77,12 @@ def open_trail(settings: Settings) -> TrailFile:
         raise write_error(settings.path, error.errno, "no", what=_what(settings.path)) from error
 
 
-def _trail_file(settings: Settings, descriptor: int) -> TrailFile:
+def _trail_file(settings: Settings, descriptor: int, *, created: bool) -> TrailFile:
     if settings.lock_path is None:
-        return TrailFile(settings.path, descriptor, None)
-    lock = _open(settings.lock_path, settings.file_mode)
-    return TrailFile(settings.path, descriptor, (lock, _name(settings.lock_path, lock)))
+        return TrailFile(settings.path, descriptor, None, created=created)
+    lock, _ = _open(settings.lock_path, settings.file_mode, may_fail=True)
+    name = _name(settings.lock_path, lock)
+    return TrailFile(settings.path, descriptor, (lock, name), created=created)
 
 
 def _name(path: str, descriptor: int) -> Whereabouts:
@@ -90,16 +90,38 @@ def _name(path: str, descriptor: int) -> Whereabouts:
     return Whereabouts(path, os.fstat(descriptor), may_trust_directory=trusted)
 
 
-def _open(path: str, mode: int) -> int:
+def _open(path: str, mode: int, *, may_fail: bool) -> tuple[int, bool]:
+    """A descriptor of the file, and whether it was created by this call.
+
+    Args:
+        path: Of the file.
+        mode: Permissions of a new one.
+        may_fail: Whether its name need not be durable. Some may write into a directory that they cannot open: no
+            reason to refuse a record that asks to survive no more than a kill. Else also the name of a file that
+            others created is made so, for they may have been killed in between.
+    """
+    descriptor, created = _opened_or_created(path, mode)
+    if created and failpoints.armed:
+        failpoints.reach("open.created")
+    if created or not may_fail:
+        try:
+            sync_directory(os.path.dirname(os.path.realpath(path)))
+        except OSError:
+            if not may_fail:
+                os.close(descriptor)
+                raise
+    return descriptor, created
+
+
+def _opened_or_created(path: str, mode: int) -> tuple[int, bool]:
     try:
-        return os.open(path, _FLAGS)
+        return os.open(path, _FLAGS), False
     except FileNotFoundError:
-        descriptor = os.open(path, _FLAGS | os.O_CREAT, mode)
-    # Makes the new name survive a power cut. Some may write into a directory that they cannot open: no reason
-    # to refuse a record that asks to survive a kill.
-    with suppress(OSError):
-        sync_directory(os.path.dirname(os.path.realpath(path)))
-    return descriptor
+        pass
+    try:
+        return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, mode), True
+    except FileExistsError:  # created by somebody meanwhile, or a link that leads nowhere yet
+        return os.open(path, _FLAGS | os.O_CREAT, mode), False
 
 
 def _check(descriptor: int, settings: Settings) -> None:

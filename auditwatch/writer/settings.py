@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from auditwatch.errors import AuditWriteError
 
+Durability = Literal["process", "interval", "power"]
 OnFailure = Literal["raise"] | Callable[[AuditWriteError], None]
 
 
@@ -30,6 +31,11 @@ class Settings:
     on_failure: OnFailure
     file_mode: int
     allow_network: bool
+    durability: Durability
+    sync_interval: float
+    stamp: bool
+    rotate_bytes: int | None
+    rotate_every: float | None
 
     def __post_init__(self) -> None:
         if not self.lock_timeout >= 0:
@@ -40,6 +46,15 @@ class Settings:
             raise ValueError("default= belongs to the built-in serialiser: with dumps= it would never be called")
         if self.on_failure != "raise" and not callable(self.on_failure):
             raise ValueError('on_failure must be "raise" or a callable that takes the error')
+        self._check_files()
+
+    def _check_files(self) -> None:
+        if self.durability not in get_args(Durability):
+            raise ValueError(f"durability must be one of {', '.join(get_args(Durability))}, not {self.durability!r}")
+        for name in ("sync_interval", "rotate_bytes", "rotate_every"):
+            number = getattr(self, name)
+            if number is not None and not 0 < number < float("inf"):
+                raise ValueError(f"{name} must be a number above 0, not {number!r}")
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

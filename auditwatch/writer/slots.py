@@ -75,6 +75,29 @@ def is_same_file(descriptor: int, path: str, identity: bytes) -> bool:
         return False
 
 
+def poisoned(descriptor: int) -> tuple[int, int]:
+    """Device and inode of the file that must not be written any more; zeros for none.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    header = counters.decode_header(os.pread(descriptor, BLOCK_BYTES, 0))
+    return (0, 0) if header is None else (header.poisoned_device, header.poisoned_inode)
+
+
+def poison(descriptor: int, device: int, inode: int) -> None:
+    """Tell all writers, also those to come, not to write a file any more; zeros take it back.
+
+    Raises:
+        OSError: If it cannot be stored.
+    """
+    with _header_locked(descriptor):
+        header = _header(descriptor)
+        block = counters.encode_header(replace(header, poisoned_device=device, poisoned_inode=inode))
+        os.pwrite(descriptor, block, 0)
+    os.fsync(descriptor)
+
+
 def _dress(descriptor: int, trail: os.stat_result) -> None:
     try:
         os.fchown(descriptor, -1, trail.st_gid)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
+from contextlib import suppress
 from typing import Final
 
 from auditwatch.errors import Stored
-from auditwatch.trail.own import format_own
+from auditwatch.trail.own import Continues, Recovered, format_own
+from auditwatch.writer import failpoints, forks, predecessors
+from auditwatch.writer.chain import Tip, read_tip
+from auditwatch.writer.durability import Descriptor, Sync
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.locking import TwoLocks
+from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
 from auditwatch.writer.whereabouts import Whereabouts
@@ -27,6 +33,14 @@ class TrailFile:
         path: Its name, for messages.
         descriptor: Open for reading and appending; owned from now on.
         lock: Descriptor and name of the file whose lock counts, where that is not the trail; owned from now on.
+        created: Whether this process made the file.
+
+    Attributes:
+        locks: To be taken before anything else.
+        sync: What makes appended lines durable; outlives the closing of the file for those who wait.
+        identity: Device and inode.
+        created: As given.
+        look_for_poison_at: When somebody is to look again whether another process declared the file poisoned.
     """
 
     __slots__ = (
@@ -38,10 +52,17 @@ class TrailFile:
         "_names",
         "_path",
         "_poisoned",
+        "_tip",
+        "created",
+        "identity",
         "locks",
+        "look_for_poison_at",
+        "sync",
     )
 
-    def __init__(self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None) -> None:
+    def __init__(
+        self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None, *, created: bool = False
+    ) -> None:
         self._lock_name: Whereabouts | None
         self._lock_descriptor, self._lock_name = lock or (descriptor, None)
         self.locks = TwoLocks(path, self._lock_descriptor)
@@ -50,9 +71,18 @@ class TrailFile:
         self._names: dict[str, Whereabouts] = {}
         self._end = _UNKNOWN
         self._poisoned = False
+        self._tip: Tip | None = None
+        self.sync = Sync(Descriptor(descriptor))
+        status = os.fstat(descriptor)
+        self.identity = (status.st_dev, status.st_ino)
+        self.created = created
+        self.look_for_poison_at = 0.0
 
     def __del__(self) -> None:
-        self.close()
+        # No unlocking here: this may be the child of a fork that nobody noticed, and the lock is the parent's.
+        lock_descriptor = self._forget()
+        if lock_descriptor >= 0:
+            os.close(lock_descriptor)
 
     @property
     def is_open(self) -> bool:
@@ -69,6 +99,7 @@ class TrailFile:
         Raises:
             AuditWriteError: If this very thread is: a signal handler closes.
         """
+        forks.notice()
         self.locks.refuse_reentry()
         with self.locks.between_threads:
             self.close()
@@ -89,54 +120,100 @@ class TrailFile:
             return None
         return os.lseek(self._descriptor, 0, os.SEEK_END)
 
-    def store(self, line: bytes, size: int) -> None:
-        """Append one line in one write.
+    def poison(self) -> None:
+        """Take nothing more: what was written may not be what the disk has."""
+        self._poisoned = True
+
+    def is_full(self, rotation: Rotation, size: int, length: int) -> bool:
+        """Whether so many bytes more belong into a new file, as `Rotation.is_due` says."""
+        return rotation.is_due(self, self._descriptor, size, length)
+
+    def store(self, lines: list[bytes], size: int, *, stamp: bool) -> None:
+        """Append lines in one write.
 
         Args:
-            line: With its newline.
+            lines: Each with its newline.
             size: Of the file, looked up under the locks.
+            stamp: Whether to stamp them.
 
         Raises:
-            AuditWriteError: If it was not stored in full.
+            AuditWriteError: If they were not stored in full.
             OSError: If the end of the file cannot be read.
         """
-        if size != self._end:
-            line = self._behind_whole_lines(line, size)
+        tip = None
+        if stamp or size != self._end or not size or self._poisoned:
+            lines, tip = self._continued(lines, size, stamp=stamp)
+        data = lines[0] if len(lines) == 1 else b"".join(lines)
         self._end = _UNKNOWN
-        try:
-            written = os.write(self._descriptor, line)
-        except OSError as error:
-            raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
-        if written != len(line):
-            self._take_back(size, written, line)
-        self._end = size + written
+        self._write(data, size)
+        self._end = size + len(data)
+        self._tip = tip
 
     def close(self) -> None:
-        """Close the descriptor and with it give the file lock back; every writer opens anew when it needs to."""
-        descriptor, lock_descriptor = self._descriptor, self._lock_descriptor
-        self._descriptor = self._lock_descriptor = -1
-        self.locks.forget_file()
-        for name in (*self._names.values(), *([self._lock_name] if self._lock_name else [])):
-            name.close()
-        for number in {descriptor, lock_descriptor} - {-1}:
-            os.close(number)
+        """Give the file lock back and let go of the file; every writer opens anew when it needs to.
+
+        The descriptor closes with the last sync that somebody waits for.
+        """
+        if self._lock_descriptor >= 0:
+            with suppress(OSError):
+                fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
+        lock_descriptor = self._forget()
+        sync, self.sync = self.sync, Sync(Descriptor(-1))
+        sync.finish()
+        if lock_descriptor >= 0:
+            os.close(lock_descriptor)
 
     def abandon(self) -> None:
         """In a forked child: close what was inherited, lest it keep a lock of the parent alive, and unlock nothing.
 
         The parent's threads are gone, so a thread lock that one of them held is replaced.
         """
-        self.close()
+        lock_descriptor = self._forget()
+        self.sync.abandon()
+        if lock_descriptor >= 0:
+            os.close(lock_descriptor)
         self.locks = TwoLocks(self._path, -1)
 
-    def _behind_whole_lines(self, line: bytes, size: int) -> bytes:
-        """The line, behind a newline and a record of ours where somebody left a torn tail."""
+    def _forget(self) -> int:
+        """Be closed; returns the descriptor of the lock where it has one of its own."""
+        own_lock = self._lock_descriptor if self._lock_descriptor != self._descriptor else -1
+        self._descriptor = self._lock_descriptor = -1
+        self.locks.forget_file()
+        for name in (*self._names.values(), *([self._lock_name] if self._lock_name else [])):
+            name.close()
+        return own_lock
+
+    def _continued(self, lines: list[bytes], size: int, *, stamp: bool) -> tuple[list[bytes], Tip | None]:
+        """The lines behind what belongs between them and the end of the file, stamped if asked for."""
         if self._poisoned:
-            raise refusal(self._path, "poisoned", "not stored: the file system kept a piece it was told to remove")
-        torn = torn_tail(self._descriptor, size)
-        if torn is None:
-            return line
-        return b"\n%b\n%b" % (format_own(utc_text(time.time_ns()), torn), line)
+            raise refusal(self._path, "poisoned", "not stored: an earlier write or sync of this file went wrong")
+        torn = None if size == self._end else torn_tail(self._descriptor, size)
+        lines = [*self._own_records(size, torn), *lines]
+        tip = None
+        if stamp:
+            known = self._tip if size == self._end and size else None
+            lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
+        return ([b"\n", *lines] if torn else lines), tip
+
+    def _own_records(self, size: int, torn: Recovered | None) -> list[bytes]:
+        """Records of ours that go before the caller's: of a torn tail, or of the segment before an empty file."""
+        if torn is not None:
+            return [format_own(utc_text(time.time_ns()), torn) + b"\n"]
+        before = predecessors.last(self._path) if size == 0 else None
+        if before is None or before.segment is None or before.last_sha256 is None:
+            return []
+        own = Continues(before.segment, before.last_sha256)
+        return [format_own(utc_text(time.time_ns()), own) + b"\n"]
+
+    def _write(self, data: bytes, size: int) -> None:
+        if failpoints.armed:
+            failpoints.reach("append.locked")
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
+        if written != len(data):
+            self._take_back(size, written, data)
 
     def _stored_after_error(self, size: int) -> Stored:
         """A write that fails takes nothing; what is there all the same may be a part of it."""

@@ -19,7 +19,8 @@ HEAVY = {
 OURS = {
     "auditwatch", "auditwatch._version", "auditwatch.errors", "auditwatch.host", "auditwatch.host.durable",
     "auditwatch.host.filesystems", "auditwatch.host.locks", "auditwatch.trail", "auditwatch.trail.counters",
-    "auditwatch.trail.kinds", "auditwatch.trail.own", "auditwatch.trail.rules",
+    "auditwatch.trail.kinds", "auditwatch.trail.names", "auditwatch.trail.own", "auditwatch.trail.rules",
+    "auditwatch.trail.stamp",
 }  # fmt: skip
 
 

@@ -1,0 +1,67 @@
+"""Stamping: number and hash of the line before, taken under the locks from the trail itself."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.trail.own import Recovered
+from auditwatch.trail.stamp import NOTHING_BEFORE, Stamp, format_stamp
+from auditwatch.writer import predecessors
+from auditwatch.writer.tail import last_line_sha256, last_seq
+
+LONGEST_STAMP_BYTES: Final = len(format_stamp(Stamp(10**19 - 1, NOTHING_BEFORE)))
+"""How much longer a stamp makes a line at most; the brace it replaces makes up for the comma."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a chain goes on.
+
+    Attributes:
+        seq: The highest number given out; 0 for none.
+        last: 64 hex digits over the last line, whatever it is; zeros where there is none.
+    """
+
+    seq: int = 0
+    last: str = NOTHING_BEFORE
+
+    def stamped(self, lines: list[bytes]) -> tuple[list[bytes], Tip]:
+        """The lines with their stamps, and where the chain goes on behind them."""
+        out, tip = [], self
+        for line in lines:
+            line_stamped, tip = tip.next(line)
+            out.append(line_stamped)
+        return out, tip
+
+    def next(self, line: bytes) -> tuple[bytes, Tip]:
+        r"""One line with its stamp as the last members, and the tip behind it.
+
+        >>> Tip().next(b'{"a":1} \n')[0][:29]
+        b'{"a":1,"_seq":1,"_prev":"0000'
+        """
+        members = line.strip()[:-1].rstrip()
+        comma = b"" if members == b"{" else b","
+        body = members + comma + format_stamp(Stamp(self.seq + 1, self.last))
+        return body + b"\n", Tip(self.seq + 1, hashlib.sha256(body).hexdigest())
+
+
+def read_tip(path: str, descriptor: int, size: int, torn: Recovered | None) -> Tip:
+    """Where the chain of a trail goes on, from its last lines, in closed segments if need be.
+
+    Args:
+        path: The trail.
+        descriptor: Its active file, locked.
+        size: Of that file.
+        torn: Its torn tail, which is about to become a line.
+
+    Raises:
+        OSError: If the active file cannot be read.
+    """
+    seq = last_seq(descriptor, size)
+    last = torn.sha256 if torn is not None else last_line_sha256(descriptor, size)
+    if seq is not None and last is not None:
+        return Tip(seq, last)
+    before = predecessors.tip(path)
+    return Tip(seq or before.seq or 0, last or before.last_sha256 or NOTHING_BEFORE)

@@ -1,0 +1,162 @@
+"""Group commit: threads that wait for the disk are stored together, with one write and one sync.
+
+Whoever comes while nobody commits leads: he gives those who took part lately a moment to come back with their next
+line, no longer than a commit takes, and commits for all who wait. The others only queue and sleep, so sixteen threads
+do not fight for the locks of the trail either.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from auditwatch.errors import AuditWriteError
+from auditwatch.writer import forks
+
+_LONGEST_GATHER_SECONDS: Final = 2e-3
+
+
+class _Waiter:
+    """One thread and its lines."""
+
+    __slots__ = ("began", "error", "free", "leads", "lines", "thread", "woken")
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self.lines = lines
+        self.began = time.monotonic()
+        self.thread = threading.get_ident()
+        self.leads = False
+        self.free = False
+        self.error: AuditWriteError | None = None
+        self.woken = threading.Lock()
+        self.woken.acquire()
+
+
+class GroupCommit:
+    """Commits the lines of threads together.
+
+    Args:
+        commit: Stores lines and says whether the locks were free; raises AuditWriteError. Gets the moment (of
+            `time.monotonic`) from which the timeout counts: that of the thread that has waited longest.
+        interrupted: Makes the error for those whose leader was interrupted in the middle.
+    """
+
+    def __init__(
+        self, commit: Callable[[list[bytes], float], bool], interrupted: Callable[[], AuditWriteError]
+    ) -> None:
+        self._commit = commit
+        self._interrupted = interrupted
+        self._begin()
+        forks.remember(self)
+
+    def _begin(self) -> None:
+        # An RLock, for a signal handler may append while its thread is here.
+        self._lock = threading.RLock()
+        self._waiting: list[_Waiter] = []
+        self._is_led = False
+        self._inside: set[int] = set()
+        self._lately: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+        self._all_here = threading.Lock()
+        self._seconds = 0.0
+
+    def abandon(self) -> None:
+        """In a forked child: those who wait are not here."""
+        self._begin()
+
+    def store(self, lines: list[bytes]) -> bool:
+        """Commit lines, alone or with others; says whether the locks were free at once.
+
+        Raises:
+            AuditWriteError: If that failed.
+        """
+        thread = threading.get_ident()
+        if thread in self._inside:  # a signal handler that interrupts a wait cannot wait for itself
+            return self._commit(lines, time.monotonic())
+        self._inside.add(thread)
+        me = _Waiter(lines)
+        try:
+            self._wait(me)
+        finally:
+            self._leave(me)
+            self._inside.discard(thread)
+        if me.error is not None:
+            raise me.error
+        return me.free
+
+    def _wait(self, me: _Waiter) -> None:
+        if not self._leads(me):
+            me.woken.acquire()
+        if me.leads:
+            self._lead()
+
+    def _leads(self, me: _Waiter) -> bool:
+        """Queue; says whether this thread leads."""
+        with self._lock:
+            self._waiting.append(me)
+            if not self._is_led:
+                self._is_led = me.leads = True
+            elif self._are_all_here() and self._all_here.locked():
+                self._all_here.release()
+            return me.leads
+
+    def _leave(self, me: _Waiter) -> None:
+        """Whoever led lets the next one lead, also where it is interrupted before or while it does."""
+        with self._lock:
+            if me in self._waiting:
+                self._waiting.remove(me)
+            if me.leads:
+                self._is_led = bool(self._waiting)
+                self._promote_first()
+
+    def _promote_first(self) -> None:
+        for waiter in self._waiting[:1]:
+            waiter.leads = True
+            waiter.woken.release()
+
+    def _lead(self) -> None:
+        self._gather()
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+            self._lately = (frozenset(waiter.thread for waiter in batch), self._lately[0])
+        free = False
+        failure: Callable[[], AuditWriteError | None] = self._interrupted
+        began = time.perf_counter()
+        try:
+            free = self._commit([line for waiter in batch for line in waiter.lines], min(w.began for w in batch))
+        except AuditWriteError as error:
+            failure = _again(error)
+        else:
+            failure = _nothing
+        finally:
+            self._seconds = time.perf_counter() - began
+            _tell(batch, free, failure)
+
+    def _are_all_here(self) -> bool:
+        """Whether everybody waits who took part in the last two commits."""
+        return len(self._lately[0].union(self._lately[1], [w.thread for w in self._waiting])) <= len(self._waiting)
+
+    def _gather(self) -> None:
+        with self._lock:
+            all_here = self._are_all_here()
+            self._all_here.acquire(blocking=False)
+        if not all_here:
+            self._all_here.acquire(timeout=min(self._seconds, _LONGEST_GATHER_SECONDS))
+
+
+def _tell(batch: list[_Waiter], free: bool, failure: Callable[[], AuditWriteError | None]) -> None:
+    for waiter in batch:
+        waiter.free, waiter.error = free, failure()
+        if not waiter.leads:
+            waiter.woken.release()
+
+
+def _again(error: AuditWriteError) -> Callable[[], AuditWriteError]:
+    """A copy for each thread: an exception that several raise at once would mix up their tracebacks."""
+    kind, message = type(error), str(error)
+    return lambda: kind(message, stored=error.stored, reason=error.reason, errno=error.errno)
+
+
+def _nothing() -> None:
+    """No error."""

@@ -1,0 +1,110 @@
+"""The closed segments of a trail, as far as a writer needs them: the one before, and where its chain ended.
+
+Where the newest cannot be read (compressed with zstd, no permission), there is nothing to continue from: the chain
+begins anew, which the agent reports as `chain_restarted`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from auditwatch.trail.names import segment_order
+from auditwatch.writer.durability import Descriptor
+from auditwatch.writer.tail import last_line_sha256, last_seq
+
+_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What lies before the active file.
+
+    Attributes:
+        segment: Name of the last closed segment that has a line; None where there is none.
+        last_sha256: 64 hex digits over its last line.
+        seq: The last number in this or an older segment.
+    """
+
+    segment: str | None = None
+    last_sha256: str | None = None
+    seq: int | None = None
+
+
+def last(path: str) -> Before:
+    """The segment before the active file, without looking for numbers."""
+    return next(_found(path), Before())
+
+
+def tip(path: str) -> Before:
+    """The segment before the active file, and the last number given out in any of them."""
+    found = list(_found_to_a_number(path))
+    if not found:
+        return Before()
+    return Before(found[0].segment, found[0].last_sha256, found[-1].seq)
+
+
+def names(path: str) -> list[str]:
+    """The names of the closed segments of a trail, the newest first."""
+    directory, active = os.path.split(os.path.realpath(path))
+    ordered = {name: order for name in _listed(directory) if (order := segment_order(active, name)) is not None}
+    ordered.pop(active, None)
+    return sorted(ordered, key=ordered.__getitem__, reverse=True)
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _found_to_a_number(path: str) -> Iterator[Before]:
+    for before in _found(path, with_seq=True):
+        yield before
+        if before.seq is not None:
+            return
+
+
+def _found(path: str, *, with_seq: bool = False) -> Iterator[Before]:
+    """The readable closed segments that have a line, the newest first."""
+    directory = os.path.dirname(os.path.realpath(path))
+    for name in names(path):
+        try:
+            file = _opened(directory, name)
+            size = os.fstat(file.number).st_size
+            sha256 = last_line_sha256(file.number, size)
+            seq = last_seq(file.number, size) if with_seq else None
+        except OSError:
+            return  # an older one must not be taken for the one before
+        if sha256 is not None:
+            yield Before(name, sha256, seq)
+
+
+def _opened(directory: str, name: str) -> Descriptor:
+    file = Descriptor(os.open(os.path.join(directory, name), _FLAGS))
+    if not stat.S_ISREG(os.fstat(file.number).st_mode):
+        raise OSError("no regular file")
+    if name.endswith(".zst"):
+        raise OSError("the writer brings nothing that reads zstd")
+    return _unpacked(directory, file) if name.endswith(".gz") else file
+
+
+def _unpacked(directory: str, packed: Descriptor) -> Descriptor:
+    """The plain bytes in a file without a name, which vanishes with its descriptor."""
+    import gzip  # noqa: PLC0415  only where somebody compressed the segment before
+    import zlib  # noqa: PLC0415  as above
+
+    plain = Descriptor(os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        with os.fdopen(os.dup(packed.number), "rb") as file, gzip.open(file) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                while chunk:
+                    chunk = chunk[os.write(plain.number, chunk) :]
+    except (EOFError, zlib.error) as error:
+        raise OSError("the segment is damaged") from error
+    return plain

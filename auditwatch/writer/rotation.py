@@ -1,0 +1,132 @@
+"""Rotation: one rename under the locks, and nothing else.
+
+Whoever first locks the empty active file after it writes the record that names the segment before. A kill at any point
+leaves either the old name or the new one, and every acknowledged line under one of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+import warnings
+from contextlib import suppress
+from typing import Final
+
+from auditwatch.host.durable import sync_directory
+from auditwatch.writer import failpoints, predecessors
+from auditwatch.writer.settings import Settings
+
+_NUMBER: Final = re.compile(r"-\d{8}T\d{12}Z-(\d{10})(?:\.[^.]*)?(?:\.gz|\.zst)?\Z", re.ASCII)
+_TIMESTAMP: Final = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)"')
+_FIRST_BYTES: Final = 4096
+_RETRY_SECONDS: Final = 1.0
+
+
+class Rotation:
+    """When the active file of a trail is to be renamed, and the renaming.
+
+    Args:
+        settings: With `rotate_bytes` and `rotate_every`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.path
+        self._bytes = settings.rotate_bytes
+        self._every = settings.rotate_every
+        self._begun: tuple[object, float] | None = None
+        self._not_before = 0.0
+        self._warned = False
+
+    def is_due(self, trail: object, descriptor: int, size: int, length: int) -> bool:
+        """Whether so many bytes more belong into a new file.
+
+        Args:
+            trail: What tells this file from the next one.
+            descriptor: The active file, locked.
+            size: Of it.
+            length: Of what is to be appended.
+        """
+        if size == 0 or time.monotonic() < self._not_before:
+            return False
+        if self._bytes is not None and size + length > self._bytes:
+            return True
+        return self._every is not None and time.time() - self._began(trail, descriptor) >= self._every
+
+    def rename(self) -> bool:
+        """Give the active file its segment name; False where the system refuses, which is warned of once."""
+        try:
+            if failpoints.armed:
+                failpoints.reach("rotate.begin")
+            directory = _renamed(os.path.realpath(self._path))
+        except OSError as error:
+            # The record matters more than the size of the file: it is appended, and the renaming tried again later.
+            self._not_before = time.monotonic() + _RETRY_SECONDS
+            self._warn("not rotated, appends go on", error)
+            return False
+        self._sync(directory)
+        return True
+
+    def _sync(self, directory: str) -> None:
+        try:
+            if failpoints.armed:
+                failpoints.reach("rotate.renamed")
+            sync_directory(directory)
+            if failpoints.armed:
+                failpoints.reach("rotate.synced")
+        except OSError as error:
+            # The segment has its new name. Whoever asked for more than surviving a kill gets an error from the
+            # opening of the new file, which syncs the directory again.
+            self._warn("the new name of the segment may not survive a power cut", error)
+
+    def _began(self, trail: object, descriptor: int) -> float:
+        if self._begun is None or self._begun[0] is not trail:
+            self._begun = (trail, _first_timestamp(descriptor))
+        return self._begun[1]
+
+    def _warn(self, what: str, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            message = f"{self._path}: {what}: {error.strerror}"
+            # Where warnings are errors, this one is none: it must not break an append.
+            with suppress(RuntimeWarning):
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+def segment_name(active_name: str, nanoseconds: int, number: int) -> str:
+    """The name of a closed segment.
+
+    >>> segment_name("audit.jsonl", 1_759_795_200_000_001_999, 7)
+    'audit-20251007T000000000001Z-0000000007.jsonl'
+    """
+    stem, dot, extension = active_name.rpartition(".")
+    if not stem:
+        stem, dot, extension = active_name, "", ""
+    clock = time.strftime("%Y%m%dT%H%M%S", time.gmtime(nanoseconds // 10**9))
+    return f"{stem}-{clock}{nanoseconds // 1000 % 10**6:06}Z-{number:010}{dot}{extension}"
+
+
+def _renamed(real: str) -> str:
+    """Rename the active file; returns its directory."""
+    directory, active = os.path.split(real)
+    number = 1 + max((int(match[1]) for name in predecessors.names(real) if (match := _NUMBER.search(name))), default=0)
+    target = os.path.join(directory, segment_name(active, time.time_ns(), number))
+    # Every writer that renames holds the lock, so nobody takes the name between this look and the renaming.
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "a segment of that name is there already")
+    os.rename(real, target)
+    return directory
+
+
+def _first_timestamp(descriptor: int) -> float:
+    """When the file was begun, as its first line tells; now, where it does not."""
+    import calendar  # noqa: PLC0415  only where age matters
+
+    match = _TIMESTAMP.search(os.pread(descriptor, _FIRST_BYTES, 0).partition(b"\n")[0])
+    if match is None:
+        return time.time()
+    try:
+        return calendar.timegm(time.strptime(b"T".join(match.groups()).decode(), "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return time.time()
