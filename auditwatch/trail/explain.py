@@ -241,7 +241,7 @@ def _tries(line: bytes) -> Iterator[Walk]:
 
 
 def _rest(line: bytes, at: int) -> Walk | None:
-    """The walk over all that is left, if that is one value: mostly so behind a lost newline or a cut, and quickly told."""
+    """The walk over all that is left, if that is one value, as it mostly is behind a lost newline: quickly told."""
     return Walk(skip_blank(line, at), len(line), None) if at and _decodes(memoryview(line)[at:]) else None
 
 
