@@ -8,12 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from auditwatch.errors import DAMAGED, AuditwatchError
 from auditwatch.trail.names import printable
@@ -23,6 +20,9 @@ from auditwatch.validate.full import Progress as OnProgress
 from auditwatch.validate.one_shot import Options, validate_paths
 from auditwatch.validate.outcome import Mode, Outcome
 from auditwatch.validate.text import report_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class _Requirement(click.ParamType[tuple[str, FieldType]]):
@@ -119,23 +119,15 @@ class _Bar:
     """Progress with rate and time left, on standard error, and only where a person watches it."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
         self._shown: Progress | None = None
 
     def progress_of(self, path: str) -> OnProgress | None:
         """What draws the bar of this path; None where nobody would see it."""
-        if not self._console.is_terminal:
+        if not sys.stderr.isatty():
             return None
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        bar = Progress(
-            *columns,
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            redirect_stdout=False,  # results keep their own stream, and their width
-            redirect_stderr=False,
-        )
-        task = bar.add_task(escape(printable(os.path.basename(path))), total=None)
+        from auditwatch.cli.progress_bar import drawn  # noqa: PLC0415  imports longer than 50 MB are judged
+
+        bar, task = drawn(printable(os.path.basename(path)))
         bar.start()
         self._shown = bar
         return lambda done, total: bar.update(task, completed=done, total=total)

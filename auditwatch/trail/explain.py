@@ -141,7 +141,7 @@ def _explain_unmarked(line: bytes, rules: Rules) -> Kind | None:
     return _explain_broken(line, walk, utf8)
 
 
-def _decodes(line: bytes) -> bool:
+def _decodes(line: bytes | memoryview) -> bool:
     """Whether the decoder takes the line: yes is final and saves the walk, no may be its own weakness."""
     try:
         _decode(line)
@@ -233,11 +233,16 @@ def _tries(line: bytes) -> Iterator[Walk]:
     for _ in range(MAX_TRIES):
         if at is None or left < 0:
             return
-        walk = walk_value(line, at)
+        walk = _rest(line, at) or walk_value(line, at)
         left -= _reach(walk) - at
         if walk.start < len(line) and line[walk.start] == _OBJECT:
             yield walk
         at = _next_try(line, at, walk)
+
+
+def _rest(line: bytes, at: int) -> Walk | None:
+    """The walk over all that is left, if that is one value, as it mostly is behind a lost newline: quickly told."""
+    return Walk(skip_blank(line, at), len(line), None) if at and _decodes(memoryview(line)[at:]) else None
 
 
 def _reach(walk: Walk) -> int:

@@ -20,6 +20,18 @@ _ESCAPES = re.compile(rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){
 _CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _CUT_NUMBER = re.compile(rb"-?(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE][+-]?[0-9]*+)?)?|[eE][+-]?[0-9]*+)?)?")
+
+# What records are mostly made of, many pieces in one match; whatever this refuses, an error included, is read byte by
+# byte below. A piece must be followed by what may follow a value, so that no cut number passes for a shorter one; the
+# counts bound what the matching remembers meanwhile.
+_BLANKS = r"[ \t\n\r]*+"
+_PLAIN_STRING = r"""\"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){0,64}\""""
+_PLAIN = rf"(?:{_PLAIN_STRING}|{_NUMBER.pattern.decode()}|true|false|null)(?=[ \t\n\r,}}\]])"
+_KEY = rf"{_BLANKS}{_PLAIN_STRING}{_BLANKS}:{_BLANKS}"
+_OPENED = re.compile(rf"\{{{_KEY}".encode())
+_NEXT_KEY = re.compile(rf",{_KEY}".encode())
+_MEMBERS = re.compile(rf"(?:{_BLANKS},{_KEY}{_PLAIN}){{0,64}}".encode())
+_ITEMS = re.compile(rf"(?:{_BLANKS},{_BLANKS}{_PLAIN}){{0,64}}".encode())
 _WORDS = {ord("t"): b"true", ord("f"): b"false", ord("n"): b"null"}
 _QUOTE, _COLON, _COMMA = b'":,'
 _OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = b"{}[]"
@@ -117,7 +129,7 @@ class _Walker:
         self._open.clear()
         at = self._begun(at)
         while self._open:
-            at = skip_blank(self._text, at)
+            at = skip_blank(self._text, self._behind_plain(at))
             at = self._after_value(at)
         return at
 
@@ -131,6 +143,13 @@ class _Walker:
             return end + 1
         cut = _CUT_ESCAPE.match(self._text, end)
         raise GrammarError(cut.end() if cut else end)
+
+    def _behind_plain(self, at: int) -> int:
+        """Behind all strings, numbers and words that follow a value in the innermost open bracket."""
+        run = _MEMBERS if self._open[-1] == _CLOSE_OBJECT else _ITEMS
+        while (plain := run.match(self._text, at)) is not None and plain.end() > at:
+            at = plain.end()
+        return at
 
     def _escapes_end(self, at: int) -> int:
         """Behind all escapes and the text between them; so many at a time, for each is remembered meanwhile."""
@@ -155,6 +174,10 @@ class _Walker:
                 return at
 
     def _object_begun(self, at: int) -> tuple[int, bool]:
+        opened = _OPENED.match(self._text, at - 1)
+        if opened is not None:
+            self._open.append(_CLOSE_OBJECT)
+            return opened.end(), False
         at = skip_blank(self._text, at)
         if self._byte(at) == _CLOSE_OBJECT:
             return at + 1, True
@@ -181,8 +204,14 @@ class _Walker:
             return at + 1
         if byte != _COMMA:
             raise GrammarError(at)
-        at = skip_blank(self._text, at + 1)
-        return self._begun(self._key_read(at) if self._open[-1] == _CLOSE_OBJECT else at)
+        return self._begun(self._next_value(at))
+
+    def _next_value(self, comma: int) -> int:
+        """Where the value behind a comma begins, its key read."""
+        if self._open[-1] == _CLOSE_ARRAY:
+            return skip_blank(self._text, comma + 1)
+        key = _NEXT_KEY.match(self._text, comma)
+        return key.end() if key else self._key_read(skip_blank(self._text, comma + 1))
 
     def _scalar_end(self, at: int, byte: int) -> int:
         if byte == _QUOTE:

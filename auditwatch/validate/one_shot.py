@@ -56,7 +56,7 @@ async def validate_paths(
     paths: Sequence[str], options: Options, progress_of: ProgressOf = lambda _path: None
 ) -> AsyncIterator[Outcome]:
     """The outcome of each path, as it is known; what cannot be looked at is an outcome as well."""
-    pool = WorkerPool(options.jobs)
+    pool = WorkerPool(options.jobs, background=False)
     try:
         for path, trail in zip(paths, distinct_names(paths), strict=True):
             yield await _timed(path, trail, options, pool, progress_of(path))

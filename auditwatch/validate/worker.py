@@ -1,6 +1,7 @@
 """A worker process: takes a descriptor and a range, answers with what is in it, and dies with its parent.
 
-Started by `workers` as `python -m auditwatch.validate.worker` with its end of the socket pair as standard input.
+Started by `workers` as `python -m auditwatch.validate.worker PARENT [background]` with its end of the socket pair as
+standard input.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
 _IOPRIO_IDLE: Final = 3 << 13
 _NICE: Final = 10
 
+_BACKGROUND: Final = "background"
+"""Second argument of a worker that lets everybody else have processor and disk first."""
+
 
 def main() -> int:
     """Answer requests until the other end of the socket is closed."""
     _die_with_parent(int(sys.argv[1]))
-    _step_back()
+    if _BACKGROUND in sys.argv[2:]:
+        _step_back()
     with socket.socket(fileno=os.dup(0)) as connection:
         spent = 0.0
         with suppress(ConnectionError):

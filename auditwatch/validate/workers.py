@@ -43,17 +43,21 @@ class Verdict(RangeVerdict):
 class WorkerPool:
     """At most `size` workers, started when needed, gone when idle. Belongs to one event loop.
 
+    Those of a sidecar step back behind the programs that it watches (niced, idle I/O); those of a command that somebody
+    waits for have the priority of that command.
+
     Attributes:
         size: Most workers at once.
         cpu_seconds: Spent by all workers so far.
         max_resident_bytes: The most memory any worker ever held.
     """
 
-    def __init__(self, size: int, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, size: int, idle_seconds: float = IDLE_SECONDS, *, background: bool = True) -> None:
         self.size = size
         self.cpu_seconds = 0.0
         self.max_resident_bytes = 0
         self._idle_seconds = idle_seconds
+        self._background = background
         self._free = asyncio.Semaphore(size)
         self._idle: list[_Worker] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -91,7 +95,7 @@ class WorkerPool:
             await asyncio.gather(*self._ending)
 
     async def _ask(self, fd: int, request: Request) -> Answer:
-        worker = self._idle.pop() if self._idle else _Worker()
+        worker = self._idle.pop() if self._idle else _Worker(self._background)
         try:
             answer = await worker.ask(fd, request)
         except (OSError, EOFError) as error:
@@ -121,14 +125,14 @@ class WorkerPool:
 class _Worker:
     """One worker process and our end of its socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: bool) -> None:
         self.ends_at: asyncio.TimerHandle | None = None
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
                 # -P: a file of the current directory must not stand in for a module
-                [sys.executable, "-P", "-m", "auditwatch.validate.worker", str(os.getpid())],
+                [sys.executable, "-P", "-m", "auditwatch.validate.worker", *_arguments(background)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C at the terminal is for the parent alone
@@ -173,3 +177,7 @@ class _Worker:
             return
         self._process.kill()
         self._process.wait()
+
+
+def _arguments(background: bool) -> list[str]:
+    return [str(os.getpid()), *(["background"] if background else [])]

@@ -142,6 +142,21 @@ def test_a_question_nobody_waits_for_any_more_leaves_no_answer_behind(tmp_path: 
     asyncio.run(ask())
 
 
+@pytest.mark.parametrize("background", [True, False], ids=["of a sidecar", "of a command that somebody waits for"])
+def test_only_the_workers_of_a_sidecar_step_back(trail: int, background: bool) -> None:
+    async def ask() -> int:
+        pool = WorkerPool(1, background=background)
+        before = set(children(os.getpid()))
+        await pool.judge(trail, 0, 8, Rules())
+        (worker,) = set(children(os.getpid())) - before
+        priority = os.getpriority(os.PRIO_PROCESS, worker)
+        await pool.close()
+        return priority
+
+    niced = asyncio.run(ask()) - os.getpriority(os.PRIO_PROCESS, 0)
+    assert niced == (10 if background else 0)
+
+
 def test_an_idle_worker_is_let_go(trail: int) -> None:
     async def ask() -> None:
         pool = WorkerPool(1, idle_seconds=0)
