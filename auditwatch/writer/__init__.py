@@ -16,7 +16,7 @@ and starts no thread but the one that `durability="interval"` needs.
 
 What it is made of: `audit_writer` (the front), `serialise`, `trail_file` (one open file) with its `locking`, `tail`,
 `whereabouts` and `durability`; `group` (commits of many threads), `chain` and `predecessors` (stamps), `rotation`;
-`counting` and `slots` (the counters file); `failpoints`.
+`counting` and `slots` (the counters file); `reentry` (signal handlers that append), `ballast`; `failpoints`.
 """
 
 from __future__ import annotations

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
 from auditwatch.trail.rules import MAX_LINE_BYTES
-from auditwatch.writer import failpoints, forks
+from auditwatch.writer import failpoints, forks, reentry
+from auditwatch.writer.ballast import Ballast
 from auditwatch.writer.chain import LONGEST_STAMP_BYTES
 from auditwatch.writer.counting import counting_of
 from auditwatch.writer.durability import Sync
@@ -19,7 +21,7 @@ from auditwatch.writer.group import GroupCommit
 from auditwatch.writer.opening import open_trail
 from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
-from auditwatch.writer.settings import Durability, OnFailure, Settings, absolute
+from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
 
 _LOOK_FOR_POISON_SECONDS: Final = 0.01
@@ -50,6 +52,9 @@ class AuditWriter:
         stamp: Whether to number records and to chain them by hashes (`_seq`, `_prev`).
         rotate_bytes: Size beyond which the file is renamed to a segment and a new one begun.
         rotate_every: Age in seconds at which it is.
+        ballast_bytes: Size of a file that is kept beside the trail and thrown away at the first full disk.
+        reentrant: What becomes of an append by a signal handler that interrupts an append of this trail: "raise" an
+            error, or "after": it returns at once, and the interrupted append stores the record at its own end.
 
     Raises:
         AuditWriteError: If the trail cannot be opened and failures are raised.
@@ -74,6 +79,8 @@ class AuditWriter:
         stamp: bool = False,
         rotate_bytes: int | None = None,
         rotate_every: float | None = None,
+        ballast_bytes: int | None = None,
+        reentrant: Reentrant = "raise",
     ) -> None:
         self._begin(
             Settings(
@@ -92,6 +99,8 @@ class AuditWriter:
                 stamp=stamp,
                 rotate_bytes=rotate_bytes,
                 rotate_every=rotate_every,
+                ballast_bytes=ballast_bytes,
+                reentrant=reentrant,
             )
         )
 
@@ -107,6 +116,8 @@ class AuditWriter:
         self._rotation = Rotation(settings) if rotates else None
         self._durable = settings.durability != "process"
         self._group = GroupCommit(self._stored, self._interrupted) if settings.durability == "power" else None
+        self._ballast = None if settings.ballast_bytes is None else Ballast(settings.path, settings.ballast_bytes)
+        self._waits_its_turn = settings.reentrant == "after"
         try:
             self._trail = open_trail(settings)
         except AuditWriteError as error:
@@ -115,6 +126,8 @@ class AuditWriter:
         else:
             self._counting.look()
             self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
+            if self._ballast is not None:
+                self._ballast.keep(time.monotonic())
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -135,6 +148,11 @@ class AuditWriter:
     def path(self) -> str:
         """Where the trail lies."""
         return self._path
+
+    @property
+    def ballast_releases(self) -> int:
+        """How often this writer released its ballast."""
+        return 0 if self._ballast is None else self._ballast.releases
 
     def append(self, record: Mapping[str, Any] | object) -> None:
         """Append one record; when this returns, it is acknowledged.
@@ -204,6 +222,9 @@ class AuditWriter:
             trail.retire()
 
     def _append(self, lines: list[bytes]) -> None:
+        if self._waits_its_turn and self._interrupts():
+            reentry.later(lambda: self._append(lines))
+            return
         began = time.monotonic()
         try:
             longest = max(map(len, lines))
@@ -213,11 +234,29 @@ class AuditWriter:
             forks.notice()
             free = self._group.store(lines) if self._group is not None else self._stored(lines, began)
         except AuditWriteError as error:
-            if not self._answered(error, len(lines), _bucket_of(error)):
+            if not self._overcame(error, lines, began):
                 raise
         else:
             bucket = 0 if free else wait_bucket(time.monotonic() - began)
             self._counting.stored(len(lines), sum(map(len, lines)), bucket, began)
+            if self._ballast is not None:
+                self._ballast.keep(began)
+        finally:
+            if reentry.of_thread:
+                reentry.catch_up()
+
+    def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
+        """Try again where the ballast made room; else count and tell. False where the error has to be raised."""
+        if self._ballast is not None and self._ballast.helps(error, began):
+            self._append(lines)
+            return True
+        return self._answered(error, len(lines), _bucket_of(error))
+
+    def _interrupts(self) -> bool:
+        """Whether this thread is in the middle of an append to this very file."""
+        with suppress(AuditWriteError):
+            return (self._trail or self._opened()).locks.are_mine()
+        return False
 
     def _stored(self, lines: list[bytes], now: float) -> bool:
         """Store the lines in the file that bears the name now; says whether the locks were free at once."""
