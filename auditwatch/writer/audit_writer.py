@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
@@ -23,6 +23,9 @@ from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
 from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
+
+if TYPE_CHECKING:
+    from auditwatch.writer.async_front import AsyncFront
 
 _LOOK_FOR_POISON_SECONDS: Final = 0.01
 _FEWEST_ATTEMPTS: Final = 3
@@ -109,6 +112,7 @@ class AuditWriter:
         self._path = settings.path
         self._closed = False
         self._trail: TrailFile | None = None
+        self._front: AsyncFront | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
         self._counting = counting_of(settings.path)
         self._longest = settings.max_line_bytes + 1 - (LONGEST_STAMP_BYTES if settings.stamp else 0)
@@ -196,6 +200,27 @@ class AuditWriter:
         if lines:
             self._append(lines)
 
+    async def append_async(self, record: Mapping[str, Any] | object) -> None:
+        """Append one record without blocking the event loop; when the await ends, it is acknowledged.
+
+        It is serialised at once and stored by a thread, in the order of the calls. While too many are on their way,
+        the await waits for room. A cancelled await leaves open whether the record is stored: the CancelledError has
+        an AuditWriteError as its cause.
+
+        Args:
+            record: As `append` takes it.
+
+        Raises:
+            AuditWriteError: If it was not acknowledged; `stored` says whether it may be there all the same.
+        """
+        line = self._line(record)
+        if line is None:
+            return
+        if len(line) > self._longest:
+            self._append([line])  # refused there
+        else:
+            await self._async_front().append(line)
+
     def append_line(self, line: bytes) -> None:
         """Append one record that is JSON already; its bytes are kept, no timestamp is added.
 
@@ -220,6 +245,28 @@ class AuditWriter:
         trail, self._trail = self._trail, None
         if trail is not None:
             trail.retire()
+
+    async def aclose(self) -> None:
+        """Close the trail once everything is stored that `append_async` was handed."""
+        await self._async_front().finish(self.close)
+
+    def _async_front(self) -> AsyncFront:
+        if self._front is None:
+            from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio for those who use it
+
+            self._front = AsyncFront(self._path, self._append)
+        return self._front
+
+    def _line(self, record: object) -> bytes | None:
+        """The line of a record; None where it was refused and somebody told of it."""
+        try:
+            return self._serialise(record)
+        except UnserialisableError as error:
+            message = str(error)
+        except Exception as error:  # noqa: BLE001  as in `append`
+            message = f"the record, default= or dumps= raised {type(error).__name__}"
+        self._refuse(message, 1)
+        return None
 
     def _append(self, lines: list[bytes]) -> None:
         if self._waits_its_turn and self._interrupts():

@@ -56,6 +56,11 @@ def refusal(path: str, reason: str, message: str) -> AuditWriteError:
     return AuditWriteError(f"{path}: {message}{advice}", stored="no", reason=reason)
 
 
+def copy_of(error: AuditWriteError) -> AuditWriteError:
+    """The same error once more: one that several raise at once would mix up their tracebacks."""
+    return type(error)(str(error), stored=error.stored, reason=error.reason, errno=error.errno)
+
+
 def warn(message: str) -> None:
     """Warn of what went wrong beside an append; where warnings are errors, this one is none, lest it break one."""
     with suppress(RuntimeWarning):
