@@ -17,7 +17,7 @@ and starts no thread but those that `durability="interval"` and `append_async` n
 What it is made of: `audit_writer` (the front), `serialise`, `trail_file` (one open file) with its `locking`, `tail`,
 `whereabouts` and `durability`; `group` (commits of many threads), `chain` and `predecessors` (stamps), `rotation`;
 `counting` and `slots` (the counters file); `reentry` (signal handlers that append), `ballast`; `failpoints`. In
-front of it: `async_front`.
+front of it: `async_front`, `logging_handler`.
 """
 
 from __future__ import annotations
