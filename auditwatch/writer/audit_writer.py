@@ -114,14 +114,23 @@ class AuditWriter:
         self._trail: TrailFile | None = None
         self._front: AsyncFront | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
-        self._counting = counting_of(settings.path)
         self._longest = settings.max_line_bytes + 1 - (LONGEST_STAMP_BYTES if settings.stamp else 0)
-        rotates = settings.rotate_bytes is not None or settings.rotate_every is not None
-        self._rotation = Rotation(settings) if rotates else None
         self._durable = settings.durability != "process"
-        self._group = GroupCommit(self._stored, self._interrupted) if settings.durability == "power" else None
-        self._ballast = None if settings.ballast_bytes is None else Ballast(settings.path, settings.ballast_bytes)
         self._waits_its_turn = settings.reentrant == "after"
+        self._group: GroupCommit | None = None
+        self._ballast: Ballast | None = None
+        self._rotation: Rotation | None = None
+        self._attach(settings)
+
+    def _attach(self, settings: Settings) -> None:
+        """Reach for the file system."""
+        self._counting = counting_of(settings.path)
+        if settings.rotate_bytes is not None or settings.rotate_every is not None:
+            self._rotation = Rotation(settings)
+        if settings.durability == "power":
+            self._group = GroupCommit(self._stored, self._interrupted)
+        if settings.ballast_bytes is not None:
+            self._ballast = Ballast(settings.path, settings.ballast_bytes)
         try:
             self._trail = open_trail(settings)
         except AuditWriteError as error:
@@ -376,9 +385,12 @@ class AuditWriter:
         trail.poison()
         return self._counting.poison(trail.identity)
 
-    def _opened(self) -> TrailFile:
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise refusal(self._path, "other", "not stored: the writer is closed")
+
+    def _opened(self) -> TrailFile:
+        self._refuse_if_closed()
         self._trail = trail = open_trail(self._settings)
         self._counting.forget_poison(trail.identity, is_new=trail.created)
         return trail
