@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
-from auditwatch.trail.rules import MAX_LINE_BYTES
+from auditwatch.trail.limits import MAX_LINE_BYTES
 from auditwatch.writer import failpoints, forks, reentry
-from auditwatch.writer.ballast import Ballast
-from auditwatch.writer.chain import LONGEST_STAMP_BYTES
 from auditwatch.writer.counting import counting_of
 from auditwatch.writer.durability import Sync
 from auditwatch.writer.failures import refusal, write_error
-from auditwatch.writer.group import GroupCommit
 from auditwatch.writer.opening import open_trail
-from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
 from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
 
 if TYPE_CHECKING:
     from auditwatch.writer.async_front import AsyncFront
+    from auditwatch.writer.ballast import Ballast
+    from auditwatch.writer.group import GroupCommit
+    from auditwatch.writer.rotation import Rotation
 
 _LOOK_FOR_POISON_SECONDS: Final = 0.01
 _FEWEST_ATTEMPTS: Final = 3
@@ -114,7 +113,7 @@ class AuditWriter:
         self._trail: TrailFile | None = None
         self._front: AsyncFront | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
-        self._longest = settings.max_line_bytes + 1 - (LONGEST_STAMP_BYTES if settings.stamp else 0)
+        self._longest = settings.max_line_bytes + 1 - (_stamp_bytes() if settings.stamp else 0)
         self._durable = settings.durability != "process"
         self._waits_its_turn = settings.reentrant == "after"
         self._group: GroupCommit | None = None
@@ -125,12 +124,7 @@ class AuditWriter:
     def _attach(self, settings: Settings) -> None:
         """Reach for the file system."""
         self._counting = counting_of(settings.path)
-        if settings.rotate_bytes is not None or settings.rotate_every is not None:
-            self._rotation = Rotation(settings)
-        if settings.durability == "power":
-            self._group = GroupCommit(self._stored, self._interrupted)
-        if settings.ballast_bytes is not None:
-            self._ballast = Ballast(settings.path, settings.ballast_bytes)
+        self._equip(settings)
         try:
             self._trail = open_trail(settings)
         except AuditWriteError as error:
@@ -141,6 +135,21 @@ class AuditWriter:
             self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
             if self._ballast is not None:
                 self._ballast.keep(time.monotonic())
+
+    def _equip(self, settings: Settings) -> None:
+        """What only some ask for is imported for them alone, here and not in the middle of an append."""
+        if settings.rotate_bytes is not None or settings.rotate_every is not None:
+            from auditwatch.writer.rotation import Rotation  # noqa: PLC0415  as said
+
+            self._rotation = Rotation(settings)
+        if settings.durability == "power":
+            from auditwatch.writer.group import GroupCommit  # noqa: PLC0415  as said
+
+            self._group = GroupCommit(self._stored, self._interrupted)
+        if settings.ballast_bytes is not None:
+            from auditwatch.writer.ballast import Ballast  # noqa: PLC0415  as said
+
+            self._ballast = Ballast(settings.path, settings.ballast_bytes)
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -407,6 +416,13 @@ class AuditWriter:
             return False
         self._settings.on_failure(error)
         return True
+
+
+def _stamp_bytes() -> int:
+    """How much longer a stamp makes a line; whoever stamps imports here what stamping needs."""
+    from auditwatch.writer.chain import LONGEST_STAMP_BYTES  # noqa: PLC0415  as said
+
+    return LONGEST_STAMP_BYTES
 
 
 def _bucket_of(error: AuditWriteError) -> int | None:

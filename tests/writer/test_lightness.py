@@ -14,12 +14,12 @@ print(*sys.modules)
 OURS = {
     "auditwatch", "auditwatch._version", "auditwatch.errors", "auditwatch.host", "auditwatch.host.durable",
     "auditwatch.host.filesystems", "auditwatch.host.locks", "auditwatch.trail", "auditwatch.trail.counters",
-    "auditwatch.trail.kinds", "auditwatch.trail.names", "auditwatch.trail.own", "auditwatch.trail.rules",
-    "auditwatch.trail.stamp", "auditwatch.writer", "auditwatch.writer.audit_writer", "auditwatch.writer.ballast",
-    "auditwatch.writer.chain", "auditwatch.writer.counting", "auditwatch.writer.durability",
+    "auditwatch.trail.limits", "auditwatch.trail.names", "auditwatch.trail.own",
+    "auditwatch.writer", "auditwatch.writer.audit_writer",
+    "auditwatch.writer.counting", "auditwatch.writer.durability",
     "auditwatch.writer.failpoints", "auditwatch.writer.failures", "auditwatch.writer.forks",
-    "auditwatch.writer.group", "auditwatch.writer.locking", "auditwatch.writer.opening",
-    "auditwatch.writer.predecessors", "auditwatch.writer.reentry", "auditwatch.writer.rotation",
+    "auditwatch.writer.locking", "auditwatch.writer.opening",
+    "auditwatch.writer.predecessors", "auditwatch.writer.reentry",
     "auditwatch.writer.serialise", "auditwatch.writer.settings", "auditwatch.writer.slots", "auditwatch.writer.tail",
     "auditwatch.writer.timestamp", "auditwatch.writer.trail_file", "auditwatch.writer.whereabouts",
 }  # fmt: skip
