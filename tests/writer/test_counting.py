@@ -11,7 +11,7 @@ import pytest
 
 from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
-from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, Header, Slot
+from auditwatch.trail.counters import FILE_BYTES, Header, Slot
 from auditwatch.writer import slots
 
 
