@@ -27,4 +27,4 @@ def write_failures_id(trail: str) -> str:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:10]
