@@ -32,7 +32,8 @@ class Counts:
     Attributes:
         stored: Records that were acknowledged.
         failed: Records that were not, by reason in the order of `FAILURES`.
-        lock_waits: Appends by how long they waited for the locks: `WAIT_BOUNDS_SECONDS`, more, timed out.
+        lock_waits: Stored appends by how long they waited for the locks, as `WAIT_BOUNDS_SECONDS`, more; and those that
+            gave up.
     """
 
     stored: int = 0

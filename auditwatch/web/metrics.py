@@ -290,7 +290,7 @@ _WRITES: Final = (
     TrailMetric(
         PREFIX + "write_lock_wait_seconds",
         "histogram",
-        "How long appends waited for the locks; who gave up is in the last bucket alone. Buckets only.",
+        "How long stored appends waited for the locks; those that gave up are in the last bucket alone. Buckets only.",
         "le",
         (*map(str, WAIT_BOUNDS_SECONDS), "+Inf"),
         _waits,
