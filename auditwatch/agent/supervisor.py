@@ -292,6 +292,6 @@ def _log_news(news: News) -> None:
         log.warning("%s: and %d more damaged lines", news.trail, len(fresh) - LOGGED_FINDINGS)
     if news.failed:
         reasons = ", ".join(f"{reason} {number}" for reason, number in news.failed.items())
-        log.warning("%s: %d writes failed: %s", news.trail, sum(news.failed.values()), reasons)
+        log.warning("%s: %d write(s) failed: %s", news.trail, sum(news.failed.values()), reasons)
     for row in news.violations:
         log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, row.segment, row.detail, row.id)

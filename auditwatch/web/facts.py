@@ -97,6 +97,11 @@ class Facts:
         return self.trail.state.writes
 
     @property
+    def failures_open(self) -> int:
+        """Records that writers could not store, not acknowledged."""
+        return sum(self.writes.failures_open)
+
+    @property
     def counters_up(self) -> bool:
         """Whether what they count can be read."""
         return self.writes.is_up and self.trail.is_answering

@@ -170,7 +170,7 @@ def _written(facts: Facts) -> Written:
         stored=writes.total.stored,
         failed=sum(writes.total.failed),
         reasons=wording.reasons(by_reason(writes.total.failed)),
-        open=sum(writes.failures_open),
+        open=facts.failures_open,
         last_failure=writes.last_failure,
         waits=_waits(**lock_waits(writes)),
         trouble=wording.visible(writes.trouble),
@@ -231,7 +231,7 @@ def _failed(facts: Facts) -> Row | None:
     if not writes.open:
         return None
     reasons = wording.reasons(by_reason(writes.failures_open))
-    failed = Failed(write_failures_id(name), reasons, sum(writes.failures_open), writes.open[-1].seen)
+    failed = Failed(write_failures_id(name), reasons, facts.failures_open, writes.open[-1].seen)
     return Row(name, "", failed=failed)
 
 

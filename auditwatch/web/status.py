@@ -43,6 +43,14 @@ def status_json(snapshot: Snapshot, now: float | None = None) -> dict[str, Any]:
 
 def verdict_sentence(facts: Facts, now: float) -> str:
     """What the verdict means, and what it does not."""
+    failed = facts.failures_open
+    unstored = (
+        f" {failed:,} {'record was' if failed == 1 else 'records were'} not stored: writes failed." if failed else ""
+    )
+    return _sentence(facts, now) + unstored
+
+
+def _sentence(facts: Facts, now: float) -> str:
     verdict = facts.verdict(now)
     if verdict == "damaged":
         return _damage_sentence(facts)
@@ -143,7 +151,7 @@ def _writes(facts: Facts) -> dict[str, Any]:
         "counted": bool(writes.id),
         "stored": writes.total.stored,
         "failed": by_reason(writes.total.failed),
-        "open": sum(writes.failures_open),
+        "open": facts.failures_open,
         "open_by_reason": by_reason(writes.failures_open),
         "acknowledged": sum(writes.acknowledged),
         "acknowledgement": _note(note),
