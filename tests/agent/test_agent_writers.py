@@ -202,3 +202,31 @@ def test_once_reads_the_counters_too(tmp_path: Path, trail: Path, produce: Calla
     assert 'auditwatch_writes_total{trail="risk"} 2.0\n' in (tmp_path / "a.prom").read_text()
     said = command("status", "--state-dir", tmp_path / "state").stdout
     assert "writes: 2 stored, 0 failed; waits for the lock: 0 over 1 s, 0 timed out" in said
+
+
+def stored_beyond(agent: Agent, known: float) -> float:
+    """What writers stored, once that is more than was known."""
+    until(lambda: agent.value("writer_counters_up"))
+    found = agent.value("writes_total")
+    assert found >= known, "a sum fell"
+    return found if found > known else until(lambda: max(0, agent.value("writes_total") - known)) + known
+
+
+def test_sums_never_fall_over_kill_9_under_load_and_end_exact(
+    agents: Agents, trail: Path, produce: Callable[[], Producer]
+) -> None:
+    producers = [produce() for _ in range(2)]
+    written, scraped = 0, 0.0
+    for _ in range(5):
+        agent = agents.start(trail)
+        assert stored_beyond(agent, scraped - 1) >= scraped
+        for producer in producers:
+            assert producer.append(200) == []
+        written += 400
+        scraped = stored_beyond(agent, scraped)
+        agent.kill()
+    again = agents.start(trail)
+    until(lambda: again.value("writes_total") == written)
+    again.follows(trail)
+    assert again.value("trail_lines") == written + 3
+    again.stop()
