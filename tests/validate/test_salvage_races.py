@@ -23,7 +23,8 @@ class Tally:
     """What came back, against what was written.
 
     Attributes:
-        there: Records that damaged lines hold in full.
+        there: Records that damaged lines hold in full, in trails with a whole line: without one, nothing says how records
+            of the trail begin, and no other place than a line's start can be told from the inside of a record.
         back: Those of them that were recovered.
         right: Recovered ones that were written, by confidence.
         wrong: Recovered ones that never were.
@@ -59,8 +60,9 @@ class Tally:
             salvage(descriptor, known, Rules(), self, final=True)
         finally:
             os.close(descriptor)
-        self.there += len(still_there)
-        self.back += len(still_there & self._found)
+        if known.records:
+            self.there += len(still_there)
+            self.back += len(still_there & self._found)
 
     def __str__(self) -> str:
         rates = [f"{one}: {self.right[one]} right, {self.wrong[one]} wrong" for one in Confidence]
