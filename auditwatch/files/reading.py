@@ -21,6 +21,8 @@ CHUNK_BYTES: Final = 1 << 18
 _PROBE_BYTES: Final = 1 << 18
 """Distance at which the page cache is probed; longer than a usual read-ahead (128 KiB)."""
 
+_MOST_PROBES: Final = 256
+
 _FIRST_LOOK_BYTES: Final = 1 << 14
 """A newline is usually this near."""
 
@@ -95,7 +97,8 @@ def fingerprint(descriptor: int, offset: int, length: int) -> bytes:
 
 def is_cached(descriptor: int, start: int, end: int) -> bool:
     """Whether these bytes seem to lie in the page cache already: whoever drops pages later drops only its own."""
-    return all(_is_page_cached(descriptor, offset) for offset in range(start, end, _PROBE_BYTES))
+    step = max(_PROBE_BYTES, (end - start) // _MOST_PROBES)
+    return all(_is_page_cached(descriptor, offset) for offset in range(start, end, step))
 
 
 def drop_cached(descriptor: int, start: int, end: int) -> None:
