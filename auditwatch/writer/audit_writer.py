@@ -14,6 +14,7 @@ from auditwatch.trail.limits import MAX_LINE_BYTES
 from auditwatch.writer import failpoints, forks, reentry
 from auditwatch.writer.counting import counting_of
 from auditwatch.writer.durability import Sync
+from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, stamp_bytes_of
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.opening import open_trail
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
@@ -113,7 +114,7 @@ class AuditWriter:
         self._trail: TrailFile | None = None
         self._front: AsyncFront | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
-        self._longest = settings.max_line_bytes + 1 - (_stamp_bytes() if settings.stamp else 0)
+        self._longest = settings.max_line_bytes + 1 - stamp_bytes_of(settings)
         self._durable = settings.durability != "process"
         self._waits_its_turn = settings.reentrant == "after"
         self._group: GroupCommit | None = None
@@ -124,7 +125,9 @@ class AuditWriter:
     def _attach(self, settings: Settings) -> None:
         """Reach for the file system."""
         self._counting = counting_of(settings.path)
-        self._equip(settings)
+        self._rotation = rotation_of(settings)
+        self._group = group_of(settings, self._stored, self._interrupted)
+        self._ballast = ballast_of(settings)
         try:
             self._trail = open_trail(settings)
         except AuditWriteError as error:
@@ -135,21 +138,6 @@ class AuditWriter:
             self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
             if self._ballast is not None:
                 self._ballast.keep(time.monotonic())
-
-    def _equip(self, settings: Settings) -> None:
-        """What only some ask for is imported for them alone, here and not in the middle of an append."""
-        if settings.rotate_bytes is not None or settings.rotate_every is not None:
-            from auditwatch.writer.rotation import Rotation  # noqa: PLC0415  as said
-
-            self._rotation = Rotation(settings)
-        if settings.durability == "power":
-            from auditwatch.writer.group import GroupCommit  # noqa: PLC0415  as said
-
-            self._group = GroupCommit(self._stored, self._interrupted)
-        if settings.ballast_bytes is not None:
-            from auditwatch.writer.ballast import Ballast  # noqa: PLC0415  as said
-
-            self._ballast = Ballast(settings.path, settings.ballast_bytes)
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -192,7 +180,7 @@ class AuditWriter:
         except Exception as error:  # noqa: BLE001  hooks and records run the caller's code: no crash of ours
             message = f"the record, default= or dumps= raised {type(error).__name__}"
         else:
-            self._append([line])
+            self._append([line], len(line), len(line))
             return
         self._refuse(message, 1)
 
@@ -207,16 +195,12 @@ class AuditWriter:
         """
         lines = []
         for number, record in enumerate(records, 1):
-            try:
-                lines.append(self._serialise(record))
-            except UnserialisableError as error:
-                self._refuse(f"record {number}: {error}", number)
+            line = self._line(record, number)
+            if line is None:
                 return
-            except Exception as error:  # noqa: BLE001  as in `append`
-                self._refuse(f"record {number}, default= or dumps= raised {type(error).__name__}", number)
-                return
+            lines.append(line)
         if lines:
-            self._append(lines)
+            self._append_all(lines)
 
     async def append_async(self, record: Mapping[str, Any] | object) -> None:
         """Append one record without blocking the event loop; when the await ends, it is acknowledged.
@@ -235,7 +219,7 @@ class AuditWriter:
         if line is None:
             return
         if len(line) > self._longest:
-            self._append([line])  # refused there
+            self._append_all([line])  # refused there
         else:
             await self._async_front().append(line)
 
@@ -253,7 +237,7 @@ class AuditWriter:
         except UnserialisableError as error:
             message = str(error)
         else:
-            self._append([whole])
+            self._append([whole], len(whole), len(whole))
             return
         self._refuse(message, 1)
 
@@ -272,27 +256,30 @@ class AuditWriter:
         if self._front is None:
             from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio for those who use it
 
-            self._front = AsyncFront(self._path, self._append)
+            self._front = AsyncFront(self._path, self._append_all)
         return self._front
 
-    def _line(self, record: object) -> bytes | None:
-        """The line of a record; None where it was refused and somebody told of it."""
+    def _line(self, record: object, number: int | None = None) -> bytes | None:
+        """The line of a record, by its number if it is one of several; None where it was refused and somebody told."""
+        place = "" if number is None else f"record {number}: "
         try:
             return self._serialise(record)
         except UnserialisableError as error:
-            message = str(error)
+            message = f"{place}{error}"
         except Exception as error:  # noqa: BLE001  as in `append`
-            message = f"the record, default= or dumps= raised {type(error).__name__}"
-        self._refuse(message, 1)
+            message = f"{place}the record, default= or dumps= raised {type(error).__name__}"
+        self._refuse(message, number or 1)
         return None
 
-    def _append(self, lines: list[bytes]) -> None:
+    def _append_all(self, lines: list[bytes]) -> None:
+        self._append(lines, max(map(len, lines)), sum(map(len, lines)))
+
+    def _append(self, lines: list[bytes], longest: int, length: int) -> None:
         if self._waits_its_turn and self._interrupts():
-            reentry.later(lambda: self._append(lines))
+            reentry.later(lambda: self._append(lines, longest, length))
             return
         began = time.monotonic()
         try:
-            longest = max(map(len, lines))
             if longest > self._longest:
                 message = f"not stored: {longest - 1} bytes, the limit is {self._longest - 1}"
                 raise refusal(self._path, "too_long", message)
@@ -303,7 +290,7 @@ class AuditWriter:
                 raise
         else:
             bucket = 0 if free else wait_bucket(time.monotonic() - began)
-            self._counting.stored(len(lines), sum(map(len, lines)), bucket, began)
+            self._counting.stored(len(lines), length, bucket, began)
             if self._ballast is not None:
                 self._ballast.keep(began)
         finally:
@@ -313,7 +300,7 @@ class AuditWriter:
     def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
         """Try again where the ballast made room; else count and tell. False where the error has to be raised."""
         if self._ballast is not None and self._ballast.helps(error, began):
-            self._append(lines)
+            self._append_all(lines)
             return True
         return self._answered(error, len(lines), _bucket_of(error))
 
@@ -416,13 +403,6 @@ class AuditWriter:
             return False
         self._settings.on_failure(error)
         return True
-
-
-def _stamp_bytes() -> int:
-    """How much longer a stamp makes a line; whoever stamps imports here what stamping needs."""
-    from auditwatch.writer.chain import LONGEST_STAMP_BYTES  # noqa: PLC0415  as said
-
-    return LONGEST_STAMP_BYTES
 
 
 def _bucket_of(error: AuditWriteError) -> int | None:

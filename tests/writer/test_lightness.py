@@ -16,7 +16,7 @@ OURS = {
     "auditwatch.host.filesystems", "auditwatch.host.locks", "auditwatch.trail", "auditwatch.trail.counters",
     "auditwatch.trail.limits", "auditwatch.trail.names", "auditwatch.trail.own",
     "auditwatch.writer", "auditwatch.writer.audit_writer",
-    "auditwatch.writer.counting", "auditwatch.writer.durability",
+    "auditwatch.writer.counting", "auditwatch.writer.durability", "auditwatch.writer.equipment",
     "auditwatch.writer.failpoints", "auditwatch.writer.failures", "auditwatch.writer.forks",
     "auditwatch.writer.locking", "auditwatch.writer.opening",
     "auditwatch.writer.predecessors", "auditwatch.writer.reentry",
