@@ -44,6 +44,7 @@ concurrency: $(STAMP)
 	done
 
 benchmark: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
 clean:

@@ -103,10 +103,16 @@ class AsyncFront:
         entry = _Entry(line, loop, loop.create_future(), room)
         with self._lock:
             self._entries.put(entry)
-            if not self._is_running:
-                threading.Thread(target=self._work, name=f"append_async {self._path}").start()
-                self._is_running = True
+            is_running, self._is_running = self._is_running, True
+        if not is_running:
+            self._start()
         return entry.acknowledged
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._work, name=f"append_async {self._path}").start()
+        except RuntimeError:  # no more threads, or the interpreter ends: here and now, though the loop waits for it
+            self._work()
 
     def _work(self) -> None:
         while batch := self._next_batch():

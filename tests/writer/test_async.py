@@ -303,6 +303,21 @@ def test_loops_in_several_threads_share_one_writer(trail, records):
         assert [record["n"] for record in found if record["who"] == who] == list(range(100))
 
 
+def test_where_no_thread_can_be_started_the_record_is_stored_all_the_same(trail, records, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    async def main():
+        writer = AuditWriter(trail, **PLAIN)
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", refuse)
+            await writer.append_async({"a": 1})
+        await writer.append_async({"a": 2})
+
+    asyncio.run(main())
+    assert records(trail) == [{"a": 1}, {"a": 2}]
+
+
 def test_the_thread_ends_when_nothing_comes_any_more(trail):
     async def main():
         writer = AuditWriter(trail)
