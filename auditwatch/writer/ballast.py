@@ -35,7 +35,7 @@ class Ballast:
     """
 
     def __init__(self, trail_path: str, length: int) -> None:
-        directory, name = os.path.split(trail_path)
+        directory, name = os.path.split(os.path.realpath(trail_path))  # a link may lead to another disk
         self._directory = directory
         self._path = os.path.join(directory, ballast_name(name))
         self._length = length

@@ -13,6 +13,7 @@ import pytest
 
 from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
+from auditwatch.trail.names import segment_order
 from auditwatch.writer import ballast
 
 KIB = 1024
@@ -151,6 +152,19 @@ def test_a_piece_of_one_that_a_kill_left_is_completed(trail):
     place(trail).write_bytes(b"")
     AuditWriter(trail, ballast_bytes=64 * KIB).close()
     assert place(trail).stat().st_size == 64 * KIB
+
+
+def test_where_the_trail_is_a_link_it_lies_beside_the_file_itself(trail):
+    target = trail.parent / "elsewhere" / "real.jsonl"
+    target.parent.mkdir()
+    trail.symlink_to(target)
+    AuditWriter(trail, ballast_bytes=64 * KIB).close()
+    assert target.with_name(".real.jsonl.ballast").exists()
+    assert not place(trail).exists()
+
+
+def test_nobody_takes_it_for_a_segment():
+    assert segment_order("audit.jsonl", ballast.ballast_name("audit.jsonl")) is None
 
 
 def test_a_link_in_its_place_is_left_alone(trail):
