@@ -91,6 +91,13 @@ def test_a_card_says_what_writers_counted_and_the_table_what_failed(populated: S
     assert text.index("failed writes 3 records may") < text.index("truncated")
 
 
+def test_failed_writes_are_said_first_and_their_trail_before_other_whole_ones(build: Any) -> None:
+    failing = build.trail(build.segment(9), name="failing", writes=build.writes())
+    snapshot = build.snapshot(build.trail(build.segment(9), name="fine"), failing)
+    assert [card["aria-label"] for card in page(snapshot).all("article")] == ["failing: whole", "fine: whole"]
+    assert "2 whole 3 failed writes failing" in words(snapshot)
+
+
 def test_counters_that_were_there_and_cannot_be_read_are_said(build: Any) -> None:
     writes = build.writes(trouble="/x: permission denied", open=())
     text = words(build.snapshot(build.trail(build.segment(9), writes=writes)))
