@@ -33,6 +33,11 @@ path, segment_bytes = sys.argv[1], int(sys.argv[2])
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+def size():
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:  # being rotated
+        return 0
 failed = 0
 with AuditWriter(path, lock_timeout=60, rotate_bytes=segment_bytes) as audit:
     for number in itertools.count():
@@ -40,7 +45,7 @@ with AuditWriter(path, lock_timeout=60, rotate_bytes=segment_bytes) as audit:
             break  # ends with its standard input
         is_short = number % 1000 == 500
         if is_short:  # the file may grow by little more: soon a write is short, and rolled back
-            limit(max(65_536, os.stat(path).st_size + number % 2000))
+            limit(max(65_536, size() + number % 2000))
         try:
             audit.append({"event": "TRADE_APPROVED", "n": number, "pad": "x" * (number % 5 * 300 if is_short else 9)})
             if is_short:
