@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 from auditwatch.ledger.state import Standing, Tally, Trouble
+from auditwatch.ledger.writes import Writes
+from auditwatch.trail.findings import write_failures_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.page import ALL_CELLS, MAX_CARDS, MAX_ROWS, render_page
@@ -72,6 +74,32 @@ def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(po
         assert said.replace(" open", "") in text, said
 
 
+def test_a_card_says_what_writers_counted_and_the_table_what_failed(populated: Snapshot) -> None:
+    text = words(populated)
+    for said in (
+        "3 records were not stored: writes failed.",
+        "failed writes 3",
+        "writes 1,200 stored 6 failed",
+        "failed writes disk_full 4, lock_timeout 2",
+        "last failed write 5 min ago",
+        "waits for the lock 5 over 1 s, 2 timed out",
+        "failed writes 3 records not stored disk_full 2, lock_timeout 1 in the producers",
+        write_failures_id("risk"),
+        "writes not counted",
+    ):
+        assert said in text, said
+    assert text.index("3 records not stored") < text.index("truncated")
+
+
+def test_counters_that_were_there_and_cannot_be_read_are_said(build: Any) -> None:
+    writes = build.writes(trouble="/x: permission denied", open=())
+    text = words(build.snapshot(build.trail(build.segment(9), writes=writes)))
+    assert "writes 1,200 stored 6 failed counters /x: permission denied" in text
+    assert "not stored" not in text
+    text = words(build.snapshot(build.trail(build.segment(9), writes=Writes(trouble="no <file>"))))
+    assert "writes not counted: no <file>" in text
+
+
 def test_green_says_what_it_does_not_mean(build: Any) -> None:
     text = words(build.snapshot(build.trail(build.segment(100))))
     assert "Every line is well-formed. Nothing says that none is missing: no sequence numbers were checked." in text
@@ -81,9 +109,9 @@ def test_the_map_says_where_the_damage_is_without_colour(build: Any) -> None:
     segment = build.segment(12 << 20, findings=(build.finding(1, 5 << 20),))
     drawn = page(build.snapshot(build.trail(segment)))
     (label,) = [attrs["aria-label"] for attrs in drawn.all("div") if attrs.get("role") == "img"]
-    assert label == "Map of 3 cells: 1 damaged, 2 whole. Damaged: a.jsonl, bytes 4,194,304 to 8,388,608."
+    assert label == "Map of 384 cells: 1 damaged, 383 whole. Damaged: a.jsonl, bytes 5,242,880 to 5,275,648."
     titles = [attrs["title"] for attrs in drawn.all("i") if "title" in attrs]
-    assert titles[1] == "a.jsonl, bytes 4,194,304 to 8,388,608: damaged"
+    assert titles[160] == "a.jsonl, bytes 5,242,880 to 5,275,648: damaged"
 
 
 def test_findings_are_ranges_with_violations_first(populated: Snapshot) -> None:
