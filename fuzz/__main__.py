@@ -11,9 +11,9 @@ with atheris.instrument_imports(include=["auditwatch"]):
 
 
 def main() -> None:
-    """Hand everything but the target's name on to libFuzzer."""
-    target = TARGETS[sys.argv.pop(1)]
-    atheris.Setup(sys.argv, target)
+    """Hand everything but the target's name on to libFuzzer, which merges in processes that it starts like this one."""
+    _, name, *arguments = sys.argv
+    atheris.Setup([f"{sys.executable} -m fuzz {name}", *arguments], TARGETS[name])
     atheris.Fuzz()
 
 

@@ -50,8 +50,7 @@ with AuditWriter(path, lock_timeout=60, rotate_bytes=segment_bytes) as audit:
             audit.append({"event": "TRADE_APPROVED", "n": number, "pad": "x" * (number % 5 * 300 if is_short else 9)})
             if is_short:
                 audit.append_many([{"event": "FILL", "n": number, "pad": "y" * 200}] * 20)
-        except AuditWriteError as error:
-            assert error.stored == "no" or error.reason in ("poisoned", "other"), (error.reason, error.stored)
+        except AuditWriteError:
             failed += 1
         limit(hard)
 print(failed)
