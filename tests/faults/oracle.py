@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,8 +57,14 @@ def segments(trail: Path) -> list[Path]:
     return [*closed, trail] if trail.exists() else closed
 
 
-def survey(trail: Path, told: Acknowledgements) -> Survey:
-    """Compare a trail with what its writers told of each record."""
+def survey(trail: Path, told: Acknowledgements, safe: Sequence[bytes] | None = None) -> Survey:
+    """Compare a trail with what its writers told of each record.
+
+    Args:
+        trail: The active file.
+        told: By its writers.
+        safe: Outcomes of each writer, of which the acknowledged ones must be there; else those of `told`.
+    """
     found = Survey()
     there: Counter[tuple[int, int]] = Counter()
     for path in segments(trail):
@@ -67,7 +73,7 @@ def survey(trail: Path, told: Acknowledgements) -> Survey:
         _judge(path.name, data, lines, found)
         there.update(_records(lines))
     outcomes = [told.outcomes(writer) for writer in range(told.writers)]
-    for writer, told_of in enumerate(outcomes):
+    for writer, told_of in enumerate(outcomes if safe is None else safe):
         acknowledged = {(writer, number) for number, what in enumerate(told_of) if what == Outcome.ACKNOWLEDGED}
         found.lost += sorted(acknowledged - there.keys())
     found.duplicates = sorted(record for record, times in there.items() if times > 1)
