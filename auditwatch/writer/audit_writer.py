@@ -256,6 +256,8 @@ class AuditWriter:
             if failpoints.armed:
                 failpoints.reach("append.unlocked")
         except OSError as error:
+            trail.retire()  # a lock that could not be given back goes with the descriptor,
+            sync = trail.sync  # which the traceback must not keep open
             raise write_error(self._path, error.errno, stored) from error
         if self._durable:
             self._make_durable(trail, sync)

@@ -6,6 +6,7 @@ standard input ends, it kills what is left and ends.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -25,6 +26,8 @@ from tests.faults.acknowledgements import MOST_RECORDS, Acknowledgements, Outcom
 from tests.faults.known_writers import Homemade
 
 ROOT = Path(__file__).parents[2]
+REFUSED = 3
+LOCK_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Writer:
         begin: Number of the first.
         failpoints: As the environment names them; the child alone has them.
         stops: Whether an error ends it; else it goes on with the next record.
+        traced: Whether it stops before it begins, until SIGCONT, and asks for its parent when it is done; its status
+            is then `LOCK_KEPT` if it still holds the lock that nobody else can want.
     """
 
     trail: str
@@ -54,13 +59,15 @@ class Writer:
     begin: int = 0
     failpoints: str = ""
     stops: bool = True
+    traced: bool = False
 
 
 class Nursery:
     """The test's side: a context that starts the process."""
 
     def __init__(self, *prefix: str) -> None:
-        command = [*prefix, sys.executable, "-m", "tests.faults.nursery"]
+        # What cannot be counted is warned of, and no matter here.
+        command = [*prefix, sys.executable, "-W", "ignore::RuntimeWarning", "-m", "tests.faults.nursery"]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT)
 
@@ -142,15 +149,35 @@ def _child(writer: Writer) -> NoReturn:
         told = Acknowledgements(writer.told)
         if writer.options.get("durability") == "interval":
             _note_syncs(writer, told)
-        grow(writer, told)
-        status = 0
-    except AuditWriteError:
-        status = 3
+        status = _traced(writer, told) if writer.traced else _grown(writer, told)
     except BaseException:  # noqa: BLE001  whatever it is, it is told
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _grown(writer: Writer, told: Acknowledgements) -> int:
+    try:
+        grow(writer, told)
+    except AuditWriteError:
+        return REFUSED
+    return 0
+
+
+def _traced(writer: Writer, told: Acknowledgements) -> int:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    status = _grown(writer, told)
+    os.getppid()
+    try:
+        descriptor = os.open(writer.trail, os.O_RDWR)
+    except FileNotFoundError:
+        return status
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return LOCK_KEPT
+    return status
 
 
 def _fork(writer: Writer) -> int:

@@ -59,7 +59,10 @@ class Cut:
             dice: Decide when.
         """
         told = Acknowledgements(place.with_name("told"), PROCESSES + 1)
-        with mounted(place, "-o", self._mount_options, str(disk)):
+        if self._promises_early:
+            image(disk, self.file_system)  # anew, lest it be old records instead of NUL bytes
+        early = ",nodelalloc,data=writeback" if self._promises_early else ""
+        with mounted(place, "-o", "loop" + early, str(disk)):
             shutil.rmtree(place / "trails", ignore_errors=True)
             (place / "trails").mkdir()
             _sync_directory(place)
@@ -74,11 +77,9 @@ class Cut:
         return found, sum(some.count(Outcome.ACKNOWLEDGED) for some in safe), whole
 
     @property
-    def _mount_options(self) -> str:
-        # Then ext4 tells its journal of blocks before it fills them: what a cut leaves are NUL bytes. (The blocks of
-        # deleted trails are discarded, lest it be old records.)
-        promises_early = self.file_system == "ext4" and self.flag == JOURNAL_FIRST
-        return "loop,nodelalloc,data=writeback,discard" if promises_early else "loop"
+    def _promises_early(self) -> bool:
+        """Whether ext4 shall tell its journal of blocks before it fills them: what a cut leaves are NUL bytes."""
+        return self.file_system == "ext4" and self.flag == JOURNAL_FIRST
 
     def _until_the_cut(self, nursery: Nursery, place: Path, told: Acknowledgements, dice: random.Random) -> list[bytes]:
         nursery.spawn([self._writer(place, number, most=2000) for number in range(PROCESSES)])

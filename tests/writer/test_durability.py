@@ -11,6 +11,7 @@ import pytest
 
 from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
+from auditwatch.writer.durability import Descriptor
 
 PLAIN = {"timestamp_field": None}
 
@@ -67,6 +68,13 @@ def test_power_syncs_the_directory_of_a_trail_that_somebody_else_created(trail, 
     trail.write_bytes(b"")
     AuditWriter(trail, durability="power").close()
     assert (trail.parent.name, trail.parent.stat().st_size) in syncs
+
+
+def test_a_descriptor_that_cannot_be_closed_prints_no_traceback(capfd):
+    file = Descriptor(os.dup(0))
+    os.close(file.number)
+    file.__del__()
+    assert capfd.readouterr().err == ""
 
 
 def test_process_syncs_no_line(trail, syncs):
