@@ -7,7 +7,8 @@ import os
 from enum import IntEnum
 from typing import Final
 
-_HEAD: Final = 8
+_NUMBER: Final = 8
+_HEAD: Final = 2 * _NUMBER
 MOST_RECORDS: Final = 1 << 16
 
 
@@ -34,9 +35,9 @@ class Acknowledgements:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if writers else 0) | os.O_CLOEXEC, 0o600)
         try:
             if writers:
-                os.ftruncate(descriptor, writers * self._stride)
+                os.ftruncate(descriptor, writers * self._stride + 1)
             self.writers = os.fstat(descriptor).st_size // self._stride
-            self._memory = mmap.mmap(descriptor, self.writers * self._stride)
+            self._memory = mmap.mmap(descriptor, self.writers * self._stride + 1)
         finally:
             os.close(descriptor)
 
@@ -55,10 +56,32 @@ class Acknowledgements:
 
     def note_synced(self, writer: int, records: int) -> None:
         """Say that the first so many records of a writer were acknowledged when a sync began that succeeded."""
-        at = writer * self._stride
-        self._memory[at : at + _HEAD] = records.to_bytes(_HEAD, "little")
+        self._set(writer, 0, records)
 
     def synced(self, writer: int) -> int:
         """What `note_synced` said last."""
-        at = writer * self._stride
-        return int.from_bytes(self._memory[at : at + _HEAD], "little")
+        return self._get(writer, 0)
+
+    def note_late(self, writer: int) -> None:
+        """Say that a record was acknowledged whose `append` began after somebody had been told of a failure."""
+        self._set(writer, 1, self._get(writer, 1) + 1)
+
+    def late(self) -> int:
+        """How often `note_late` was said."""
+        return sum(self._get(writer, 1) for writer in range(self.writers))
+
+    def is_trouble(self) -> bool:
+        """Whether any writer was told of a failure."""
+        return self._memory[-1] != 0
+
+    def note_trouble(self) -> None:
+        """Say that a writer was told of a failure."""
+        self._memory[-1] = 1
+
+    def _set(self, writer: int, which: int, number: int) -> None:
+        at = writer * self._stride + which * _NUMBER
+        self._memory[at : at + _NUMBER] = number.to_bytes(_NUMBER, "little")
+
+    def _get(self, writer: int, which: int) -> int:
+        at = writer * self._stride + which * _NUMBER
+        return int.from_bytes(self._memory[at : at + _NUMBER], "little")

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,9 @@ from tests.faults.known_writers import Homemade
 ROOT = Path(__file__).parents[2]
 REFUSED = 3
 LOCK_KEPT = 4
+
+_PAUSE_SECONDS = 1e-3
+"""Behind a failure, lest all records be tried before the test has taken the fault away."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,20 @@ def grow(writer: Writer, told: Acknowledgements) -> None:
     pad = "x" * writer.pad
     for number in range(writer.begin, writer.most):
         told.note(writer.number, number, Outcome.BEGUN)
+        is_late = told.is_trouble()
         try:
             made({"who": writer.number, "number": number, "pad": pad})
         except AuditWriteError as error:
             outcome = Outcome.NOT_STORED if error.stored == "no" else Outcome.UNKNOWN
             told.note(writer.number, number, outcome)
+            told.note_trouble()
             if writer.stops:
                 raise
+            time.sleep(_PAUSE_SECONDS)
         else:
             told.note(writer.number, number, Outcome.ACKNOWLEDGED)
+            if is_late:
+                told.note_late(writer.number)
 
 
 def made_by(writer: Writer) -> Callable[[dict[str, Any]], None]:

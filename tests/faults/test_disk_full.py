@@ -1,0 +1,134 @@
+"""A disk that is full and has room again under busy writers: each record is stored or raised, and all is counted."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditwatch.trail import counters
+from tests.agent.running import until
+from tests.faults.abilities import image, mounted, need
+from tests.faults.acknowledgements import Acknowledgements, Outcome
+from tests.faults.known_writers import WITHOUT
+from tests.faults.nursery import Nursery, Writer
+from tests.faults.oracle import chain_breaks, segments, survey
+from tests.faults.programme import Note, patient, report, rounds
+
+pytestmark = [patient]
+
+PROCESSES = 4
+RECORDS = 1500
+TIMES_FULL = 3
+FILE_SYSTEMS = ("tmpfs", "ext4")
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    """A small file system of each kind."""
+    need("root", "tmpfs", "ext4")
+    with ExitStack() as stack:
+        tmpfs = mounted(tmp_path / "tmpfs", "-t", "tmpfs", "-o", "size=16m", "tmpfs")
+        ext4 = mounted(tmp_path / "ext4", "-o", "loop", str(image(tmp_path / "image", "ext4")))
+        yield {"tmpfs": stack.enter_context(tmpfs), "ext4": stack.enter_context(ext4)}
+
+
+def fill(place: Path) -> Path:
+    """Take all room."""
+    ballast = place / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+        os.fsync(file.fileno())
+    return ballast
+
+
+def full_and_back(nursery: Nursery, place: Path, told_path: Path, writer: dict[str, Any]) -> Acknowledgements:
+    """Fill the disk again and again while processes append; what they told."""
+    place.mkdir()
+    told = Acknowledgements(told_path, PROCESSES)
+    made = [
+        Writer(str(place / "audit.jsonl"), str(told_path), number, 500, most=RECORDS, stops=False, **writer)
+        for number in range(PROCESSES)
+    ]
+    nursery.spawn(made)
+    for _ in range(TIMES_FULL):
+        acknowledged, failed = told.count(Outcome.ACKNOWLEDGED), failures(told)
+        ballast = fill(place.parent)
+        until(lambda failed=failed: is_done(told) or failures(told) > failed + 20)
+        ballast.unlink()
+        until(lambda before=acknowledged: is_done(told) or told.count(Outcome.ACKNOWLEDGED) > before + 20)
+    assert nursery.reap() == [0] * PROCESSES
+    return told
+
+
+def failures(told: Acknowledgements) -> int:
+    return told.count(Outcome.NOT_STORED) + told.count(Outcome.UNKNOWN)
+
+
+def is_done(told: Acknowledgements) -> bool:
+    return all(len(told.outcomes(writer)) == RECORDS for writer in range(PROCESSES))
+
+
+@pytest.mark.parametrize("file_system", FILE_SYSTEMS)
+def test_the_suite_catches_a_writer_with_no_count_check(
+    tmp_path: Path, mounts: dict[str, Path], file_system: str
+) -> None:
+    place = mounts[file_system]
+    with Nursery() as nursery:
+        tried = []
+        for number in range(20):
+            told = full_and_back(
+                nursery,
+                place / f"bad-{number}",
+                tmp_path / f"told-{number}",
+                {"homemade": True, "options": WITHOUT["no count check"]},
+            )
+            tried.append(survey(place / f"bad-{number}" / "audit.jsonl", told))
+            if tried[-1].ended or tried[-1].corrupt:
+                break
+        told = full_and_back(nursery, place / "good", tmp_path / "told", {"homemade": True})
+    assert tried[-1].ended or tried[-1].corrupt
+    good = survey(place / "good" / "audit.jsonl", told)
+    assert (good.faults, good.ended) == ({}, 0)
+    assert failures(told) > 0
+
+
+@pytest.mark.parametrize("file_system", FILE_SYSTEMS)
+def test_on_a_disk_that_is_full_for_a_while_nothing_is_lost_torn_or_miscounted(
+    tmp_path: Path, mounts: dict[str, Path], file_system: str, record_property: Note
+) -> None:
+    totals: Counter[str] = Counter()
+    count = rounds(100, 1)
+    with Nursery() as nursery:
+        for number in range(count):
+            place = mounts[file_system] / str(number)
+            trail = place / "audit.jsonl"
+            told = full_and_back(nursery, place, tmp_path / f"told-{number}", {"options": {"stamp": True}})
+            found = survey(trail, told)
+            assert (found.faults, found.ended, found.unended) == ({}, 0, 0)
+            assert chain_breaks(segments(trail)) == []
+            stored, raised = told.count(Outcome.ACKNOWLEDGED), told.count(Outcome.NOT_STORED)
+            assert (stored + raised, told.count(Outcome.UNKNOWN)) == (PROCESSES * RECORDS, 0)
+            decoded = counters.decode((place / ".audit.jsonl.counters").read_bytes())
+            assert decoded is not None
+            assert (decoded.total.begun, decoded.total.stored) == (PROCESSES * RECORDS, stored)
+            failed = dict(zip(counters.FAILURES, decoded.total.failed, strict=True))
+            # Where there is room again before a short write could be asked for its cause, that is "other".
+            assert failed["disk_full"] > 0
+            assert failed["disk_full"] + failed["other"] == sum(failed.values()) == raised
+            assert all(told.outcomes(writer)[-1] == Outcome.ACKNOWLEDGED for writer in range(PROCESSES))
+            totals.update(calls=PROCESSES * RECORDS, raised=raised, full=TIMES_FULL)
+            for path in place.iterdir():
+                path.unlink()
+    seen = "{full:,} times full; {raised:,} raised; 0 lost, 0 corrupt, counters exact".format(**totals)
+    report(record_property, f"disk full and back, {file_system}", totals["calls"], "appends", seen)
