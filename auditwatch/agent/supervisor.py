@@ -170,6 +170,7 @@ class Agent:
         await self._end(last_look=True)
         server.stop()
         await answering
+        log.info("stopped")
 
     async def once(self) -> Snapshot:
         """Judge what is new, then one full and one sample run over every trail."""

@@ -22,6 +22,10 @@ _MOST_SHAPES: Final = 1000
 _STUDIED_BYTES: Final = 1 << 13
 """How much of each batch is looked at for shapes: they repeat, and looking at all takes ten times as long."""
 
+_OFTEN_NESTED: Final = 0.01
+"""Share of the whole lines beyond which the usual key inside a record is a habit. One such line may be an accident: the
+beginning of one record, another one and the end of a third can make up a line that parses."""
+
 _REGULAR: Final = 0.05
 """A trail is regular where a new record has an unknown shape less often than this."""
 
@@ -37,13 +41,15 @@ class Habits:
 
     Attributes:
         first_key: The first key, quotes included, of almost all whole records; None if there is none.
-        is_nested: Whether objects inside whole records begin with that key, too.
+        is_nested: Whether objects inside whole records begin with that key, too, as a habit.
+        was_nested: Whether any did.
         is_regular: Whether nearly all records have one of the known shapes.
         shapes: That whole records have.
     """
 
     first_key: bytes | None = None
     is_nested: bool = False
+    was_nested: bool = False
     is_regular: bool = False
     shapes: frozenset[Shape] = frozenset()
 
@@ -55,6 +61,10 @@ class Habits:
         """
         head = HEAD.match(text, at)
         return head is not None and head[1] == self.first_key
+
+    def has_inside(self, record: bytes) -> bool:
+        """Whether an object inside the record begins with the usual key."""
+        return self.first_key is not None and record.count(self.first_key) > 1 and _has_inside(record, self.first_key)
 
     def knows_shape(self, record: bytes) -> bool:
         """Whether there are whole records with the same keys on the same levels."""
@@ -71,13 +81,14 @@ class HabitCounter:
     """
 
     def __init__(self) -> None:
-        self._records = 0
+        self._lines = self._records = 0
         self._first: Counter[bytes] = Counter()
         self._nested: Counter[bytes] = Counter()
         self._shapes: Counter[Shape] = Counter()
 
     def learn(self, lines: Sequence[bytes]) -> None:
         """Take in whole lines, given without their newlines: all at a glance, and of small trails all closely."""
+        self._lines += len(lines)
         size = sum(map(len, lines))
         for line in lines[:: 1 + size // _STUDIED_BYTES]:
             self._study(line)
@@ -99,7 +110,9 @@ class HabitCounter:
         key, times = next(iter(self._first.most_common(1)), (None, 0))
         if key is None or times < ALMOST_ALL * self._records:
             return Habits(is_regular=self._is_regular(), shapes=frozenset(self._shapes))
-        return Habits(key, self._nested[key] > 0, self._is_regular(), frozenset(self._shapes))
+        nested = self._nested[key]
+        is_nested = nested > max(1, _OFTEN_NESTED * self._lines)
+        return Habits(key, is_nested, nested > 0, self._is_regular(), frozenset(self._shapes))
 
     def _is_regular(self) -> bool:
         """By Good and Turing: what was seen once is about as frequent as what was never seen."""

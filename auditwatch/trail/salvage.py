@@ -192,31 +192,38 @@ class _Dissection:
             return None
         walk = walk_value(self._line, at)
         self._left -= (walk.end or walk.error or at) - at
-        return walk.end if walk.end is not None and self._is_record(self._line[at : walk.end]) else None
+        if walk.end is None:
+            return None
+        text = self._line[at : walk.end]
+        return walk.end if self._is_record(text) and not self._is_pair(text) else None
 
     def _is_record(self, text: bytes) -> bool:
         return is_utf8(text) and not too_deep(text)
+
+    def _is_pair(self, text: bytes) -> bool:
+        """Whether a record stands where another one was cut, and what closes both looks like one object."""
+        return not self._habits.was_nested and self._habits.has_inside(text)
 
     def _confidence(self, at: int, end: int, method: Method) -> Confidence | None:
         is_usual = self._habits.is_usual(self._line, at)
         if method is Method.RECORD_HEAD:
             return Confidence.LIKELY if is_usual else None
-        is_nested = not is_usual or self._habits.is_nested
-        if not self._is_doubtful(at, end, is_nested=is_nested):
+        may_be_nested = not is_usual or self._habits.was_nested
+        if not self._is_doubtful(at, end, may_be_nested=may_be_nested):
             return Confidence.CERTAIN
-        return None if is_nested else Confidence.LIKELY
+        return Confidence.LIKELY if is_usual and not self._habits.is_nested else None
 
-    def _is_doubtful(self, at: int, end: int, *, is_nested: bool) -> bool:
+    def _is_doubtful(self, at: int, end: int, *, may_be_nested: bool) -> bool:
         """Whether the object may have been part of a record that was cut right before it.
 
         Args:
             at: Where it begins.
             end: Just behind it.
-            is_nested: Whether objects like it may lie inside records.
+            may_be_nested: Whether objects like it may lie inside records.
         """
         behind = skip_blank(self._line, end)
         follows = self._line[behind] if behind < len(self._line) else None
-        if follows in _BEHIND_VALUE or (is_nested and self._awaited):
+        if follows in _BEHIND_VALUE or (may_be_nested and self._awaited):
             return True
         is_empty = skip_blank(self._line, at + 1) == end - 1
         return is_empty and follows not in {None, 0, _OBJECT}  # a string may hold braces

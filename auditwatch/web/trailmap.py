@@ -1,6 +1,8 @@
 """The trail map: where in a trail's bytes the damage is, in a few hundred cells.
 
-Blocks are those of the grid (`auditwatch.trail.grid`): a line that starts at s is in block s // 4 MiB, of its segment.
+Cells are made of blocks, and a damaged line colours the block it starts in. Where there are few bytes the blocks are
+small, so that the map of a small trail shows places too; they are never larger than those of the grid
+(`auditwatch.trail.grid`), in which verification goes.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from enum import IntEnum
 from typing import Final
 
 from auditwatch.ledger.state import FindingState, Segment
-from auditwatch.trail.grid import BLOCK_BYTES, block_of
+from auditwatch.trail.grid import BLOCK_BYTES
 
 MAX_CELLS: Final = 512
+
+_FINEST_BLOCK_BYTES: Final = 1 << 8
+"""About a line."""
 
 
 class CellState(IntEnum):
@@ -58,11 +63,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """One segment's place in the row of all blocks."""
+    """One segment's place in the row of all blocks, which are `unit` bytes each."""
 
     segment: Segment
+    unit: int
     first_block: int
     blocks: int
+
+    def block_of(self, offset: int) -> int:
+        """The number, in the whole row, of the block with this byte of the segment."""
+        return self.first_block + offset // self.unit
 
 
 def cells(segments: Sequence[Segment], most: int = MAX_CELLS) -> tuple[Cell, ...]:
@@ -72,7 +82,7 @@ def cells(segments: Sequence[Segment], most: int = MAX_CELLS) -> tuple[Cell, ...
         segments: Oldest first.
         most: Upper bound, at least 1.
     """
-    strips = _strips(segments)
+    strips = _strips(segments, _block_bytes(segments, most))
     total = strips[-1].first_block + strips[-1].blocks if strips else 0
     states = [CellState.WHOLE] * min(most, total)
     for strip in strips:
@@ -81,13 +91,25 @@ def cells(segments: Sequence[Segment], most: int = MAX_CELLS) -> tuple[Cell, ...
     return tuple(_cell(state, strips, *_blocks_of(k, len(states), total)) for k, state in enumerate(states))
 
 
-def _strips(segments: Sequence[Segment]) -> list[_Strip]:
+def _block_bytes(segments: Sequence[Segment], most: int) -> int:
+    """The finest blocks that fit into so many cells one by one; those of the grid where none do."""
+    unit = BLOCK_BYTES
+    while unit > _FINEST_BLOCK_BYTES and sum(_blocks_in(segment, unit // 2) for segment in segments) <= most:
+        unit //= 2
+    return unit
+
+
+def _blocks_in(segment: Segment, unit: int) -> int:
+    return -(-segment.size // unit)
+
+
+def _strips(segments: Sequence[Segment], unit: int) -> list[_Strip]:
     strips: list[_Strip] = []
     first = 0
     for segment in segments:
         if segment.size:
-            blocks = block_of(segment.size - 1) + 1
-            strips.append(_Strip(segment, first, blocks))
+            blocks = _blocks_in(segment, unit)
+            strips.append(_Strip(segment, unit, first, blocks))
             first += blocks
     return strips
 
@@ -109,8 +131,8 @@ def _paint(states: list[CellState], total: int, strip: _Strip, state: CellState,
     start, end = span[0], min(span[1], strip.segment.size)
     if start >= end:
         return
-    first = _cell_of(strip.first_block + block_of(start), len(states), total)
-    last = _cell_of(strip.first_block + block_of(end - 1), len(states), total)
+    first = _cell_of(strip.block_of(start), len(states), total)
+    last = _cell_of(strip.block_of(end - 1), len(states), total)
     for k in range(first, last + 1):
         states[k] = max(states[k], state)
 
@@ -135,11 +157,11 @@ def _blocks_of(k: int, many: int, total: int) -> tuple[int, int]:
 
 def _cell(state: CellState, strips: Sequence[_Strip], first: int, last: int) -> Cell:
     begin, finish = _strip_of(strips, first), _strip_of(strips, last)
-    end = (last - finish.first_block + 1) * BLOCK_BYTES
+    end = (last - finish.first_block + 1) * finish.unit
     return Cell(
         state=state,
         first_segment=begin.segment.name,
-        start=(first - begin.first_block) * BLOCK_BYTES,
+        start=(first - begin.first_block) * begin.unit,
         last_segment=finish.segment.name,
         end=min(end, finish.segment.size),
     )

@@ -152,7 +152,7 @@ class AuditWriter:
         except Exception as error:  # noqa: BLE001  hooks and records run the caller's code: no crash of ours
             message = f"the record, default= or dumps= raised {type(error).__name__}"
         else:
-            self._append([line])
+            self._append([line], len(line), len(line))
             return
         self._refuse(message, 1)
 
@@ -176,7 +176,7 @@ class AuditWriter:
                 self._refuse(f"record {number}, default= or dumps= raised {type(error).__name__}", number)
                 return
         if lines:
-            self._append(lines)
+            self._append(lines, max(map(len, lines)), sum(map(len, lines)))
 
     def append_line(self, line: bytes) -> None:
         """Append one record that is JSON already; its bytes are kept, no timestamp is added.
@@ -192,7 +192,7 @@ class AuditWriter:
         except UnserialisableError as error:
             message = str(error)
         else:
-            self._append([whole])
+            self._append([whole], len(whole), len(whole))
             return
         self._refuse(message, 1)
 
@@ -203,10 +203,9 @@ class AuditWriter:
         if trail is not None:
             trail.retire()
 
-    def _append(self, lines: list[bytes]) -> None:
+    def _append(self, lines: list[bytes], longest: int, length: int) -> None:
         began = time.monotonic()
         try:
-            longest = max(map(len, lines))
             if longest > self._longest:
                 message = f"not stored: {longest - 1} bytes, the limit is {self._longest - 1}"
                 raise refusal(self._path, "too_long", message)
@@ -217,7 +216,7 @@ class AuditWriter:
                 raise
         else:
             bucket = 0 if free else wait_bucket(time.monotonic() - began)
-            self._counting.stored(len(lines), sum(map(len, lines)), bucket, began)
+            self._counting.stored(len(lines), length, bucket, began)
 
     def _stored(self, lines: list[bytes], now: float) -> bool:
         """Store the lines in the file that bears the name now; says whether the locks were free at once."""

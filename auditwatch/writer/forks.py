@@ -33,6 +33,7 @@ class _Process:
 
 
 _process = _Process()
+_getpid = os.getpid
 
 
 def remember(heirloom: Inheritable) -> None:
@@ -42,7 +43,7 @@ def remember(heirloom: Inheritable) -> None:
 
 def notice() -> None:
     """Find out about a fork that Python did not make; costs one system call."""
-    if _process.pid != os.getpid():
+    if _process.pid != _getpid():
         _process.begin_anew()
 
 

@@ -16,6 +16,7 @@ from auditwatch.errors import AuditWriteError, LockTimeout
 from auditwatch.host.locks import flock_holders
 
 _AT_ONCE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
+_WITHOUT_WAITING: Final = False  # by position: by name costs as much again as taking the lock
 
 _SHORTEST_NAP_SECONDS: Final = 50e-6
 _LONGEST_NAP_SECONDS: Final = 1e-3
@@ -60,7 +61,7 @@ class TwoLocks:
             LockTimeout: If either was held until the deadline (in `time.monotonic`).
             OSError: If the file system cannot lock.
         """
-        free = self.between_threads.acquire(blocking=False) or self._wait_for_threads(deadline)
+        free = self.between_threads.acquire(_WITHOUT_WAITING) or self._wait_for_threads(deadline)
         if self._descriptor < 0:
             return free
         try:

@@ -23,7 +23,7 @@ import orjson
 
 from auditwatch.trail.own import RESERVED
 from auditwatch.trail.rules import MAX_DEPTH
-from auditwatch.writer.timestamp import utc_text
+from auditwatch.writer.timestamp import utc_bytes, utc_text
 
 # A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_APPEND_NEWLINE
@@ -51,7 +51,7 @@ class Serialiser:
         dumps: Callable[[Any], bytes | str] | None,
     ) -> None:
         self._field = timestamp_field
-        self._head = f"{{{orjson.dumps(timestamp_field).decode()}:"
+        self._head = b'{%b:"' % orjson.dumps(timestamp_field)
         self._default = default
         self._dumps = dumps
         self._standard = json.JSONEncoder(
@@ -72,8 +72,8 @@ class Serialiser:
         body = self._body(members)
         if self._field is None or self._field in members:
             return body
-        head = f'{self._head}"{utc_text(time.time_ns())}"{"," if members else ""}'
-        return head.encode() + body[1:]
+        separator = b'",' if members else b'"'
+        return self._head + utc_bytes(time.time_ns()) + separator + body[1:]
 
     def _dated(self, members: Mapping[str, object]) -> dict[str, object]:
         if self._field is None or self._field in members:

@@ -145,8 +145,15 @@ class TrailFile:
             lines, tip = self._continued(lines, size, stamp=stamp)
         data = lines[0] if len(lines) == 1 else b"".join(lines)
         self._end = _UNKNOWN
-        self._write(data, size)
-        self._end = size + len(data)
+        if failpoints.armed:
+            failpoints.reach("append.locked")
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
+        if written != len(data):
+            self._take_back(size, written, data)
+        self._end = size + written
         self._tip = tip
 
     def close(self) -> None:
@@ -204,16 +211,6 @@ class TrailFile:
             return []
         own = Continues(before.segment, before.last_sha256)
         return [format_own(utc_text(time.time_ns()), own) + b"\n"]
-
-    def _write(self, data: bytes, size: int) -> None:
-        if failpoints.armed:
-            failpoints.reach("append.locked")
-        try:
-            written = os.write(self._descriptor, data)
-        except OSError as error:
-            raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
-        if written != len(data):
-            self._take_back(size, written, data)
 
     def _stored_after_error(self, size: int) -> Stored:
         """A write that fails takes nothing; what is there all the same may be a part of it."""

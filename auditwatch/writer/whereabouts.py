@@ -1,10 +1,10 @@
 """Whether a name still means the file it meant: asked after every lock, so asked cheaply.
 
 Looking at the trail itself with `stat` makes the next write dear: since Linux 6.13 the kernel then has to give it a
-timestamp of its own (1.7 us of 4.4, measured). Its directory tells as well: while its times are the same, no name in
-it was made, moved or removed. It is looked at by descriptor, which is half the price of a path; what that cannot
-see, a directory further up that was moved, is looked up every few milliseconds. Nothing is lost meanwhile: the file
-moved along with its name.
+timestamp of its own (1.7 us of 4.4, measured). Its directory tells as well: while its change time is the same, no
+name in it was made, moved or removed. It is looked at by descriptor, which is half the price of a path; what that
+cannot see, a directory further up that was moved, is looked up every few milliseconds. Nothing is lost meanwhile: the
+file moved along with its name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Whereabouts:
         may_trust_directory: Whether the file system keeps the times of directories as a local one does.
     """
 
-    __slots__ = ("_descriptor", "_directory", "_file", "_look_up_at", "_may_trust", "_path", "_times")
+    __slots__ = ("_changed_ns", "_descriptor", "_directory", "_file", "_look_up_at", "_may_trust", "_path")
 
     def __init__(self, path: str, file: os.stat_result, *, may_trust_directory: bool) -> None:
         self._path = path
@@ -36,7 +36,7 @@ class Whereabouts:
         self._file = file
         self._may_trust = may_trust_directory
         self._descriptor = -1
-        self._times = (0, 0)
+        self._changed_ns = 0
         self._look_up_at = 0.0
 
     def is_there(self, now: float) -> bool:
@@ -48,10 +48,9 @@ class Whereabouts:
         Raises:
             OSError: If the name cannot be looked up.
         """
-        if now < self._look_up_at:
-            directory = os.fstat(self._descriptor)
-            if (directory.st_mtime_ns, directory.st_ctime_ns) == self._times:
-                return True
+        # One time is enough: whatever sets the other one sets this one too, and nobody sets it by hand.
+        if now < self._look_up_at and os.fstat(self._descriptor).st_ctime_ns == self._changed_ns:
+            return True
         return self._looked_up(now)
 
     def close(self) -> None:
@@ -61,7 +60,7 @@ class Whereabouts:
             os.close(descriptor)
 
     def _looked_up(self, now: float) -> bool:
-        # First the directory, then the name: what happens in between shows in the times when next asked.
+        # First the directory, then the name: what happens in between shows in the time when next asked.
         directory = os.stat(self._directory)
         try:
             status = os.stat(self._path)
@@ -73,8 +72,8 @@ class Whereabouts:
         return True
 
     def _remember(self, directory: os.stat_result, now: float) -> None:
-        self._times = (directory.st_mtime_ns, directory.st_ctime_ns)
-        settled = time.time_ns() - max(self._times) > _SETTLED_NS
+        self._changed_ns = directory.st_ctime_ns
+        settled = time.time_ns() - self._changed_ns > _SETTLED_NS
         if self._may_trust and settled and self._follows(directory):
             self._look_up_at = now + _LOOK_UP_SECONDS
 

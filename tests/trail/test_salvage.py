@@ -19,7 +19,8 @@ from auditwatch.trail.salvage import (
 )
 
 EVENT = Habits(b'"event"')
-NESTING = Habits(b'"event"', is_nested=True)
+NESTED_ONCE = Habits(b'"event"', was_nested=True)
+NESTING = Habits(b'"event"', is_nested=True, was_nested=True)
 NOTHING_USUAL = Habits()
 
 
@@ -189,6 +190,26 @@ def test_the_work_on_hostile_lines_is_bounded(line: bytes) -> None:
     assert (parts[0].start, parts[-1].end) == (0, len(line))
 
 
+@pytest.mark.parametrize("habits", [EVENT, NESTED_ONCE])
+def test_a_record_behind_a_cut_value_is_found_though_one_whole_line_nests_another(habits: Habits) -> None:
+    line = b'{"event":"A","by":{"event":"B"}"x":1}'
+    assert found(line, habits) == [(b'{"event":"B"}', "l")]
+    assert found(line, NESTING) == []
+
+
+def test_where_records_may_be_nested_what_begins_a_line_is_not_certain() -> None:
+    assert found(b'{"event":"B"}x', EVENT, awaited=True) == [(b'{"event":"B"}', "c")]
+    assert found(b'{"event":"B"}x', NESTED_ONCE, awaited=True) == [(b'{"event":"B"}', "l")]
+    assert found(b'{"event":"B"}x', NESTING, awaited=True) == []
+
+
+def test_a_record_in_a_cut_one_is_found_where_what_closes_both_looks_like_one_object() -> None:
+    line = b'{"event":"A","by":{"event":"B"}}}'
+    assert found(line) == [(b'{"event":"B"}', "l")]
+    assert left(line) == [(b'{"event":"A","by":', "beginning"), (b"}}", "end")]
+    assert found(line, NOTHING_USUAL) == []
+
+
 def test_habits_are_those_of_almost_all_records() -> None:
     counter = HabitCounter()
     counter.learn([b'{"event":"A"}'] * 96 + [b'{"id":1,"event":"B"}'] * 4)
@@ -197,7 +218,17 @@ def test_habits_are_those_of_almost_all_records() -> None:
     counter.learn([b'{"id":1}'] * 10 + [b'{"event":1,"cause":{"event":2}}'])
     assert (counter.habits().first_key, counter.habits().is_nested) == (None, False)
     counter.learn([b'{"event":"A"}'] * 1000)
-    assert (counter.habits().first_key, counter.habits().is_nested) == (b'"event"', True)
+    assert (counter.habits().first_key, counter.habits().was_nested) == (b'"event"', True)
+
+
+def test_one_whole_line_that_holds_another_record_is_no_habit() -> None:
+    counter, accident = HabitCounter(), b'{"event":"A","by":{"event":"B"}}'
+    counter.learn([accident])
+    assert (counter.habits().is_nested, counter.habits().was_nested) == (False, True)
+    counter.learn([b'{"event":"A"}'] * 197 + [accident])
+    assert (counter.habits().is_nested, counter.habits().was_nested) == (True, True)
+    counter.learn([b'{"event":"A"}'] * 2)
+    assert (counter.habits().is_nested, counter.habits().was_nested) == (False, True)
 
 
 def test_a_trail_whose_records_all_differ_has_no_habits() -> None:

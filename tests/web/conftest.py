@@ -98,7 +98,7 @@ class Builder:
         return self.snapshot(risk, self.trail(name="orders", standing=Standing.MISSING))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build() -> Builder:
     return Builder()
 

@@ -81,9 +81,9 @@ def test_the_map_says_where_the_damage_is_without_colour(build: Any) -> None:
     segment = build.segment(12 << 20, findings=(build.finding(1, 5 << 20),))
     drawn = page(build.snapshot(build.trail(segment)))
     (label,) = [attrs["aria-label"] for attrs in drawn.all("div") if attrs.get("role") == "img"]
-    assert label == "Map of 3 cells: 1 damaged, 2 whole. Damaged: a.jsonl, bytes 4,194,304 to 8,388,608."
+    assert label == "Map of 384 cells: 1 damaged, 383 whole. Damaged: a.jsonl, bytes 5,242,880 to 5,275,648."
     titles = [attrs["title"] for attrs in drawn.all("i") if "title" in attrs]
-    assert titles[1] == "a.jsonl, bytes 4,194,304 to 8,388,608: damaged"
+    assert titles[160] == "a.jsonl, bytes 5,242,880 to 5,275,648: damaged"
 
 
 def test_findings_are_ranges_with_violations_first(populated: Snapshot) -> None:

@@ -23,21 +23,38 @@ def test_a_trail_without_bytes_has_no_cells(build: Any) -> None:
     assert cells((build.segment(0),)) == ()
 
 
-def test_a_small_trail_has_one_cell_a_block(build: Any) -> None:
-    drawn = cells((build.segment(2 * BLOCK + 1),))
+def test_cells_are_as_fine_as_their_number_allows(build: Any) -> None:
+    assert [(cell.start, cell.end) for cell in cells((build.segment(513),))] == [(0, 256), (256, 512), (512, 513)]
+    drawn = cells((build.segment(2 * BLOCK + 1),), most=3)
     assert [(cell.start, cell.end) for cell in drawn] == [(0, BLOCK), (BLOCK, 2 * BLOCK), (2 * BLOCK, 2 * BLOCK + 1)]
+
+
+@given(sizes=st.lists(st.integers(0, 20 * BLOCK), max_size=4), most=st.integers(1, MAX_CELLS))
+def test_all_bytes_are_in_cells_and_damage_is_in_the_cell_of_its_first_byte(
+    build: Any, sizes: list[int], most: int
+) -> None:
+    segments = [
+        build.segment(size, name=f"{k}", findings=(build.finding(1, size // 3),)) for k, size in enumerate(sizes)
+    ]
+    drawn = cells(segments, most)
+    assert len(drawn) <= most
+    assert sum(cell.end - cell.start for cell in drawn if cell.first_segment == cell.last_segment) <= sum(sizes)
+    for cell in drawn:
+        if cell.first_segment == cell.last_segment:
+            is_damaged = cell.start <= sizes[int(cell.first_segment)] // 3 < cell.end
+            assert cell.state is (DAMAGED if is_damaged else WHOLE)
 
 
 def test_a_damaged_line_is_in_the_block_where_it_starts(build: Any) -> None:
     for offset, block in ((0, 0), (BLOCK - 1, 0), (BLOCK, 1)):
         found = build.finding(1, offset, length=BLOCK)
-        drawn = states(cells((build.segment(3 * BLOCK, findings=(found,)),)))
+        drawn = states(cells((build.segment(3 * BLOCK, findings=(found,)),), most=3))
         assert [k for k, state in enumerate(drawn) if state is DAMAGED] == [block]
 
 
 def test_the_second_segment_begins_its_own_blocks(build: Any) -> None:
     second = build.segment(2 * BLOCK, name="b.jsonl", findings=(build.finding(1, BLOCK),))
-    drawn = cells((build.segment(10), second))
+    drawn = cells((build.segment(10), second), most=3)
     assert states(drawn) == [WHOLE, WHOLE, DAMAGED]
     assert (drawn[2].first_segment, drawn[2].start, drawn[2].end) == ("b.jsonl", BLOCK, 2 * BLOCK)
 
@@ -48,7 +65,7 @@ def test_pending_unverified_acknowledged_and_crowded_bytes_are_told_apart(build:
         5 * BLOCK, judged=3 * BLOCK, read=4 * BLOCK, findings=(noted,), crowded=((2 * BLOCK, 2 * BLOCK + 5),)
     )
     expected = [CellState.ACKNOWLEDGED, WHOLE, DAMAGED, CellState.PENDING, CellState.UNVERIFIED]
-    assert states(cells((segment,))) == expected
+    assert states(cells((segment,), most=5)) == expected
 
 
 def test_a_cell_takes_the_worst_of_its_blocks(build: Any) -> None:
