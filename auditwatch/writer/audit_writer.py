@@ -114,7 +114,6 @@ class AuditWriter:
                 raise
         else:
             self._counting.look()
-            self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -245,7 +244,7 @@ class AuditWriter:
                     trail.close()
                     return None
                 if self._durable or now >= trail.look_for_poison_at:
-                    self._look_for_poison(trail, now)
+                    self._look_for_poison(trail, size, now)
                 trail.store(lines, size, stamp=self._settings.stamp)
                 stored, sync = "unknown", trail.sync
                 if failpoints.armed:
@@ -266,9 +265,9 @@ class AuditWriter:
         rotation = self._rotation
         return rotation is not None and trail.is_full(rotation, size, sum(map(len, lines))) and rotation.rename()
 
-    def _look_for_poison(self, trail: TrailFile, now: float) -> None:
+    def _look_for_poison(self, trail: TrailFile, size: int, now: float) -> None:
         trail.look_for_poison_at = now + _LOOK_FOR_POISON_SECONDS
-        if self._counting.is_poisoned(trail.identity):
+        if self._counting.is_poisoned(trail.identity, size):
             trail.poison()
 
     def _make_durable(self, trail: TrailFile, sync: Sync) -> None:
@@ -295,7 +294,6 @@ class AuditWriter:
         if self._closed:
             raise refusal(self._path, "other", "not stored: the writer is closed")
         self._trail = trail = open_trail(self._settings)
-        self._counting.forget_poison(trail.identity, is_new=trail.created)
         return trail
 
     def _refuse(self, message: str, records: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ def run_into_it(
             assert nursery.reap() == [0] * PROCESSES
             if not writer.get("homemade"):
                 refuse_after_a_restart(nursery, trail, directory / "told")
+            # Room again, for what the journal of ext4 holds already: else the next mount would lose what was durable.
+            subprocess.run(["mount", "-o", "remount,size=64m", disk.parent], check=True)
         with mounted(place, "-o", "loop", str(disk)):
             return told, survey(trail, told)
 
