@@ -9,6 +9,7 @@ from typing import Final
 
 _NUMBER: Final = 8
 _HEAD: Final = 2 * _NUMBER
+_FLAGS: Final = 2
 MOST_RECORDS: Final = 1 << 16
 
 
@@ -35,9 +36,9 @@ class Acknowledgements:
         descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if writers else 0) | os.O_CLOEXEC, 0o600)
         try:
             if writers:
-                os.ftruncate(descriptor, writers * self._stride + 1)
+                os.ftruncate(descriptor, writers * self._stride + _FLAGS)
             self.writers = os.fstat(descriptor).st_size // self._stride
-            self._memory = mmap.mmap(descriptor, self.writers * self._stride + 1)
+            self._memory = mmap.mmap(descriptor, self.writers * self._stride + _FLAGS)
         finally:
             os.close(descriptor)
 
@@ -77,6 +78,14 @@ class Acknowledgements:
     def note_trouble(self) -> None:
         """Say that a writer was told of a failure."""
         self._memory[-1] = 1
+
+    def is_end(self) -> bool:
+        """Whether the test has what it wanted."""
+        return self._memory[-2] != 0
+
+    def note_end(self) -> None:
+        """Tell writers that end on demand to end."""
+        self._memory[-2] = 1
 
     def _set(self, writer: int, which: int, number: int) -> None:
         at = writer * self._stride + which * _NUMBER

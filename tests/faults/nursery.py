@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 REFUSED = 3
 LOCK_KEPT = 4
 
+_REST_SECONDS = 1e-4
 _PAUSE_SECONDS = 1e-3
 """Behind a failure, lest all records be tried before the test has taken the fault away."""
 
@@ -46,8 +47,8 @@ class Writer:
         options: Of `AuditWriter`; of `Homemade`, if `homemade`.
         homemade: Whether the writer is one of the known ones.
         most: Records.
-        begin: Number of the first.
         failpoints: As the environment names them; the child alone has them.
+        rests: Whether it pauses behind each record, for who watches and is slower.
         stops: Whether an error ends it; else it goes on with the next record.
         traced: Whether it stops before it begins, until SIGCONT, and asks for its parent when it is done; its status
             is then `LOCK_KEPT` if it still holds the lock that nobody else can want.
@@ -60,8 +61,8 @@ class Writer:
     options: dict[str, Any] = field(default_factory=dict)
     homemade: bool = False
     most: int = MOST_RECORDS
-    begin: int = 0
     failpoints: str = ""
+    rests: bool = False
     stops: bool = True
     traced: bool = False
 
@@ -111,7 +112,9 @@ def grow(writer: Writer, told: Acknowledgements) -> None:
     """
     made = made_by(writer)
     pad = "x" * writer.pad
-    for number in range(writer.begin, writer.most):
+    for number in range(writer.most):
+        if told.is_end():
+            break
         told.note(writer.number, number, Outcome.BEGUN)
         is_late = told.is_trouble()
         try:
@@ -127,6 +130,8 @@ def grow(writer: Writer, told: Acknowledgements) -> None:
             told.note(writer.number, number, Outcome.ACKNOWLEDGED)
             if is_late:
                 told.note_late(writer.number)
+        if writer.rests:
+            time.sleep(_REST_SECONDS)
 
 
 def made_by(writer: Writer) -> Callable[[dict[str, Any]], None]:

@@ -36,7 +36,7 @@ def shallow(directory: Path, megabytes: int) -> Iterator[tuple[Path, Path]]:
 
 
 def run_into_it(
-    nursery: Nursery, directory: Path, megabytes: int, writer: dict[str, Any]
+    nursery: Nursery, directory: Path, megabytes: int, writer: dict[str, Any], processes: int = PROCESSES
 ) -> tuple[Acknowledgements, Survey]:
     """Append until syncs fail, and long after; what was told, and what a new mount shows."""
     directory.mkdir()
@@ -45,11 +45,11 @@ def run_into_it(
         trail = place / "audit.jsonl"
         made = [
             Writer(str(trail), str(directory / "told"), number, 20_000, most=RECORDS, stops=False, **writer)
-            for number in range(PROCESSES)
+            for number in range(processes)
         ]
         with mounted(place, "-o", "loop", str(disk)):
             nursery.spawn(made)
-            assert nursery.reap() == [0] * PROCESSES
+            assert nursery.reap() == [0] * processes
             if not writer.get("homemade"):
                 refuse_after_a_restart(nursery, trail, directory / "told")
             # Room again, for what the journal of ext4 holds already: else the next mount would lose what was durable.
@@ -73,21 +73,35 @@ def test_the_suite_catches_a_writer_that_acknowledges_before_fsync(tmp_path: Pat
         assert found.lost
 
 
+def last_acknowledged(told: Acknowledgements) -> set[tuple[int, int]]:
+    """Of each process, the last record."""
+    return {(who, told.outcomes(who).rfind(Outcome.ACKNOWLEDGED)) for who in range(told.writers)}
+
+
 def test_after_a_sync_that_failed_on_a_real_disk_nothing_is_acknowledged(tmp_path: Path, record_property: Note) -> None:
+    """While its journal breaks, ext4 tells one of several processes in the middle of a sync that all is well.
+
+    No code of ours is needed to see that (docs/robustness.md), so with several processes the last acknowledged record
+    of each may be missing; with one process, none may.
+    """
     need("root", "tmpfs", "ext4")
     totals: Counter[str] = Counter()
     count = rounds(50, 2)
     with Nursery() as nursery:
         for number in range(count):
-            told, found = run_into_it(nursery, tmp_path / str(number), 6 + number % 5, {"options": POWER})
-            assert (found.lost, found.duplicates, told.late()) == ([], [], 0)
+            processes = (1, PROCESSES)[number % 2]
+            megabytes = 6 + number % 5
+            told, found = run_into_it(nursery, tmp_path / str(number), megabytes, {"options": POWER}, processes)
+            assert (found.duplicates, told.late()) == ([], 0)
+            assert set(found.lost) <= (last_acknowledged(told) if processes > 1 else set())
             assert told.count(Outcome.UNKNOWN) > 0
             totals.update(
                 acknowledged=told.count(Outcome.ACKNOWLEDGED), unknown=told.count(Outcome.UNKNOWN),
-                refused=told.count(Outcome.NOT_STORED),
+                refused=told.count(Outcome.NOT_STORED), lost=len(found.lost),
             )  # fmt: skip
     seen = "{acknowledged:,} acknowledged before, {unknown:,} failed, {refused:,} refused".format(**totals)
-    report(record_property, "fsync failure, disk", count, "disks", f"{seen}; 0 acknowledged after it, 0 lost")
+    lost = f"{totals['lost']:,} lost to the ext4 race below"
+    report(record_property, "fsync failure, disk", count, "disks", f"{seen}; 0 acknowledged after it; {lost}")
 
 
 @pytest.mark.parametrize("call", ["fdatasync"])
