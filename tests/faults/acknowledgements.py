@@ -7,6 +7,8 @@ import os
 from enum import IntEnum
 from typing import Final
 
+from tests.agent.running import until
+
 _NUMBER: Final = 8
 _HEAD: Final = 2 * _NUMBER
 _FLAGS: Final = 2
@@ -54,6 +56,15 @@ class Acknowledgements:
     def count(self, outcome: Outcome) -> int:
         """How many records of all writers came to this."""
         return sum(self.outcomes(writer).count(outcome) for writer in range(self.writers))
+
+    def wait_for_more(self, records: int, *outcomes: Outcome) -> None:
+        """Return when so many more records have come to one of these."""
+
+        def count() -> int:
+            return sum(map(self.count, outcomes))
+
+        target = count() + records
+        until(lambda: count() >= target)
 
     def note_synced(self, writer: int, records: int) -> None:
         """Say that the first so many records of a writer were acknowledged when a sync began that succeeded."""

@@ -30,7 +30,6 @@ ROOT = Path(__file__).parents[2]
 REFUSED = 3
 LOCK_KEPT = 4
 
-_REST_SECONDS = 1e-4
 _PAUSE_SECONDS = 1e-3
 """Behind a failure, lest all records be tried before the test has taken the fault away."""
 
@@ -48,7 +47,7 @@ class Writer:
         homemade: Whether the writer is one of the known ones.
         most: Records.
         failpoints: As the environment names them; the child alone has them.
-        rests: Whether it pauses behind each record, for who watches and is slower.
+        rest_seconds: Pause behind each record, for who watches and is slower.
         stops: Whether an error ends it; else it goes on with the next record.
         traced: Whether it stops before it begins, until SIGCONT, and asks for its parent when it is done; its status
             is then `LOCK_KEPT` if it still holds the lock that nobody else can want.
@@ -62,7 +61,7 @@ class Writer:
     homemade: bool = False
     most: int = MOST_RECORDS
     failpoints: str = ""
-    rests: bool = False
+    rest_seconds: float = 0.0
     stops: bool = True
     traced: bool = False
 
@@ -130,8 +129,8 @@ def grow(writer: Writer, told: Acknowledgements) -> None:
             told.note(writer.number, number, Outcome.ACKNOWLEDGED)
             if is_late:
                 told.note_late(writer.number)
-        if writer.rests:
-            time.sleep(_REST_SECONDS)
+        if writer.rest_seconds:
+            time.sleep(writer.rest_seconds)
 
 
 def made_by(writer: Writer) -> Callable[[dict[str, Any]], None]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 import subprocess
-from itertools import count as counting
 from pathlib import Path
 
-from tests.agent.running import until
 from tests.faults.abilities import need
 from tests.faults.acknowledgements import Acknowledgements, Outcome
 from tests.faults.known_writers import WITHOUT
@@ -41,18 +39,15 @@ def rotate_under_load(
     told = Acknowledgements(directory / "told", PROCESSES)
     nursery.spawn(
         [
-            Writer(str(trail), str(directory / "told"), number, rests=True, **writer)  # type: ignore[arg-type]
+            Writer(str(trail), str(directory / "told"), number, rest_seconds=1e-4, **writer)  # type: ignore[arg-type]
             for number in range(PROCESSES)
         ]
     )
     dice = random.Random()
-    for rotation in counting(1):
-        more = told.count(Outcome.ACKNOWLEDGED) + dice.randrange(1, 600)
-        until(lambda more=more: told.count(Outcome.ACKNOWLEDGED) >= more)
+    for _ in range(rotations):
+        told.wait_for_more(dice.randrange(1, 600), Outcome.ACKNOWLEDGED)
         command = ["logrotate", "--force", "--state", directory / "state", configuration]
         subprocess.run(command, check=True, capture_output=True)
-        if rotation == rotations:
-            break
     told.note_end()
     assert nursery.reap() == [0] * PROCESSES
     return trail, told
