@@ -1,5 +1,6 @@
 # make run   sets everything up in .venv and runs the agent: TRAIL=path for your own file, without it the demo
 # make test  sets everything up and runs the tests
+# make faults breaks everything around the writer, at length
 # make check is what continuous integration runs
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check lint concurrency benchmark clean
+.PHONY: run test check lint concurrency faults benchmark clean
 
 $(STAMP): pyproject.toml auditwatch/_version.py
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -43,7 +44,13 @@ concurrency: $(STAMP)
 	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
 	done
 
+# The long fault programme, about half an hour; needs root and the tools that docs/robustness.md names. The short one
+# is part of the tests.
+faults: $(STAMP)
+	AUDITWATCH_FAULTS=long $(BIN)/pytest -n auto tests/faults
+
 benchmark: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
 clean:

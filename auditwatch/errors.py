@@ -73,7 +73,8 @@ class Unreadable(AuditwatchError):
 
     Attributes:
         reason: A short closed name: missing, permission, directory, not_regular, symlink, io_error, changed
-            (another file took its place meanwhile), hung (its file system does not answer).
+            (another file took its place meanwhile), hung (its file system does not answer), not_counters (the file
+            beside it in which its writers count is none).
     """
 
     def __init__(self, reason: str, message: str) -> None:

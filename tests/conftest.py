@@ -1,10 +1,15 @@
-"""Prints the table of the fault programme under the results, also where several processes ran it."""
+"""What holds for all tests; and the table of the fault programme under their results."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.faults.programme import PROPERTY
+
+# A loaded machine is slow, not wrong: no example is judged by how long it took.
+settings.register_profile("auditwatch", deadline=None)
+settings.load_profile("auditwatch")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,19 +9,25 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.errors import Unreadable
+from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import open_trail
 from auditwatch.files.reading import find_newline, fingerprint, read_chunks
 from auditwatch.files.segments import neighbours
 from auditwatch.ledger.effects import Read
-from auditwatch.ledger.events import FileSight, Judged, Observed
+from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
 from auditwatch.ledger.state import Fingerprint, Segment, Trouble
+from auditwatch.ledger.writes import Counts
+from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 
 SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
+
+SETTLED_SECONDS: Final = 0.1
+"""A file that changed this lately may change again without another time: clocks of file systems tick every 10 ms."""
 
 Clock = Callable[[], float]
 
@@ -40,6 +46,12 @@ class Place:
     def of(self, name: str) -> str:
         """The path of one of its segments."""
         return os.path.join(os.path.dirname(self.path), name)
+
+    @property
+    def counters(self) -> Place:
+        """Where its writers count."""
+        directory, name = os.path.split(self.path)
+        return Place(os.path.join(directory, counters_name(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,46 @@ def glance(place: Place) -> Glance:
     except (OSError, ValueError) as error:
         return Glance(str(error))
     return Glance("present", status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A look at what the writers of a trail counted.
+
+    Attributes:
+        glance: As long as the file looks like this there is nothing to read; None where it is to be read again.
+    """
+
+    event: Counted
+    glance: Glance | None
+
+
+def count(place: Place, known: Glance | None, clock: Clock) -> Count | None:
+    """What the writers of a trail counted; None where their file still looks as it did.
+
+    Args:
+        place: Of the trail.
+        known: How the counters file looked.
+        clock: Seconds since 1970.
+    """
+    seen = glance(place.counters)
+    if seen == known:
+        return None
+    try:
+        found = read_counters(place.counters.path)
+    except Unreadable as error:
+        is_missing = error.reason == "missing"
+        trouble = "There is no counters file." if is_missing else str(error)
+        return Count(Counted(clock(), trouble=trouble), seen if is_missing else None)
+    at = clock()
+    is_settled = not found.unsettled and at - seen.modified_ns / 1e9 >= SETTLED_SECONDS
+    return Count(_counted(found, at), seen if is_settled else None)
+
+
+def _counted(found: Counters, at: float) -> Counted:
+    total = found.total
+    counts = Counts(total.stored, total.failed, total.lock_waits)
+    return Counted(at, found.header.id.hex(), counts, total.last_failure_ns / 1e9)
 
 
 def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Clock) -> Observed:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +14,11 @@ from auditwatch.agent.config import TrailConfig
 from auditwatch.agent.looking import (
     SMALL_READ_BYTES,
     Clock,
+    Count,
     Glance,
     Place,
     conclude,
+    count,
     ends_no_line,
     look,
     open_segment,
@@ -64,6 +67,7 @@ class Monitor:
         recorder: The trail's state and run records.
         glance: What `stat` last said; None before.
         looked: When the trail was last looked at with success; 0 before.
+        counted: How the counters file looked when it was read; None where it is to be read.
     """
 
     def __init__(self, config: TrailConfig, recorder: Recorder, means: Means) -> None:
@@ -73,6 +77,7 @@ class Monitor:
         self.place = Place(config.path, config.follow_symlink)
         self.glance: Glance | None = None
         self.looked = 0.0
+        self.counted: Glance | None = None
         self._wake = asyncio.Event()
         self._with_neighbours = True
         self._turning = asyncio.Lock()
@@ -100,6 +105,16 @@ class Monitor:
             self.wake()
         self.glance = glance
 
+    def note_count(self, seen: Count | None) -> None:
+        """Take what a look at the counters file saw."""
+        if seen is None:
+            return
+        self.counted = seen.glance
+        before = self.state
+        self.recorder.apply(seen.event)
+        if self.state is not before:
+            self.means.changed(self.name)
+
     def _is_unsettled(self) -> bool:
         return self.state.standing is Standing.UNREADABLE or self.state.suspicion is not None
 
@@ -120,6 +135,12 @@ class Monitor:
             except (Unreadable, WorkerDied) as error:
                 self._could_not_look(error)
                 asyncio.get_running_loop().call_later(self.config.poll_interval_seconds, self.wake)
+
+    async def last_look(self) -> None:
+        """One more turn, and one more look at the counters, before the end."""
+        await self.turn()
+        with suppress(Unreadable):  # hung: it is looked at after the next start
+            self.note_count(await self.means.prober.call(count, self.place, self.counted, self.means.clock))
 
     async def _turn(self, with_neighbours: bool) -> None:
         requests, looks = await self._look(with_neighbours), 1

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.advance import advance, begin, resume
 from auditwatch.ledger.effects import Commit, LookAgain, Read
 from auditwatch.ledger.events import Event
 from auditwatch.ledger.state import Finding, FindingState, Policy, TrailState, ViolationRow
+from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.state.rows import RunRecord
 from auditwatch.state.store import Store
 from auditwatch.web.snapshot import Mode
@@ -25,11 +26,13 @@ class News:
         trail: Its name.
         findings: New damage; inherited damage too.
         violations: New ones.
+        failed: Failed writes that are new, by reason.
     """
 
     trail: str
     findings: tuple[Finding, ...] = ()
     violations: tuple[ViolationRow, ...] = ()
+    failed: Mapping[str, int] = field(default_factory=dict)
 
 
 Found = Callable[[News], None]
@@ -82,8 +85,9 @@ class Recorder:
         self.save()
         findings = tuple(f for _, f in changed if f.first_seen == f.last_seen and f.state is FindingState.OPEN)
         violations = self.state.violations[len(before.violations) :]
-        if findings or violations:
-            self._found(News(self.state.name, findings, violations))
+        failed = _newly_failed(before.writes, self.state.writes)
+        if findings or violations or failed:
+            self._found(News(self.state.name, findings, violations, failed))
 
     def run(self, mode: Mode) -> RunRecord:
         """What is remembered of the runs of one mode."""
@@ -115,3 +119,11 @@ class Recorder:
         self._unsaved.clear()
         self._unsaved_runs.clear()
         return True
+
+
+def _newly_failed(before: Writes, after: Writes) -> dict[str, int]:
+    """Failures that were counted in this step; none where they were there at first sight."""
+    if not before.id and not after.open:
+        return {}
+    counted = after.total.beyond(before.total)
+    return {reason: number for reason, number in by_reason(counted.failed).items() if number}

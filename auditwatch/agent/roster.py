@@ -102,7 +102,7 @@ class Roster:
 
     async def last_look(self) -> None:
         """One more look at every trail, before the end."""
-        await asyncio.gather(*(monitor.turn() for monitor in self.monitors.values()))
+        await asyncio.gather(*(monitor.last_look() for monitor in self.monitors.values()))
 
     def _volume(self, name: str) -> VolumeWatch:
         if name not in self._volumes:

@@ -178,6 +178,7 @@ class Agent:
         for monitor in self._roster.monitors.values():
             await self._runs.full(monitor)
             await self._runs.sample(monitor)
+            await monitor.last_look()
         await self._housekeeping.selftest()
         snapshot = self._publisher.snapshot()
         await self._end(last_look=False)
@@ -290,5 +291,8 @@ def _log_news(news: News) -> None:
         log.warning("%s: %s: line %d, offset %d, %d bytes (%s)", news.trail, finding.kind, *place, finding.id)
     if len(fresh) > LOGGED_FINDINGS:
         log.warning("%s: and %d more damaged lines", news.trail, len(fresh) - LOGGED_FINDINGS)
+    if news.failed:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in news.failed.items())
+        log.warning("%s: %d write(s) failed: %s", news.trail, sum(news.failed.values()), reasons)
     for row in news.violations:
         log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, row.segment, row.detail, row.id)

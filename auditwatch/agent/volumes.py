@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from auditwatch.agent.looking import Clock, Glance, Place, glance
+from auditwatch.agent.looking import Clock, Count, Glance, Place, count, glance
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.prober import Prober
 from auditwatch.errors import Unreadable
@@ -44,10 +44,12 @@ class VolumeWatch:
         """Glance at every trail; those that changed wake up. A volume that hangs is left alone until it answers."""
         monitors = tuple(self.monitors.values())
         try:
-            glances = await self.prober.call(_glances, [monitor.place for monitor in monitors])
+            asked = [(monitor.place, monitor.counted) for monitor in monitors]
+            found = await self.prober.call(_glances, asked, self._clock)
             now = self._clock()
-            for monitor, seen in zip(monitors, glances, strict=True):
+            for monitor, (seen, counted) in zip(monitors, found, strict=True):
                 monitor.note_glance(seen, now)
+                monitor.note_count(counted)
                 monitor.tick(now)
             if now - self._room_asked >= ROOM_SECONDS:
                 self._room_asked = now
@@ -64,8 +66,9 @@ class VolumeWatch:
                 monitor.wake(with_neighbours=True)
 
 
-def _glances(places: Sequence[Place]) -> list[Glance]:
-    return [glance(place) for place in places]
+def _glances(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[tuple[Glance, Count | None]]:
+    """A glance at each trail, and at its counters if they do not look as they did."""
+    return [(glance(place), count(place, counted, clock)) for place, counted in asked]
 
 
 def _volume(place: Place) -> Volume | None:

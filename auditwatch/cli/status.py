@@ -39,7 +39,7 @@ def _stored(state_dir: str) -> dict[str, Any]:
 
 def _is_open(trail: Mapping[str, Any]) -> bool:
     violations = any(count["open"] for count in trail["violations"].values())
-    return bool(trail["corrupt_lines"]["open"]) or violations
+    return bool(trail["corrupt_lines"]["open"]) or violations or bool(trail["writes"]["open"])
 
 
 def status_lines(status: Mapping[str, Any]) -> Iterator[str]:
@@ -56,6 +56,7 @@ def _trail_lines(trail: Mapping[str, Any]) -> Iterator[str]:
     yield f"    {printable(trail['text'])}"
     yield f"    {_extent(trail)}"
     yield f"    {_freshness(trail)}"
+    yield from (f"    {line}" for line in _writes(trail["writes"]))
 
 
 def _extent(trail: Mapping[str, Any]) -> str:
@@ -67,6 +68,24 @@ def _extent(trail: Mapping[str, Any]) -> str:
         f"{count(trail['lines'])} lines, {total}; damaged lines: {count(corrupt['open'])} open"
         f" ({count(corrupt['inherited'])} of them inherited), {count(corrupt['acknowledged'])} acknowledged"
     )
+
+
+def _writes(writes: Mapping[str, Any]) -> Iterator[str]:
+    """What the writers counted, and what of it somebody has to take note of."""
+    from auditwatch.web.wording import count, reasons  # noqa: PLC0415  as above
+
+    if writes["counters_trouble"]:
+        yield f"writes are not counted now: {printable(writes['counters_trouble'])}"
+    if not writes["counted"]:
+        return
+    failed, waits = sum(writes["failed"].values()), writes["lock_waits"]
+    last = f", the last one {_instant(writes['last_failure'])}" if failed else ""
+    yield (
+        f"writes: {count(writes['stored'])} stored, {count(failed)} failed{last};"
+        f" waits for the lock: {count(waits['over_1s'])} over 1 s, {count(waits['timed_out'])} timed out"
+    )
+    if writes["open"]:
+        yield f"failed writes not acknowledged: {reasons(writes['open_by_reason'])} ({printable(writes['id'])})"
 
 
 def _freshness(trail: Mapping[str, Any]) -> str:

@@ -16,13 +16,20 @@ from auditwatch.ledger.state import (
     TrailState,
     ViolationRow,
 )
+from auditwatch.ledger.writes import noted, reopened
+from auditwatch.trail.findings import write_failures_id
 from auditwatch.trail.kinds import Kind
 
 
 def known_ids(state: TrailState) -> frozenset[str]:
     """Every id that an acknowledgement of this trail can name."""
     found = {finding.id for segment in state.segments for finding in segment.findings}
-    return frozenset(found | {row.id for row in state.violations})
+    return frozenset(found | {row.id for row in state.violations} | _failures_ids(state))
+
+
+def _failures_ids(state: TrailState) -> set[str]:
+    is_any = state.writes.open or any(state.writes.acknowledged)
+    return {write_failures_id(state.name)} if is_any else set()
 
 
 def acknowledged(state: TrailState, event: Acknowledged) -> tuple[TrailState, tuple[Effect, ...]]:
@@ -30,7 +37,7 @@ def acknowledged(state: TrailState, event: Acknowledged) -> tuple[TrailState, tu
     closed = tuple(_noted_segment(segment, event) for segment in state.closed)
     active = _noted_segment(state.active, event) if state.active else None
     violations = tuple(_noted_violation(row, event) for row in state.violations)
-    after = replace(state, closed=closed, active=active, violations=violations)
+    after = _noted_writes(replace(state, closed=closed, active=active, violations=violations), event)
     if after == state:
         return state, ()
     return after, (Commit(_changes(state, after)),)
@@ -73,6 +80,17 @@ def _noted_violation(row: ViolationRow, event: Acknowledged) -> ViolationRow:
     if not is_meant or (row.acknowledgement is None) == event.undo:
         return row
     return replace(row, acknowledgement=None if event.undo else _note(event))
+
+
+def _noted_writes(state: TrailState, event: Acknowledged) -> TrailState:
+    """Failed writes have one id a trail, and none of them was there at first sight."""
+    is_named = write_failures_id(state.name) in event.ids
+    if not (is_named if event.scope is Scope.IDS else event.scope is Scope.ALL):
+        return state
+    writes = reopened(state.writes, event.at) if event.undo else noted(state.writes, event.asked)
+    if writes == state.writes:
+        return state
+    return replace(state, writes=writes, writes_note=None if event.undo else _note(event))
 
 
 def _noted_crowd(beyond: Mapping[Kind, Tally], event: Acknowledged) -> Mapping[Kind, Tally]:

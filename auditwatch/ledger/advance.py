@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from auditwatch.ledger.acknowledgement import acknowledged
 from auditwatch.ledger.effects import Commit, Effect
-from auditwatch.ledger.events import Acknowledged, Event, Judged, Observed, Reviewed, Ticked
+from auditwatch.ledger.events import Acknowledged, Counted, Event, Judged, Observed, Reviewed, Ticked
 from auditwatch.ledger.history import observed
 from auditwatch.ledger.lifecycle import Reconciled, reconcile
 from auditwatch.ledger.reading import overdue_tails, wanted
 from auditwatch.ledger.state import Fingerprint, Policy, Segment, TrailState
+from auditwatch.ledger.writes import counted
 from auditwatch.trail.kinds import Kind
 
 Step = tuple[TrailState, tuple[Effect, ...]]
@@ -58,6 +59,8 @@ def advance(state: TrailState, event: Event) -> Step:
             return _judged(state, event)
         case Reviewed():
             return _reviewed(state, event)
+        case Counted():
+            return _counted(state, event)
         case Acknowledged():
             return acknowledged(state, event)
         case Ticked():
@@ -125,6 +128,18 @@ def _reviewed(state: TrailState, event: Reviewed) -> Step:
     state = _with(state, after)
     changed = tuple((event.segment, finding) for finding in result.changed)
     return _with_detected(state, result, event.at), (Commit(changed),)
+
+
+def _counted(state: TrailState, event: Counted) -> Step:
+    """What the writers counted; failures from before the trail was first looked at are its history."""
+    writes = state.writes
+    if event.trouble:
+        writes = replace(writes, trouble=event.trouble)
+    else:
+        is_old = not state.first_seen or event.last_failure <= state.first_seen
+        is_history = not writes.id and is_old
+        writes = counted(writes, event.id, event.counts, event.last_failure, event.at, is_history=is_history)
+    return (state, ()) if writes == state.writes else (replace(state, writes=writes), (Commit(),))
 
 
 def _with_detected(state: TrailState, result: Reconciled, at: float) -> TrailState:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from auditwatch.ledger.state import Fingerprint, Trouble
+from auditwatch.ledger.writes import Counts
 from auditwatch.trail.report import Report
 
 
@@ -89,6 +90,24 @@ class Reviewed:
     report: Report
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A look at the counters file of the trail's writers.
+
+    Attributes:
+        id: The file's random id, in hex.
+        counts: What all writers counted together.
+        last_failure: When a write last failed; 0 = never.
+        trouble: Why no counters file could be read, which leaves the rest without meaning; empty where one could.
+    """
+
+    at: float
+    id: str = ""
+    counts: Counts = field(default_factory=Counts)
+    last_failure: float = 0.0
+    trouble: str = ""
+
+
 class Scope(StrEnum):
     """Which findings an acknowledgement means."""
 
@@ -123,4 +142,4 @@ class Ticked:
     at: float
 
 
-Event = Observed | Judged | Reviewed | Acknowledged | Ticked
+Event = Observed | Judged | Reviewed | Counted | Acknowledged | Ticked

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 
 MAX_ROWS = 10_000
@@ -240,6 +241,8 @@ class TrailState:
         detected: Damaged lines found since first sight, inherited ones not counted.
         last_corrupt: When one of a kind was last found.
         violations: All of them, acknowledged ones too.
+        writes: What the writers counted.
+        writes_note: Who last took note of failed writes; None where nobody has, or took that back.
         suspicion: A violation seen once.
     """
 
@@ -259,6 +262,8 @@ class TrailState:
     detected: Mapping[Kind, int] = field(default_factory=dict)
     last_corrupt: Mapping[Kind, float] = field(default_factory=dict)
     violations: tuple[ViolationRow, ...] = ()
+    writes: Writes = field(default_factory=Writes)
+    writes_note: Acknowledgement | None = None
     suspicion: Suspicion | None = None
 
     @property

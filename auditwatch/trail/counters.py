@@ -7,8 +7,9 @@ the file share this codec; opening, locking and writing it are theirs.
     header  "AUDITW01", u32 version, u32 slot size, 16-byte random id, u64 poisoned device, u64 poisoned inode
     slot    24 x u64: generation, begun, stored, bytes, 10 x failed, 8 x lock waits, last failure, generation
 
-A slot whose two generations differ was caught half written; one whose first is odd is just being folded into
-slot 0. Both are worth another look a moment later.
+A slot whose two generations differ was caught half written and is worth another look a moment later. One whose
+first is odd is being folded into slot 0, or was when its folder died: it is marked with the generation below the one
+that slot 0 gets with its counts, so they are taken from where they are, once.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ VERSION: Final = 1
 BLOCK_BYTES: Final = 256
 SLOTS: Final = 63
 FILE_BYTES: Final = BLOCK_BYTES * (1 + SLOTS)
+_UNUSED: Final = bytes(BLOCK_BYTES)
 
 _HEADER: Final = struct.Struct("<8sII16sQQ")
 _SLOT: Final = struct.Struct(f"<{4 + len(FAILURES) + WAIT_BUCKETS + 2}Q")
@@ -213,7 +215,9 @@ def decode(data: bytes) -> Counters | None:
     if header is None:
         return None
     blocks = (data[at : at + BLOCK_BYTES] for at in range(BLOCK_BYTES, FILE_BYTES, BLOCK_BYTES))
-    found = {n: decode_slot(block) for n, block in enumerate(blocks) if any(block) and len(block) == BLOCK_BYTES}
+    used = {n: block for n, block in enumerate(blocks) if len(block) == BLOCK_BYTES and block != _UNUSED}
+    base = decode_slot(used.get(0, _UNUSED))
+    found = {number: _beside(block, base) for number, block in used.items()}
     slots = {number: slot for number, slot in found.items() if slot is not None}
     return Counters(header, slots, len(found) - len(slots))
 
@@ -235,6 +239,17 @@ def wait_bucket(seconds: float) -> int:
     """
     below = (number for number, bound in enumerate(WAIT_BOUNDS_SECONDS) if seconds <= bound)
     return next(below, len(WAIT_BOUNDS_SECONDS))
+
+
+def _beside(block: bytes, base: Slot | None) -> Slot | None:
+    """What a slot holds that slot 0, the base, does not; None where that cannot be told now."""
+    mark = folding_mark(block)
+    if mark is None:
+        return decode_slot(block)
+    slot = decode_unsettled_slot(block)
+    if slot is None or base is None:
+        return None
+    return slot if mark > base.generation else Slot(generation=slot.generation)
 
 
 def _added(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,5 +21,10 @@ def violation_id(trail: str, kind: str, place: str) -> str:
     return "v" + _digest(trail, kind, place)
 
 
+def write_failures_id(trail: str) -> str:
+    """`w` and 10 hex digits over the trail, for its failed writes together."""
+    return "w" + _digest(trail, "write_failures")
+
+
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:10]

@@ -7,10 +7,11 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.reading import find_newline
-from auditwatch.trail.grid import block_ranges, file_digest
+from auditwatch.trail.grid import RangeDigest, block_ranges, file_digest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.validate.ranges import RangeVerdict, judge_range
@@ -19,6 +20,7 @@ from auditwatch.validate.workers import WorkerPool
 Progress = Callable[[int, int], None]
 """Is told how many bytes were judged, and of how many."""
 
+_NOTHING: Final = RangeVerdict(Report(), RangeDigest().digest(), b"")
 _Range = tuple[int, int, int]
 _Judge = Callable[[_Range], Awaitable[RangeVerdict]]
 
@@ -86,6 +88,8 @@ def _judge(descriptor: int, rules: Rules, pool: WorkerPool | None, *, final_end:
     async def judge(block: _Range) -> RangeVerdict:
         _, start, end = block
         final = end == final_end
+        if start == end:  # one line that covers many lines of the grid leaves as many empty blocks
+            return _NOTHING
         if pool is not None:
             return await pool.judge(descriptor, start, end, rules, final, hashed=hashed)
         return await asyncio.to_thread(judge_range, descriptor, start, end, rules, final=final, hashed=hashed)

@@ -52,6 +52,8 @@ class Sections:
         if facts is None:
             return ()
         try:
+            if not metric.is_there(facts):
+                return ()
             return tuple(zip(metric.values, map(float, metric.read(facts, now)), strict=True))
         except Exception:  # noqa: BLE001  see above
             self.errors += 1
@@ -91,7 +93,7 @@ class SnapshotCollector(Collector):
     def _samples(self, metric: TrailMetric, trails: list[tuple[str, Facts | None]], now: float) -> Iterator[Sample]:
         for name, facts in trails:
             for value, number in self._sections.trail(metric, facts, now):
-                yield Sample(number, _labels(metric, name, value))
+                yield Sample(number, _labels(metric, name, value), metric.suffix)
 
 
 def registry(publisher: Publisher, clock: Clock = time.time) -> CollectorRegistry:
@@ -201,7 +203,9 @@ def _header(metric: TrailMetric | AgentMetric, openmetrics: bool) -> bytes:
 @lru_cache(maxsize=1 << 16)
 def _heads(metric: TrailMetric, trail: str) -> dict[str, str]:
     """What stands before the numbers; the label sets are closed, so it is written once for each trail."""
-    return {value: _head(metric.name, _labels(metric, visible(trail), value)) for value in metric.values}
+    return {
+        value: _head(metric.name + metric.suffix, _labels(metric, visible(trail), value)) for value in metric.values
+    }
 
 
 def _head(name: str, labels: Sequence[tuple[str, str]]) -> str:

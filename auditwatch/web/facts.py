@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from auditwatch.ledger.state import Segment, Standing, Tally
+from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.web.snapshot import TrailSnapshot
 
@@ -89,6 +90,21 @@ class Facts:
     def violations_open(self) -> int:
         """Open violations of order and history."""
         return sum(self.violations.values())
+
+    @property
+    def writes(self) -> Writes:
+        """What the trail's writers counted."""
+        return self.trail.state.writes
+
+    @property
+    def failures_open(self) -> int:
+        """Records that writers could not store, not acknowledged."""
+        return sum(self.writes.failures_open)
+
+    @property
+    def counters_up(self) -> bool:
+        """Whether what they count can be read."""
+        return self.writes.is_up and self.trail.is_answering
 
     @property
     def last_damage(self) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final, Literal
 
 from auditwatch.ledger.state import Tally
+from auditwatch.ledger.writes import Writes, by_reason
+from auditwatch.trail.counters import REASONS, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.facts import Facts
 from auditwatch.web.snapshot import MISSED_REASONS, AgentStatus, Histogram, Mode, RunStatus
@@ -18,12 +21,6 @@ NO_SOURCE_YET: Final = (
     "auditwatch_trail_sequence_last",
     "auditwatch_trail_unreconciled_records",
     "auditwatch_trail_segments_expired_total",
-    "auditwatch_writes_total",
-    "auditwatch_write_failures_total",
-    "auditwatch_write_failures_open",
-    "auditwatch_write_last_failure_timestamp_seconds",
-    "auditwatch_write_lock_wait_seconds",
-    "auditwatch_writer_counters_up",
 )
 """Metrics of the design that nothing in the snapshot feeds yet."""
 
@@ -37,6 +34,8 @@ class TrailMetric:
         values: All values of that label, exported from the start; one empty one when there is no label.
         read: One number for each of `values`, from the facts and the time of the scrape.
         is_ticking: Whether the number changes with the clock alone, so that it is taken at each scrape.
+        is_there: Whether a trail has it at all.
+        suffix: What follows the name in a scrape, for histograms, whose label is `le`.
     """
 
     name: str
@@ -46,11 +45,13 @@ class TrailMetric:
     values: tuple[str, ...]
     read: Callable[[Facts, float], Sequence[float]]
     is_ticking: bool = False
+    is_there: Callable[[Facts], bool] = lambda _: True
+    suffix: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its labels, sorted as they are written."""
-        return tuple(sorted((self.label, "trail"))) if self.label else ("trail",)
+        """Names of its labels, sorted as they are written; those of a histogram's buckets go without saying."""
+        return ("trail",) if self.label in ("", "le") else tuple(sorted((self.label, "trail")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,66 @@ _WATCHER: Final = (
     _single("watcher_polling", "1 while changes arrive by polling only.", lambda f: f.trail.watcher_polling),
 )
 
-TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_VOLUMES, *_VALIDATION, *_WATCHER)
+
+def _has_counters(facts: Facts) -> bool:
+    return bool(facts.writes.id)
+
+
+def _counted(name: str, help_text: str, read: Callable[[Writes], float], type_: MetricType = "gauge") -> TrailMetric:
+    metric = _single(name, help_text, lambda f: read(f.writes), type_)
+    return replace(metric, is_there=_has_counters)
+
+
+def _failures(facts: Facts, _: float) -> Sequence[float]:
+    failed = by_reason(facts.writes.total.failed)
+    return [failed.get(reason, 0) for reason in REASONS]
+
+
+def _waits(facts: Facts, _: float) -> Sequence[float]:
+    """Who gave up would have waited longer still: only the last bucket holds that."""
+    *bounded, more, timed_out = facts.writes.total.lock_waits
+    return tuple(accumulate((*bounded, more + timed_out)))
+
+
+_WRITES: Final = (
+    _counted("writes_total", "Records that writers stored, as they counted.", lambda w: w.total.stored, "counter"),
+    TrailMetric(
+        PREFIX + "write_failures_total",
+        "counter",
+        "Records that writers could not store, as they counted.",
+        "reason",
+        REASONS,
+        _failures,
+        is_there=_has_counters,
+    ),
+    _counted(
+        "write_failures_open",
+        "Records that writers could not store since first sight, not acknowledged.",
+        lambda w: sum(w.failures_open),
+    ),
+    _counted(
+        "write_last_failure_timestamp_seconds",
+        "When a writer last could not store a record; 0 = never.",
+        lambda w: w.last_failure,
+    ),
+    TrailMetric(
+        PREFIX + "write_lock_wait_seconds",
+        "histogram",
+        "How long stored appends waited for the locks; those that gave up are in the last bucket alone. Buckets only.",
+        "le",
+        (*map(str, WAIT_BOUNDS_SECONDS), "+Inf"),
+        _waits,
+        is_there=_has_counters,
+        suffix="_bucket",
+    ),
+    _single(
+        "writer_counters_up",
+        "1 while the counters file of the trail's writers can be read.",
+        lambda f: f.counters_up,
+    ),
+)
+
+TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_VOLUMES, *_WRITES, *_VALIDATION, *_WATCHER)
 
 
 def _plain(name: str, help_text: str, read: Callable[[AgentStatus], float], type_: MetricType = "gauge") -> AgentMetric:

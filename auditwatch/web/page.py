@@ -12,12 +12,14 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from auditwatch.ledger.state import FindingState, ViolationRow
+from auditwatch.ledger.writes import by_reason
+from auditwatch.trail.findings import write_failures_id
 from auditwatch.web import wording
 from auditwatch.web.facts import Facts, Verdict
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.ranges import FindingRange, ranges
 from auditwatch.web.snapshot import Mode, RunStatus, Snapshot
-from auditwatch.web.status import verdict_sentence
+from auditwatch.web.status import lock_waits, verdict_sentence
 from auditwatch.web.trailmap import MAX_CELLS, Cell, CellState, cells
 
 MAX_CARDS: Final = 200
@@ -51,6 +53,36 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What the writers of a trail counted.
+
+    Attributes:
+        failed: Failed writes since first sight or before it; `reasons` names them.
+        waits: Appends that waited long for the locks; empty where none did.
+        trouble: Why the counters cannot be read; empty where they can.
+    """
+
+    is_counted: bool
+    stored: int
+    failed: int
+    reasons: str
+    open: int
+    last_failure: float
+    waits: str
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Failed writes of a trail that nobody took note of, as a row of the table."""
+
+    id: str
+    reasons: str
+    number: int
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What the page shows of one trail."""
 
@@ -64,16 +96,18 @@ class Card:
     cells: tuple[Cell, ...]
     map_text: str
     legend: tuple[CellState, ...]
+    writes: Written
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One range of findings, or one violation, in the table."""
+    """One range of findings, one violation, or failed writes, in the table."""
 
     trail: str
     segment: str
     range: FindingRange | None = None
     violation: ViolationRow | None = None
+    failed: Failed | None = None
 
 
 def render_page(snapshot: Snapshot, now: float) -> str:
@@ -125,7 +159,27 @@ def _card(facts: Facts, now: float, most: int) -> Card:
         cells=drawn,
         map_text=_map_text(drawn),
         legend=tuple(state for state in CellState if state in states),
+        writes=_written(facts),
     )
+
+
+def _written(facts: Facts) -> Written:
+    writes = facts.writes
+    return Written(
+        is_counted=bool(writes.id),
+        stored=writes.total.stored,
+        failed=sum(writes.total.failed),
+        reasons=wording.reasons(by_reason(writes.total.failed)),
+        open=facts.failures_open,
+        last_failure=writes.last_failure,
+        waits=_waits(**lock_waits(writes)),
+        trouble=wording.visible(writes.trouble),
+    )
+
+
+def _waits(over_1s: int, timed_out: int) -> str:
+    said = ((over_1s, "over 1 s"), (timed_out, "timed out"))
+    return ", ".join(f"{wording.count(number)} {words}" for number, words in said if number)
 
 
 def _freshness(facts: Facts, now: float) -> Iterator[Freshness]:
@@ -162,13 +216,23 @@ def place(cell: Cell) -> str:
 
 
 def _rows(facts: Sequence[Facts]) -> list[Row]:
-    """Violations first, then open damage, then what was acknowledged; each by trail and place."""
+    """Failed writes and violations first, then open damage, then what was acknowledged; each by trail and place."""
+    failed = (row for f in facts if (row := _failed(f)) is not None)
     violations = chain.from_iterable(map(_violations, facts))
     found = chain.from_iterable(_ranges(f, state) for state in _LISTED for f in facts)
-    return list(islice(chain(violations, found), MAX_ROWS))
+    return list(islice(chain(failed, violations, found), MAX_ROWS))
 
 
 _LISTED: Final = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
+
+
+def _failed(facts: Facts) -> Row | None:
+    writes, name = facts.writes, facts.trail.name
+    if not writes.open:
+        return None
+    reasons = wording.reasons(by_reason(writes.failures_open))
+    failed = Failed(write_failures_id(name), reasons, facts.failures_open, writes.open[-1].seen)
+    return Row(name, "", failed=failed)
 
 
 def _violations(facts: Facts) -> Iterator[Row]:
@@ -182,6 +246,6 @@ def _ranges(facts: Facts, state: FindingState) -> Iterator[Row]:
 
 
 def _left(facts: Sequence[Facts], rows: Sequence[Row]) -> int:
-    """Damaged lines and violations that the table does not show."""
-    shown = sum(1 if row.range is None else row.range.lines for row in rows)
+    """Damaged lines and violations that the table does not show; failed writes are few and come first."""
+    shown = sum((1 if row.range is None else row.range.lines) for row in rows if row.failed is None)
     return sum(f.damage.open + f.damage.acknowledged + f.violations_open for f in facts) - shown

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from auditwatch.ledger.state import Acknowledgement, Finding, FindingState, Segment, ViolationRow
+from auditwatch.ledger.writes import Writes, by_reason
+from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
+from auditwatch.trail.findings import write_failures_id
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.web.facts import Facts, Verdict
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
@@ -14,6 +17,9 @@ from auditwatch.web.wording import visible
 
 MAX_FINDINGS: Final = 1000
 """Most findings in one answer; `total` says how many there are."""
+
+LONG_WAIT_SECONDS: Final = 1.0
+"""Waiting for the locks is long from here on; one of the bounds that writers count by."""
 
 _WORST: Final[tuple[Verdict, ...]] = ("damaged", "unchecked", "whole")
 
@@ -37,6 +43,14 @@ def status_json(snapshot: Snapshot, now: float | None = None) -> dict[str, Any]:
 
 def verdict_sentence(facts: Facts, now: float) -> str:
     """What the verdict means, and what it does not."""
+    failed = facts.failures_open
+    unstored = (
+        f" {failed:,} {'record was' if failed == 1 else 'records were'} not stored: writes failed." if failed else ""
+    )
+    return _sentence(facts, now) + unstored
+
+
+def _sentence(facts: Facts, now: float) -> str:
     verdict = facts.verdict(now)
     if verdict == "damaged":
         return _damage_sentence(facts)
@@ -95,6 +109,7 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
             kind.value: {"open": facts.violations[kind], "acknowledged": facts.violations_acknowledged[kind]}
             for kind in Violation
         },
+        "writes": _writes(facts),
         "appended": {"bytes": state.appended_bytes, "lines": state.appended_lines, "last": state.last_append},
         "first_seen": state.first_seen,
         "last_damage": facts.last_damage,
@@ -126,6 +141,31 @@ def _totals(facts: Facts) -> dict[str, int]:
         "hygiene": facts.hygiene_open,
         "paging": facts.trail.state.paging_lines,
     }
+
+
+def _writes(facts: Facts) -> dict[str, Any]:
+    writes, note = facts.writes, facts.trail.state.writes_note
+    return {
+        "counters_up": facts.counters_up,
+        "counters_trouble": visible(writes.trouble) or None,
+        "counted": bool(writes.id),
+        "stored": writes.total.stored,
+        "failed": by_reason(writes.total.failed),
+        "open": facts.failures_open,
+        "open_by_reason": by_reason(writes.failures_open),
+        "acknowledged": sum(writes.acknowledged),
+        "acknowledgement": _note(note),
+        "id": write_failures_id(facts.trail.name),
+        "last_failure": writes.last_failure,
+        "lock_waits": lock_waits(writes),
+    }
+
+
+def lock_waits(writes: Writes) -> dict[str, int]:
+    """Appends that waited long for the locks: longer than a second, and those that gave up."""
+    over = WAIT_BOUNDS_SECONDS.index(LONG_WAIT_SECONDS) + 1
+    waits = writes.total.lock_waits
+    return {"over_1s": sum(waits[over:TIMED_OUT]), "timed_out": waits[TIMED_OUT]}
 
 
 def _run(run: RunStatus) -> dict[str, Any]:

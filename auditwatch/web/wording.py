@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,6 +22,15 @@ def count(number: float) -> str:
     '1,234,567'
     """
     return f"{int(number):,}"
+
+
+def reasons(numbers: Mapping[str, int]) -> str:
+    """Numbers under their names, those that are not 0.
+
+    >>> reasons({"disk_full": 2, "quota": 0, "other": 1000})
+    'disk_full 2, other 1,000'
+    """
+    return ", ".join(f"{name} {count(number)}" for name, number in numbers.items() if number)
 
 
 def size(number: float) -> str:

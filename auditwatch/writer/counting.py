@@ -12,13 +12,13 @@ import stat
 import struct
 import threading
 import time
-import warnings
 import weakref
 from contextlib import suppress
 from typing import Final
 
 from auditwatch.trail.counters import BLOCK_BYTES, FAILURES, WAIT_BUCKETS, counters_name
 from auditwatch.writer import forks, slots
+from auditwatch.writer.failures import warn
 
 # Linux has locks that belong to the open file and die with it in every pid namespace; elsewhere nobody could own
 # a slot.
@@ -171,10 +171,7 @@ class Counting:
         if self._warned:
             return
         self._warned = True
-        message = f"{self._path}: writes are not counted, appends go on: {error.strerror}"
-        # Where warnings are errors, this one is none: it must not break an append.
-        with suppress(RuntimeWarning):
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        warn(f"{self._path}: writes are not counted, appends go on: {error.strerror}")
 
     def _let_go(self) -> None:
         descriptor, self._descriptor, self._offset = self._descriptor, -1, 0

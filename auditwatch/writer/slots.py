@@ -139,12 +139,19 @@ def _header(descriptor: int) -> Header:
 
 
 def _fold_dead(descriptor: int) -> None:
-    data = os.pread(descriptor, FILE_BYTES, 0)
-    for number in range(1, SLOTS):
-        offset = counters.slot_offset(number)
-        if any(data[offset : offset + BLOCK_BYTES]) and _try_lock(descriptor, offset):
+    for offset in _used(descriptor):
+        if _try_lock(descriptor, offset):
             _fold(descriptor, offset)
             _unlock(descriptor, offset)
+
+
+def _used(descriptor: int) -> list[int]:
+    """Offsets of the slots that hold something; first the one whose folder died, while its mark still says how far."""
+    data = os.pread(descriptor, FILE_BYTES, 0)
+    offsets = (counters.slot_offset(number) for number in range(1, SLOTS))
+    blocks = {offset: data[offset : offset + BLOCK_BYTES] for offset in offsets}
+    used = [offset for offset, block in blocks.items() if any(block)]
+    return sorted(used, key=lambda offset: counters.folding_mark(blocks[offset].ljust(BLOCK_BYTES, b"\0")) is None)
 
 
 def _fold(descriptor: int, offset: int) -> None:

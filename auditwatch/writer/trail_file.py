@@ -6,19 +6,21 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from auditwatch.errors import Stored
 from auditwatch.trail.own import Continues, Recovered, format_own
 from auditwatch.writer import failpoints, forks, predecessors
-from auditwatch.writer.chain import Tip, read_tip
 from auditwatch.writer.durability import Descriptor, Sync
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.locking import TwoLocks
-from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
 from auditwatch.writer.whereabouts import Whereabouts
+
+if TYPE_CHECKING:
+    from auditwatch.writer.chain import Tip
+    from auditwatch.writer.rotation import Rotation
 
 _UNKNOWN: Final = -1
 """No size a file can have: the last byte has to be looked at."""
@@ -192,6 +194,8 @@ class TrailFile:
         lines = [*self._own_records(size, torn), *lines]
         tip = None
         if stamp:
+            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  the writer that stamps has loaded it
+
             known = self._tip if size == self._end and size else None
             lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
         return ([b"\n", *lines] if torn else lines), tip

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 import yaml
 
 from auditwatch.ledger.state import Finding, Policy, Segment, Standing, TrailState, ViolationRow
+from auditwatch.ledger.writes import Counts, Writes
+from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.web.collector import Exposition
 from auditwatch.web.metrics import ALL_METRICS, NO_SOURCE_YET
@@ -64,6 +67,11 @@ LABELS = {
     "trail_violations": {"trail", "kind"},
     "trail_corrupt_lines_detected_total": {"trail", "kind"},
     "trail_last_corrupt_line_timestamp_seconds": {"trail"},
+    "writes_total": {"trail"},
+    "write_failures_total": {"trail", "reason"},
+    "write_failures_open": {"trail"},
+    "write_lock_wait_seconds": {"trail"},
+    "writer_counters_up": {"trail"},
     "validation_runs_total": {"trail", "mode"},
     "validation_duration_seconds": {"mode"},
     "detection_latency_seconds": set(),
@@ -118,6 +126,7 @@ def test_promtool_accepts_a_scrape() -> None:
     segment = Segment(1, "a.jsonl", 1, 1, 100, 1.0, judged=80, read=90, lines=3, findings=(finding,))
     violation = ViolationRow("v0", Violation.TRUNCATED, "a.jsonl", "", 1.0)
     state = TrailState("risk", Policy(""), standing=Standing.PRESENT, active=segment, violations=(violation,))
+    state = replace(state, writes=Writes("ab", total=Counts(3, lock_waits=(1,) * 8)))
     trail = TrailSnapshot("risk", "/a.jsonl", state, volume=Volume(1, 2, 3))
     snapshot = Snapshot(1.0, 1, AgentStatus("0.1.0", "3.11.7", 1.0), (trail,))
     text, _ = Exposition(lambda: snapshot).scrape()
@@ -156,9 +165,10 @@ def test_alerts_follow_their_rules() -> None:
         assert "keep_firing_for" not in rule, "it would outlive an acknowledgement"
 
 
-def test_only_damage_that_is_neither_inherited_nor_hygiene_and_violations_are_critical() -> None:
+def test_only_new_damage_that_is_no_hygiene_violations_and_failed_writes_are_critical() -> None:
     critical = {rule["alert"]: rule["expr"] for rule in rules() if rule["labels"]["severity"] == "critical"}
-    assert set(critical) == {"AuditwatchTrailDamaged", "AuditwatchTrailViolation"}
+    assert set(critical) == {"AuditwatchTrailDamaged", "AuditwatchTrailViolation", "AuditwatchWriteFailures"}
+    assert used(critical["AuditwatchWriteFailures"]) == {"auditwatch_write_failures_open"}
     left_out = re.findall(r'kind!~"([^"]*)"', critical["AuditwatchTrailDamaged"])
     assert [set(kinds.split("|")) for kinds in left_out] == [set(HYGIENE)] * 2
     assert "- last_over_time(auditwatch_trail_corrupt_lines_inherited" in critical["AuditwatchTrailDamaged"]
@@ -201,4 +211,4 @@ def test_the_metrics_document_has_every_metric_as_it_is() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([\w, ]+|-) \| (.*) \|$", text, re.MULTILINE)
     assert rows == [(m.name, m.type, ", ".join(m.labels) or "-", m.help) for m in ALL_METRICS]
-    assert all(f"`{value}`" in text for value in (*Kind, *Violation, *Mode, *NO_SOURCE_YET))
+    assert all(f"`{value}`" in text for value in (*Kind, *Violation, *Mode, *REASONS, *NO_SOURCE_YET))

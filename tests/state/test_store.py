@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -31,14 +32,16 @@ from auditwatch.ledger.state import (
     Trouble,
     ViolationRow,
 )
+from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.state import schema
-from auditwatch.state.rows import RunRecord
+from auditwatch.state.rows import RunRecord, checksum
 from auditwatch.state.store import PREVIOUS_NAME, STORE_NAME, StaleStep, Store, trail_key
 from auditwatch.trail.kinds import Kind, Violation
 
 NOW = 1_800_000_000.0
 POLICY = Policy("0123456789abcdef")
 NOTE = Acknowledgement(NOW, "ann", "known")
+COUNTS = Counts(1 << 53, (1 << 53,) * 10, tuple(range(8)))
 KEY = trail_key("risk", "/var/log/risk.jsonl")
 
 
@@ -68,6 +71,8 @@ def known(judged: int = 100, findings: int = 3) -> TrailState:
         rotations=1,
         detected={Kind.TORN: 3},
         last_corrupt={Kind.TORN: NOW},
+        writes=Writes("ab" * 16, "", COUNTS, COUNTS, (Failures(NOW, COUNTS.failed),), COUNTS.failed, NOW),
+        writes_note=NOTE,
         violations=(ViolationRow("v1", Violation.TRUNCATED, "risk.jsonl", "shorter", NOW, NOTE),),
     )
 
@@ -174,6 +179,16 @@ class TestVersions:
         with closing(sqlite3.connect(tmp_path / "state.v1.db")) as copy:
             assert copy.execute("PRAGMA user_version").fetchone() == (1,)
             assert copy.execute("SELECT trail FROM trails").fetchall() == [(KEY,)]
+
+    def test_a_trail_that_was_stored_before_writers_were_counted_is_as_it_was(self, tmp_path: Path) -> None:
+        filled(tmp_path)
+        with closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection, connection:
+            body = json.loads(connection.execute("SELECT body FROM trails").fetchone()[0])
+            del body["writes"], body["writes_note"]
+            old = json.dumps(body).encode()
+            connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(KEY, old)))
+        with closing(opened(tmp_path)) as store:
+            assert store.load(KEY) == replace(known(), writes=Writes(), writes_note=None)
 
     def test_a_migration_that_finds_no_room_changes_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,8 @@ from auditwatch.ledger.state import (
     TrailState,
     ViolationRow,
 )
+from auditwatch.ledger.writes import Counts, Failures, Writes
+from auditwatch.trail.counters import FAILURES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.snapshot import AgentStatus, Mode, RunStatus, Snapshot, TrailSnapshot, Volume
 
@@ -66,6 +68,22 @@ class Builder:
         status = AgentStatus("0.1.0", "3.11.7", NOW - 5000, state_created=NOW - 9000, **agent)
         return Snapshot(NOW, revision, status, trails)
 
+    def failed(self, **numbers: int) -> tuple[int, ...]:
+        return tuple(numbers.get(reason, 0) for reason in FAILURES)
+
+    def writes(self, **more: Any) -> Writes:
+        """Six failures: one was there at first sight, two are acknowledged, three open."""
+        total = Counts(1200, self.failed(disk_full=4, lock_timeout=2), (1000, 100, 50, 30, 15, 4, 1, 2))
+        given = {
+            "id": "ab" * 16,
+            "seen": total,
+            "total": total,
+            "open": (Failures(NOW - 300, self.failed(disk_full=2, lock_timeout=1)),),
+            "acknowledged": self.failed(disk_full=1, lock_timeout=1),
+            "last_failure": NOW - 300,
+        }
+        return Writes(**{**given, **more})
+
     def populated(self) -> Snapshot:
         """Two trails with something of everything."""
         findings = (
@@ -92,6 +110,8 @@ class Builder:
             appended_lines=40,
             last_append=NOW - 60,
             rotations=1,
+            writes=self.writes(),
+            writes_note=NOTE,
         )
         runs = {**dict.fromkeys(Mode, RunStatus()), Mode.FULL: RunStatus(3, 1, NOW - 9, NOW - 90, 4, 604800.0, 0.25)}
         risk = replace(risk, runs=runs, volume=Volume(10 << 30, 100 << 30, 12345), sample_bound=0.03)

@@ -15,6 +15,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from auditwatch.ledger.state import TrailState
+from auditwatch.ledger.writes import Writes
+from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.collector import Exposition, SnapshotCollector, registry
 from auditwatch.web.metrics import ALL_METRICS
@@ -119,14 +121,53 @@ def test_verified_unverified_and_pending_add_up_to_all_sizes(populated: Snapshot
 
 
 def test_every_label_value_is_exported_from_the_start(build: Any, clock: Clock) -> None:
-    found = values(Exposition(lambda: build.snapshot(build.trail()), clock).text())
+    found = values(Exposition(lambda: build.snapshot(build.trail(writes=build.writes())), clock).text())
     for name in ("trail_corrupt_lines", "trail_corrupt_lines_detected_total"):
         assert all(found[(name, frozenset({("trail", "risk"), ("kind", kind)}))] == 0 for kind in Kind)
     assert all(found[("trail_violations", frozenset({("trail", "risk"), ("kind", kind)}))] == 0 for kind in Violation)
     assert all(found[("validation_runs_total", frozenset({("trail", "risk"), ("mode", mode)}))] == 0 for mode in Mode)
     for metric in ALL_METRICS:
-        suffix = "_count" if metric.type == "histogram" else ""
+        suffix = "_bucket" if metric.type == "histogram" else ""
         assert any(name == metric.name.removeprefix("auditwatch_") + suffix for name, _ in found), metric.name
+    assert all(found[("write_failures_total", frozenset({("trail", "risk"), ("reason", r)}))] >= 0 for r in REASONS)
+
+
+def test_what_writers_counted_is_there_from_the_first_counters_file_on_and_stays(build: Any, clock: Clock) -> None:
+    names = {"writes_total", "write_failures_total", "write_failures_open", "write_last_failure_timestamp_seconds"}
+    names |= {"write_lock_wait_seconds_bucket"}
+    for writes, up, expected in (
+        (Writes(), 0, set()),
+        (Writes(trouble="There is no counters file."), 0, set()),
+        (build.writes(), 1, names),
+        (build.writes(trouble="permission denied"), 0, names),
+    ):
+        trail = build.trail(writes=writes)
+        found = values(Exposition(lambda t=trail: build.snapshot(t), clock).text())
+        assert found[("writer_counters_up", frozenset({("trail", "risk")}))] == up
+        assert {name for name, _ in found if name.startswith("write_") or name == "writes_total"} == expected
+
+
+def test_counters_of_a_file_system_that_does_not_answer_are_not_up(build: Any, clock: Clock) -> None:
+    trail = replace(build.trail(writes=build.writes()), is_answering=False)
+    assert value(Exposition(lambda: build.snapshot(trail), clock).text(), "writer_counters_up", trail="risk") == 0
+
+
+def test_failed_writes_are_counted_by_reason_and_open_until_acknowledged(populated: Snapshot, clock: Clock) -> None:
+    text = Exposition(lambda: populated, clock).text()
+    assert value(text, "writes_total", trail="risk") == 1200
+    failed = {reason: value(text, "write_failures_total", trail="risk", reason=reason) for reason in REASONS}
+    assert {reason: number for reason, number in failed.items() if number} == {"disk_full": 4, "lock_timeout": 2}
+    assert value(text, "write_failures_open", trail="risk") == 3
+    assert value(text, "write_last_failure_timestamp_seconds", trail="risk") == clock() - 300
+
+
+def test_who_gave_up_waiting_is_in_the_last_bucket_alone(populated: Snapshot, clock: Clock) -> None:
+    found = values(Exposition(lambda: populated, clock).text())
+    waits = {dict(labels)["le"]: v for (name, labels), v in found.items() if name == "write_lock_wait_seconds_bucket"}
+    assert waits == {
+        "0.0001": 1000, "0.001": 1100, "0.01": 1150, "0.1": 1180, "1.0": 1195, "5.0": 1199, "+Inf": 1202
+    }  # fmt: skip
+    assert not {name for name, _ in found if name in ("write_lock_wait_seconds_sum", "write_lock_wait_seconds_count")}
 
 
 def test_damage_is_open_inherited_or_acknowledged(populated: Snapshot, clock: Clock) -> None:

@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 from auditwatch.ledger.state import Standing, Tally, Trouble
+from auditwatch.ledger.writes import Writes
+from auditwatch.trail.findings import write_failures_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.page import ALL_CELLS, MAX_CARDS, MAX_ROWS, render_page
@@ -70,6 +72,32 @@ def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(po
         "Full run 25.0 %",
     ):
         assert said.replace(" open", "") in text, said
+
+
+def test_a_card_says_what_writers_counted_and_the_table_what_failed(populated: Snapshot) -> None:
+    text = words(populated)
+    for said in (
+        "3 records were not stored: writes failed.",
+        "failed writes 3",
+        "writes 1,200 stored 6 failed",
+        "failed writes disk_full 4, lock_timeout 2",
+        "last failed write 5 min ago",
+        "waits for the lock 5 over 1 s, 2 timed out",
+        "failed writes 3 records not stored disk_full 2, lock_timeout 1 in the producers",
+        write_failures_id("risk"),
+        "writes not counted",
+    ):
+        assert said in text, said
+    assert text.index("3 records not stored") < text.index("truncated")
+
+
+def test_counters_that_were_there_and_cannot_be_read_are_said(build: Any) -> None:
+    writes = build.writes(trouble="/x: permission denied", open=())
+    text = words(build.snapshot(build.trail(build.segment(9), writes=writes)))
+    assert "writes 1,200 stored 6 failed counters /x: permission denied" in text
+    assert "not stored" not in text
+    text = words(build.snapshot(build.trail(build.segment(9), writes=Writes(trouble="no <file>"))))
+    assert "writes not counted: no <file>" in text
 
 
 def test_green_says_what_it_does_not_mean(build: Any) -> None:

@@ -126,3 +126,26 @@ def test_hostile_names_are_shown_as_escapes(build: Any) -> None:
 def test_counts_beyond_the_stored_rows_are_in_the_totals(build: Any) -> None:
     facts = Facts.of(build.trail(build.segment(9, beyond={Kind.TORN: Tally(4, 1, 2)})))
     assert (facts.damage.open, facts.damage.inherited, facts.damage.acknowledged) == (4, 1, 2)
+
+
+def test_what_writers_counted_is_in_the_status(populated: Any, build: Any) -> None:
+    risk, orders = status_json(populated)["trails"]
+    writes = risk["writes"]
+    assert (writes["counters_up"], writes["counted"], writes["stored"], writes["open"]) == (True, True, 1200, 3)
+    assert {reason: number for reason, number in writes["failed"].items() if number} == {
+        "disk_full": 4, "lock_timeout": 2
+    }  # fmt: skip
+    assert {reason: number for reason, number in writes["open_by_reason"].items() if number} == {
+        "disk_full": 2, "lock_timeout": 1
+    }  # fmt: skip
+    assert (writes["acknowledged"], writes["acknowledgement"]["by"]) == (2, "ops")
+    assert writes["lock_waits"] == {"over_1s": 5, "timed_out": 2}
+    assert (orders["writes"]["counted"], orders["writes"]["counters_trouble"]) == (False, None)
+
+
+def test_a_failed_write_is_said_beside_the_verdict_and_is_no_damage(build: Any) -> None:
+    facts = Facts.of(build.trail(build.segment(100), writes=build.writes()))
+    assert facts.verdict(build.now) == "whole"
+    assert verdict_sentence(facts, build.now).endswith("3 records were not stored: writes failed.")
+    facts = Facts.of(build.trail(build.segment(100), writes=build.writes(open=())))
+    assert "not stored" not in verdict_sentence(facts, build.now)

@@ -11,7 +11,7 @@ import pytest
 
 from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
-from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, Header, Slot
+from auditwatch.trail.counters import FILE_BYTES, Header, Slot
 from auditwatch.writer import slots
 
 
@@ -114,10 +114,25 @@ def test_a_kill_at_any_step_of_folding_neither_loses_nor_doubles_counts(file, mo
     assert kills >= 3
 
 
-def test_a_slot_is_never_read_half_folded(file):
-    lay_out(file, counters.encode_slot(Slot(stored=10)), struct.pack("<Q", 7) + bytes(BLOCK_BYTES - 8))
+def marked(mark, slot):
+    """A slot whose folder died behind the first step."""
+    return struct.pack("<Q", mark) + counters.encode_slot(slot)[8:]
+
+
+def test_another_death_before_the_next_fold_loses_nothing_of_the_one_that_a_kill_left_half_folded(file):
+    base, died_later = Slot(generation=6, stored=10), Slot(generation=8, stored=5)
+    lay_out(file, *map(counters.encode_slot, (base, died_later)), marked(7, Slot(generation=4, stored=3)))
+    descriptor = os.open(file, os.O_RDWR)
+    slots.claim(descriptor)
+    os.close(descriptor)
+    assert read(file).total.stored == 18
+
+
+@pytest.mark.parametrize(("mark", "stored"), [(7, 13), (5, 10)])
+def test_a_half_folded_slot_is_read_once_wherever_its_counts_are(file, mark, stored):
+    lay_out(file, counters.encode_slot(Slot(generation=6, stored=10)), marked(mark, Slot(generation=4, stored=3)))
     found = read(file)
-    assert (found.unsettled, found.total.stored) == (1, 10)
+    assert (found.unsettled, found.total.stored) == (0, stored)
 
 
 HARMS = {

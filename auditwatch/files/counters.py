@@ -1,0 +1,50 @@
+"""The counters file beside a trail, read as safely as the trail itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Final
+
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import open_trail
+from auditwatch.files.reading import read_chunks
+from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, Counters, decode
+from auditwatch.trail.names import printable
+
+_ATTEMPTS: Final = 3
+_BASE_BYTES: Final = 2 * BLOCK_BYTES
+"""Header and slot 0, which changes when another slot is folded into it."""
+
+
+def read_counters(path: str) -> Counters:
+    """What the writers of a trail counted.
+
+    Slot 0 is read before and behind the others: counts on their way into it are neither missed nor taken twice. Where
+    the file would not hold still, `unsettled` says so; it may then say too little, and is worth another look.
+
+    Raises:
+        Unreadable: As `open_trail`, or not_counters.
+    """
+    descriptor = open_trail(path)
+    try:
+        for _ in range(_ATTEMPTS):
+            found, is_still = _read(path, descriptor)
+            if is_still and not found.unsettled:
+                return found
+    finally:
+        os.close(descriptor)
+    return replace(found, unsettled=max(1, found.unsettled))
+
+
+def _read(path: str, descriptor: int) -> tuple[Counters, bool]:
+    """The counters, and whether slot 0 stayed as it was."""
+    before, data, after = (_bytes(descriptor, number) for number in (_BASE_BYTES, FILE_BYTES, _BASE_BYTES))
+    found = decode(data) if os.fstat(descriptor).st_size == FILE_BYTES == len(data) else None
+    if found is None:
+        raise Unreadable("not_counters", f"{printable(path)} is no counters file of this version")
+    return found, before == after
+
+
+def _bytes(descriptor: int, number: int) -> bytes:
+    return b"".join(read_chunks(descriptor, 0, number))
