@@ -1,5 +1,6 @@
 # make run   sets everything up in .venv and runs the agent: TRAIL=path for your own file, without it the demo
 # make test  sets everything up and runs the tests
+# make faults breaks everything around the writer, at length
 # make check is what continuous integration runs
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ STAMP := $(VENV)/.installed
 FUZZ_TARGETS := judge scan salvage
 FUZZ_SECONDS := 200
 
-.PHONY: run test check lint concurrency benchmark fuzz fuzz-keep clean
+.PHONY: run test check lint concurrency faults benchmark fuzz fuzz-keep clean
 
 $(STAMP): pyproject.toml auditwatch/_version.py
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -44,6 +45,11 @@ concurrency: $(STAMP)
 	  echo "concurrency, round $$round of 10"; \
 	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
 	done
+
+# The long fault programme, about half an hour; needs root and the tools that docs/robustness.md names. The short one
+# is part of the tests.
+faults: $(STAMP)
+	AUDITWATCH_FAULTS=long $(BIN)/pytest -n auto tests/faults
 
 benchmark: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench

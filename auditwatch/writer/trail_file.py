@@ -35,13 +35,11 @@ class TrailFile:
         path: Its name, for messages.
         descriptor: Open for reading and appending; owned from now on.
         lock: Descriptor and name of the file whose lock counts, where that is not the trail; owned from now on.
-        created: Whether this process made the file.
 
     Attributes:
         locks: To be taken before anything else.
         sync: What makes appended lines durable; outlives the closing of the file for those who wait.
         identity: Device and inode.
-        created: As given.
         look_for_poison_at: When somebody is to look again whether another process declared the file poisoned.
     """
 
@@ -55,16 +53,13 @@ class TrailFile:
         "_path",
         "_poisoned",
         "_tip",
-        "created",
         "identity",
         "locks",
         "look_for_poison_at",
         "sync",
     )
 
-    def __init__(
-        self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None, *, created: bool = False
-    ) -> None:
+    def __init__(self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None) -> None:
         self._lock_name: Whereabouts | None
         self._lock_descriptor, self._lock_name = lock or (descriptor, None)
         self.locks = TwoLocks(path, self._lock_descriptor)
@@ -77,7 +72,6 @@ class TrailFile:
         self.sync = Sync(Descriptor(descriptor))
         status = os.fstat(descriptor)
         self.identity = (status.st_dev, status.st_ino)
-        self.created = created
         self.look_for_poison_at = 0.0
 
     def __del__(self) -> None:
