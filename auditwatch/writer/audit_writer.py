@@ -135,7 +135,6 @@ class AuditWriter:
                 raise
         else:
             self._counting.look()
-            self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
             if self._ballast is not None:
                 self._ballast.keep(time.monotonic())
 
@@ -185,7 +184,10 @@ class AuditWriter:
         self._refuse(message, 1)
 
     def append_many(self, records: Iterable[Mapping[str, Any] | object]) -> None:
-        """Append records one behind the other with nothing between them: all of them, or none.
+        """Append records one behind the other in one write, with nothing between them.
+
+        Where the disk is full in the middle, those before that place stay, whole: a newline commits, and readers may
+        have seen it. The error then says that it is unknown whether they are stored.
 
         Args:
             records: As `append` takes them; they are held in memory until all are serialised.
@@ -337,7 +339,7 @@ class AuditWriter:
                     trail.close()
                     return None
                 if self._durable or now >= trail.look_for_poison_at:
-                    self._look_for_poison(trail, now)
+                    self._look_for_poison(trail, size, now)
                 trail.store(lines, size, stamp=self._settings.stamp)
                 stored, sync = "unknown", trail.sync
                 if failpoints.armed:
@@ -347,6 +349,8 @@ class AuditWriter:
             if failpoints.armed:
                 failpoints.reach("append.unlocked")
         except OSError as error:
+            trail.retire()  # a lock that could not be given back goes with the descriptor,
+            sync = trail.sync  # which the traceback must not keep open
             raise write_error(self._path, error.errno, stored) from error
         if self._durable:
             self._make_durable(trail, sync)
@@ -354,11 +358,12 @@ class AuditWriter:
 
     def _rotated(self, trail: TrailFile, size: int, lines: list[bytes]) -> bool:
         rotation = self._rotation
-        return rotation is not None and trail.is_full(rotation, size, sum(map(len, lines))) and rotation.rename()
+        length = sum(map(len, lines)) + self._stamp_bytes * len(lines)
+        return rotation is not None and trail.is_full(rotation, size, length) and rotation.rename()
 
-    def _look_for_poison(self, trail: TrailFile, now: float) -> None:
+    def _look_for_poison(self, trail: TrailFile, size: int, now: float) -> None:
         trail.look_for_poison_at = now + _LOOK_FOR_POISON_SECONDS
-        if self._counting.is_poisoned(trail.identity):
+        if self._counting.is_poisoned(trail.identity, size):
             trail.poison()
 
     def _make_durable(self, trail: TrailFile, sync: Sync) -> None:
@@ -388,7 +393,6 @@ class AuditWriter:
     def _opened(self) -> TrailFile:
         self._refuse_if_closed()
         self._trail = trail = open_trail(self._settings)
-        self._counting.forget_poison(trail.identity, is_new=trail.created)
         return trail
 
     def _refuse(self, message: str, records: int) -> None:

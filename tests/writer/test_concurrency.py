@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -154,6 +155,27 @@ def test_killed_writers_leave_every_acknowledged_record_whole(tmp_path, start):
     torn = {number - 1 for number, own in enumerate(owned) if own is not None}
     stored = Counter(json.loads(line).get("who") for number, line in enumerate(lines) if number not in torn)
     assert all(stored[pid] >= last + 1 for pid, last in acknowledged.items())
+
+
+def test_a_lock_that_cannot_be_given_back_goes_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "audit.jsonl"
+    writer = AuditWriter(path)
+    true_flock = fcntl.flock
+
+    def refusing(descriptor, operation):
+        if operation == fcntl.LOCK_UN:
+            raise OSError(errno.ENOLCK, "no locks available")
+        true_flock(descriptor, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refusing)
+        with pytest.raises(AuditWriteError) as caught:
+            writer.append({"a": 1})
+    assert caught.value.stored == "unknown"
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    writer.append({"a": 2})
+    assert path.read_bytes().count(b"\n") == 2
 
 
 def test_a_timeout_names_the_process_that_holds_the_lock_and_stores_nothing(tmp_path, start):
