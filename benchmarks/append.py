@@ -71,12 +71,22 @@ class Row:
     lost: int
 
 
-def measure(table: Table, writer: str, directory: str) -> Row:
-    """Median, p99 and throughput of a writer over all rounds."""
-    rows = []
+Round = tuple[list[int], float, int]
+"""Nanoseconds of each call, seconds for all, records lost."""
+
+
+def measure(table: Table, directory: str) -> list[Row]:
+    """Every writer that is installed; they take turns, so that all see the same machine."""
+    writers = [writer for writer in PRODUCERS[table.survives] if not is_missing(writer)]
+    rounds: dict[str, list[Round]] = {writer: [] for writer in writers}
     for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory(dir=directory) as fresh:
-            rows.append(_round(table, writer, os.path.join(fresh, "audit_trail.jsonl")))
+        for writer in writers:
+            with tempfile.TemporaryDirectory(dir=directory) as fresh:
+                rounds[writer].append(_round(table, writer, os.path.join(fresh, "audit_trail.jsonl")))
+    return [_row(writer, rounds[writer]) for writer in writers]
+
+
+def _row(writer: str, rows: list[Round]) -> Row:
     nanoseconds = sorted(ns for calls, _, _ in rows for ns in calls)
     return Row(
         writer,
@@ -87,7 +97,7 @@ def measure(table: Table, writer: str, directory: str) -> Row:
     )
 
 
-def _round(table: Table, writer: str, path: str) -> tuple[list[int], float, int]:
+def _round(table: Table, writer: str, path: str) -> Round:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(table.processes)
     results = context.Queue()
@@ -143,15 +153,14 @@ def _is_whole(line: bytes) -> bool:
 def _print(table: Table, directory: str) -> None:
     print(f"\n{table.title}: {ROUNDS} x {table.calls} calls in each of {table.processes * table.threads}")
     print(f"{'writer':<26}{'median us':>10}{'ratio':>8}{'p99 us':>10}{'records/s':>12}{'ratio':>8}{'lost':>6}")
-    writers = PRODUCERS[table.survives]
-    rows = [measure(table, writer, directory) for writer in writers if not is_missing(writer)]
+    rows = measure(table, directory)
     base = next(row for row in rows if row.writer == BASE)
     for row in rows:
         print(
             f"{row.writer:<26}{row.median_us:>10.2f}{base.median_us / row.median_us:>7.2f}x{row.p99_us:>10.1f}"
             f"{row.records_per_second:>12,.0f}{row.records_per_second / base.records_per_second:>7.2f}x{row.lost:>6}"
         )
-    for writer in filter(is_missing, writers):
+    for writer in filter(is_missing, PRODUCERS[table.survives]):
         print(f"{writer:<26}NOT RUN: not installed")
 
 

@@ -1,8 +1,8 @@
 """Appending from an event loop: the loop hands lines to a thread, and the await ends with the acknowledgement.
 
-One thread a writer, so lines are stored in the order of the calls. What has queued up while it stored is stored next,
-in one write and with one sync. The thread ends when nothing came for a moment, and the interpreter waits for it: what
-was handed over is stored, whatever becomes of the loop.
+One thread a writer, so lines are stored in the order of the calls. Where each would wait for the disk, what has queued
+up meanwhile is stored together, with one sync. The thread ends when nothing came for a moment, and the interpreter
+waits for it: what was handed over is stored, whatever becomes of the loop.
 
 Only this module needs asyncio, which takes longer to import than all the rest of the writer together.
 """
@@ -51,11 +51,13 @@ class AsyncFront:
     Args:
         path: The trail, for messages.
         store: Stores lines in one write; called in a thread of its own, never twice at once.
+        together: Whether to store several at once; if that fails, none of those who wait knows about his own.
     """
 
-    def __init__(self, path: str, store: Callable[[list[bytes]], None]) -> None:
+    def __init__(self, path: str, store: Callable[[list[bytes]], None], *, together: bool) -> None:
         self._path = path
         self._store = store
+        self._together = together
         self.abandon()
         forks.remember(self)
 
@@ -116,12 +118,12 @@ class AsyncFront:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            error = self._error_of(batch)
+            outcomes = list(zip(batch, self._errors_of(batch), strict=True))
             for loop in {entry.loop for entry in batch}:
-                _tell(loop, [entry for entry in batch if entry.loop is loop], error)
+                _tell(loop, [(entry, error) for entry, error in outcomes if entry.loop is loop])
 
     def _next_batch(self) -> list[_Entry]:
-        """What has queued up, as far as it fits into one write; nothing once nobody comes any more."""
+        """What has queued up, as far as it is a write of bearable length; nothing once nobody comes any more."""
         try:
             batch = [self._entries.get(timeout=_LINGER_SECONDS)]
         except queue.Empty:
@@ -134,8 +136,13 @@ class AsyncFront:
             length += len(batch[-1].line)
         return batch
 
-    def _error_of(self, batch: list[_Entry]) -> BaseException | None:
-        lines = [entry.line for entry in batch if entry.line]
+    def _errors_of(self, batch: list[_Entry]) -> list[BaseException | None]:
+        if not self._together:
+            return [self._error_of([entry.line]) for entry in batch]
+        return [self._error_of([entry.line for entry in batch])] * len(batch)
+
+    def _error_of(self, lines: list[bytes]) -> BaseException | None:
+        lines = [line for line in lines if line]
         try:
             if lines:
                 self._store(lines)
@@ -144,15 +151,18 @@ class AsyncFront:
         return None
 
 
-def _tell(loop: asyncio.AbstractEventLoop, entries: list[_Entry], error: BaseException | None) -> None:
+_Outcome = tuple[_Entry, BaseException | None]
+
+
+def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
     try:
-        loop.call_soon_threadsafe(_settle, entries, error)
+        loop.call_soon_threadsafe(_settle, outcomes)
     except RuntimeError:
         return  # the loop is closed, nobody waits
 
 
-def _settle(entries: list[_Entry], error: BaseException | None) -> None:
-    for entry in entries:
+def _settle(outcomes: list[_Outcome]) -> None:
+    for entry, error in outcomes:
         entry.room.release()
         if entry.acknowledged.done():  # cancelled
             continue

@@ -259,7 +259,7 @@ class AuditWriter:
         if self._front is None:
             from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio for those who use it
 
-            self._front = AsyncFront(self._path, self._append_all)
+            self._front = AsyncFront(self._path, self._append_all, together=self._group is not None)
         return self._front
 
     def _line(self, record: object, number: int | None = None) -> bytes | None:

@@ -74,10 +74,11 @@ class Ballast:
             began: When it began, in `time.monotonic`: one that was already failing while another thread released the
                 ballast is tried again too.
         """
-        if error.reason != "disk_full" or error.stored != "no":
+        if error.reason != "disk_full":
             return False
         with self._lock:
-            return self._release() if self._is_there else began < self._released_at
+            has_room = self._release() if self._is_there else began < self._released_at
+        return has_room and error.stored == "no"  # else the next append has the room; this one may be stored in part
 
     def _release(self) -> bool:
         self._is_there = False

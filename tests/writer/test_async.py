@@ -104,6 +104,25 @@ def test_a_bad_record_is_refused_at_once_and_harms_no_other(trail, records):
     assert records(trail) == [{"a": 1}, {"a": 2}]
 
 
+def test_on_a_full_disk_each_one_who_waits_knows_about_his_own_record(trail, records, monkeypatch):
+    true_write = os.write
+
+    def write(fd, data):
+        if trail.stat().st_size > 100:
+            raise OSError(28, "full")
+        return true_write(fd, data)
+
+    async def main():
+        writer = AuditWriter(trail, **PLAIN)
+        monkeypatch.setattr(os, "write", write)
+        return await asyncio.gather(*(writer.append_async({"a": n}) for n in range(50)), return_exceptions=True)
+
+    outcomes = asyncio.run(main())
+    refused = [error for error in outcomes if error is not None]
+    assert {(error.reason, error.stored) for error in refused} == {("disk_full", "no")}
+    assert records(trail) == [{"a": number} for number in range(50 - len(refused))]
+
+
 def test_the_record_is_the_one_of_the_call_whatever_is_done_to_it_later(trail, records):
     async def main():
         async with aclosing(AuditWriter(trail, **PLAIN)) as writer:

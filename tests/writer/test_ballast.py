@@ -93,6 +93,25 @@ def test_where_it_does_not_help_the_error_is_raised_and_counted_once(trail, monk
     assert (total.begun, total.stored, total.failed[0]) == (1, 0, 1)
 
 
+def test_where_a_part_may_be_stored_it_is_released_for_the_next_append(trail, records, monkeypatch):
+    writer = AuditWriter(trail, timestamp_field=None, ballast_bytes=64 * KIB)
+    true_write = os.write
+
+    def write(fd, data):
+        if not place(trail).exists():
+            return true_write(fd, data)
+        if len(data) == 1:
+            raise OSError(errno.ENOSPC, "full")
+        return true_write(fd, data[:12])
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.warns(RuntimeWarning, match="released"), pytest.raises(AuditWriteError) as caught:
+        writer.append_many([{"a": 1}, {"a": 2}])
+    assert (caught.value.reason, caught.value.stored) == ("disk_full", "unknown")
+    writer.append({"a": 3})
+    assert records(trail) == [{"a": 1}, {"a": 3}]
+
+
 def test_no_other_failure_releases_it(trail):
     with AuditWriter(trail, ballast_bytes=64 * KIB, max_line_bytes=50) as writer:
         for wrong in ({"a": "x" * 60}, {"a": {1}}):
