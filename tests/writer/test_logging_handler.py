@@ -40,8 +40,9 @@ def attach(trail):
 
 
 @pytest.fixture
-def complaints(capsys):
-    """What `handleError` said on standard error."""
+def complaints(capsys, monkeypatch):
+    """What `handleError` said on standard error, where logging is told to say it: the command line is not."""
+    monkeypatch.setattr(logging, "raiseExceptions", True)
     return lambda: capsys.readouterr().err
 
 
