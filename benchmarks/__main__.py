@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, latency, scrape, validation
+from benchmarks import append, durability, import_time, latency, linear, scrape, validation
+
+MODULES = {
+    "Full validation": validation,
+    "Damaged lines": linear,
+    "Append": append,
+    "Sharing a sync": durability,
+    "Importing the writer": import_time,
+    "Latency": latency,
+    "Scrape": scrape,
+}
 
 
 def main() -> None:
     """Name the machine, then measure."""
     print(f"{platform.system()} {platform.release()}, CPython {platform.python_version()}, {os.cpu_count()} cores")
-    for name, module in (("Full validation", validation), ("Append", append), ("Latency", latency), ("Scrape", scrape)):
+    for name, module in MODULES.items():
         print(f"\n## {name}\n")
         module.main()
 

@@ -52,7 +52,7 @@ def _later_look(state: TrailState, event: Observed) -> Step:
 
 def _first_look(state: TrailState, event: Observed) -> Step:
     """First sight: all that is there now was there before us."""
-    for sight in event.others or ():
+    for sight in _strangers(state, event):
         state = _with_closed(state, sight, event.at, history=sight.size)
     state = replace(state, first_seen=event.at)
     if event.active is None:
@@ -73,6 +73,10 @@ def _await(state: TrailState, event: Observed) -> Step:
         revived = replace(back, name=event.active.name, closed=False, vanished=False)
         others = tuple(segment for segment in state.closed if segment is not back)
         return _present(replace(state, closed=others), revived, event.active, event.at, commit=True)
+    if event.others is None:
+        return state, (LookAgain(),)
+    for missed in _missed(state, event):
+        state = replace(_with_closed(state, missed, event.at, history=0), rotations=state.rotations + 1)
     state = _with_active(state, event.active, event.at, history=0)
     return state, (Commit(), *wanted(state))
 
@@ -234,12 +238,20 @@ def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observ
 
 
 def _strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
-    """Neighbours that are none of the closed segments."""
-    return tuple(s for s in event.others or () if not any(is_same_inode(known, s) for known in state.closed))
+    """Neighbours that are none of the closed segments, nor the active file, renamed since it was looked at."""
+    closed = (segment for segment in state.closed if not segment.vanished)  # the inode of a vanished one is used again
+    known = {(file.device, file.inode) for file in (*closed, *((event.active,) if event.active else ()))}
+    return tuple(sight for sight in event.others or () if (sight.device, sight.inode) not in known)
 
 
 def _since(sight: FileSight, strangers: tuple[FileSight, ...]) -> Iterable[FileSight]:
     return (other for other in strangers[strangers.index(sight) + 1 :] if other.modified >= sight.modified)
+
+
+def _missed(state: TrailState, event: Observed) -> Iterable[FileSight]:
+    """Segments that came and went between two looks, while there was no file: busy writers rotate sooner than that."""
+    latest = max((segment.modified for segment in state.closed), default=0.0)
+    return (other for other in _strangers(state, event) if other.modified >= latest)
 
 
 def _neighbours(state: TrailState, event: Observed) -> TrailState:

@@ -32,9 +32,9 @@ alone (`kinds`, `judge`, `explain`):
 10  invalid_json     anything else that RFC 8259 does not know
 ==  ===============  ==============================================================================================
 
-The *first error* is the first byte that no JSON text can have there; levels and strings of 5 and 8 are counted from
-the start of the line, a quote opening or closing a string, a backslash in a string hiding the next byte. Integers of
-any size, `1e400` and unpaired surrogate escapes are grammatical. `blank`, `byte_order_mark`, `schema` and
+The *first error* is the first byte that no JSON text can have there, encoding aside; levels and strings of 5 and 8 are
+counted from the start of the line, a quote opening or closing a string, a backslash in a string hiding the next byte.
+Integers of any size, `1e400` and unpaired surrogate escapes are grammatical. `blank`, `byte_order_mark`, `schema` and
 `duplicate_key` are *hygiene*: counted, never paged as damage. Hashes of lines are SHA-256 over the bytes before the
 newline, a carriage return included.
 

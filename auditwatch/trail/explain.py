@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from array import array
 from collections.abc import Iterator
-from itertools import accumulate, count
-from operator import sub
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from auditwatch.trail.depth import STRING, levels_of, too_deep
 from auditwatch.trail.field_types import lacks_required
 from auditwatch.trail.grammar import Walk, skip_blank, walk_text, walk_value
 from auditwatch.trail.kinds import Kind
-from auditwatch.trail.rules import MAX_DEPTH, Rules
+from auditwatch.trail.rules import Rules
 
 MAX_TRIES: Final = 64
 """Most places of one damaged line at which a whole record is looked for."""
@@ -26,15 +25,10 @@ MAX_TRIES: Final = 64
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
 _MARK = b"\xef\xbb\xbf"
 _OBJECT = ord("{")
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
-_OUTSIDE = re.compile(rb'(?:[^"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")+', re.DOTALL)
 _HEAD = re.compile(rb'\{[ \t\n\r]*+"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"[ \t\n\r]*+:', re.DOTALL)
 _KEYS = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")([ \t\n\r]*+:)?', re.DOTALL)
 _KEYS_AND_BRACES = re.compile(_KEYS.pattern + rb"|([{}])", re.DOTALL)
 _NULS = re.compile(rb"\x00++")
-_NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
-_STEPS = bytes.maketrans(b"{[}]", b"\x02\x02\x00\x00")
-_WINDOW_BYTES = 1 << 16
 _WALKED_LINES = 8
 """Most times its own length that is walked through one line, so that the work on it stays linear."""
 
@@ -76,16 +70,6 @@ def is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def too_deep(line: bytes) -> bool:
-    """Whether a line nests deeper than `MAX_DEPTH` outside strings, whether or not it parses."""
-    if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
-        return False
-    levels = _levels(line)
-    floor = accumulate(levels, min, initial=0)
-    next(floor)
-    return max(map(sub, levels, floor), default=0) > MAX_DEPTH
 
 
 def has_duplicate_key(line: bytes) -> bool:
@@ -182,9 +166,10 @@ def _is_concatenated(line: bytes, at: int) -> bool:
     return True
 
 
+@lru_cache(1)
 def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
     """Where a record begins that cannot begin there: in a string begun before the first error, or at it."""
-    for string in _STRING.finditer(line, start):
+    for string in STRING.finditer(line, start):
         if string.start() >= error:
             break
         brace = _brace_at_end(line, string)
@@ -204,26 +189,10 @@ def _brace_at_end(line: bytes, string: re.Match[bytes]) -> int | None:
 
 
 def _is_torn(line: bytes) -> bool:
-    if any(not string[1] for string in _STRING.finditer(line)):
+    if any(not string[1] for string in STRING.finditer(line)):
         return True
-    levels = _levels(line)
+    levels = levels_of(line)
     return bool(levels) and (levels[-1] != 0 or min(levels) < 0)
-
-
-def _levels(line: bytes) -> array[int]:
-    """The level of nesting behind each bracket outside strings, counted down below 0 where more is closed."""
-    steps = b"".join(_brackets_outside(line)).translate(_STEPS)
-    return array("l", map(sub, accumulate(steps), count(1)))
-
-
-def _brackets_outside(line: bytes) -> Iterator[bytes]:
-    """The brackets outside strings, a window at a time: cutting out all strings at once takes 40 times their memory."""
-    at = 0
-    while at < len(line):
-        window = _OUTSIDE.match(line, at, at + _WINDOW_BYTES) or _STRING.match(line, at)
-        end = window.end() if window else at + 1
-        yield _STRING.sub(b"", line[at:end]).translate(None, _NO_BRACKET)
-        at = end
 
 
 def _tries(line: bytes) -> Iterator[Walk]:

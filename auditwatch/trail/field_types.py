@@ -20,14 +20,12 @@ _DAY = (
 )
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _OFFSET = r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-NAIVE_PATTERN: Final = rf"\A{_DAY}[Tt ]{_TIME}\Z"
+_NAIVE = re.compile(rf"\A{_DAY}[Tt ]{_TIME}\Z")
 """RFC 3339, section 5.6, without its offset; the blank instead of the T is that section's note."""
-DATETIME_PATTERN: Final = rf"\A{_DAY}[Tt ]{_TIME}{_OFFSET}\Z"
+_DATETIME = re.compile(rf"\A{_DAY}[Tt ]{_TIME}{_OFFSET}\Z")
 """RFC 3339, section 5.6: days of their month, leap seconds, the offset with its colon."""
 
 _INTEGER = re.compile(rb"-?[0-9]++\Z")
-_NAIVE = re.compile(NAIVE_PATTERN)
-_DATETIME = re.compile(DATETIME_PATTERN)
 
 
 def lacks_required(line: bytes, require: tuple[tuple[str, FieldType], ...]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 WHITE_SPACE: Final = b" \t\n\r"
@@ -64,6 +65,7 @@ class Walk:
     error: int | None
 
 
+@lru_cache(2)  # a damaged line is walked for its kind, and right after that for what is left in it
 def walk_value(text: bytes, start: int = 0) -> Walk:
     """Read one value that begins at `start` or behind white space there; what follows it is not looked at.
 
@@ -87,7 +89,7 @@ def walk_text(text: bytes) -> Walk:
     >>> walk_text(b"[1]").error is None
     True
     """
-    walk = walk_value(text)
+    walk = walk_value(text, 0)
     if walk.end is None:
         return walk
     rest = skip_blank(text, walk.end)

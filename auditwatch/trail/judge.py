@@ -7,20 +7,19 @@ too much (unpaired surrogates, huge numbers, deep stacks of the caller) but must
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from operator import length_hint
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from auditwatch.trail.explain import explain, is_utf8, may_repeat_key, too_deep
-from auditwatch.trail.field_types import DATETIME_PATTERN, NAIVE_PATTERN
+from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep
+from auditwatch.trail.explain import explain, is_utf8, may_repeat_key
 from auditwatch.trail.kinds import Kind
-from auditwatch.trail.rules import MAX_DEPTH, FieldType, Rules
-
-_SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
-"""A line that parses needs this many bytes to open and close one level too many."""
+from auditwatch.trail.rules import FieldType, Rules
 
 _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -41,9 +40,14 @@ _SHAPES: Final[dict[FieldType, Any]] = {
     FieldType.OBJECT: _Object,
     FieldType.ARRAY: _Array,
     FieldType.ANY: msgspec.Raw,
-    FieldType.DATETIME: Annotated[str, msgspec.Meta(pattern=DATETIME_PATTERN)],
-    FieldType.DATETIME_NAIVE: Annotated[str, msgspec.Meta(pattern=NAIVE_PATTERN)],
+    FieldType.DATETIME: Annotated[datetime, msgspec.Meta(tz=True)],
+    FieldType.DATETIME_NAIVE: Annotated[datetime, msgspec.Meta(tz=False)],
 }
+
+_COLONLESS: Final = (re.compile(rb'\+[0-9]{4}"'), re.compile(rb'-[0-9]{4}"'))
+"""What the decoder takes for the end of a date and RFC 3339 does not; two, for a search for one byte is the fastest."""
+_HIDDEN: Final = (b"\\u002", b"\\u003")
+"""How the escapes of signs and digits begin."""
 
 
 class Judge:
@@ -57,6 +61,7 @@ class Judge:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._decode = msgspec.json.Decoder(_shape(rules)).decode
+        self._asks_for_offset = any(kind is FieldType.DATETIME for _, kind in rules.require)
 
     def kind_of(self, line: bytes) -> Kind | None:
         """What is wrong with one line, given without its newline; None if it is whole."""
@@ -73,6 +78,8 @@ class Judge:
         suspects.update(self._long(lines))
         if not utf8:
             suspects.update(_not_utf8(lines))
+        if self._asks_for_offset:
+            suspects.update(_without_colon(lines))
         if self.rules.strict:
             suspects.update(index for index, line in enumerate(lines) if may_repeat_key(line))
         for index in sorted(suspects):
@@ -94,17 +101,27 @@ class Judge:
     def _long(self, lines: list[bytes]) -> Iterator[int]:
         """Indexes of lines that are too long, or may be too deep."""
         longest = max(map(len, lines), default=0)
-        if longest <= min(self.rules.max_line_bytes, _SHORTEST_TOO_DEEP - 1):
-            return
-        for index, line in enumerate(lines):
-            if len(line) > self.rules.max_line_bytes or too_deep(line):
-                yield index
+        if longest > self.rules.max_line_bytes:
+            yield from (index for index, line in enumerate(lines) if len(line) > self.rules.max_line_bytes)
+        if longest >= SHORTEST_TOO_DEEP:
+            yield from may_be_too_deep(lines)
 
 
 def _not_utf8(lines: list[bytes]) -> Iterator[int]:
     if is_utf8(b"\n".join(lines)):
         return
     yield from (index for index, line in enumerate(lines) if not is_utf8(line))
+
+
+def _without_colon(lines: list[bytes]) -> Iterator[int]:
+    """Indexes of lines in which an offset from UTC may lack its colon: the decoder lets that pass."""
+    if _may_lack_colon(b"\n".join(lines)):
+        yield from (index for index, line in enumerate(lines) if _may_lack_colon(line))
+
+
+def _may_lack_colon(text: bytes) -> bool:
+    hides = b"\\" in text and any(escape in text for escape in _HIDDEN)
+    return hides or any(pattern.search(text) for pattern in _COLONLESS)
 
 
 def _shape(rules: Rules) -> type[msgspec.Struct]:

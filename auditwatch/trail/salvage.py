@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from auditwatch.trail.explain import is_utf8, too_deep
+from auditwatch.trail.depth import too_deep
+from auditwatch.trail.explain import is_utf8
 from auditwatch.trail.grammar import skip_blank, walk_text, walk_value
 from auditwatch.trail.habits import HEAD, Habits
 

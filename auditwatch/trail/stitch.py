@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from auditwatch.trail.explain import has_duplicate_key, is_utf8, too_deep
+from auditwatch.trail.depth import too_deep
+from auditwatch.trail.explain import has_duplicate_key, is_utf8
 from auditwatch.trail.habits import Habits
 
 _decode = msgspec.json.Decoder(msgspec.Raw).decode

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Final
 
-from auditwatch.files.reading import drop_cached, fingerprint, is_cached, read_chunks
+from auditwatch.files.reading import drop_cached, find_newline_before, fingerprint, is_cached, read_chunks
 from auditwatch.trail.grid import RangeDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
@@ -31,32 +32,60 @@ class RangeVerdict:
 
 
 def judge_range(
-    descriptor: int, start: int, end: int, rules: Rules, *, final: bool = False, hashed: bool = True
+    descriptor: int,
+    start: int,
+    end: int,
+    rules: Rules,
+    *,
+    final: bool = False,
+    hashed: bool = True,
+    recorded: bytes = b"",
 ) -> RangeVerdict:
     """Judge the bytes from `start` to `end`, and let the page cache forget those that were not in it before.
 
+    Pending bytes are counted and not looked at.
+
     Args:
-        descriptor: Open for reading; its position is neither used nor changed.
+        descriptor: Open for reading; its position is not used.
         start: First byte of a line.
         end: May lie beyond the end of the file.
         rules: What decides.
         final: Whether bytes behind the last newline are a torn line.
         hashed: Whether the digest is asked for.
+        recorded: Where all bytes have this digest, that is all the answer says: their report is known.
 
     Raises:
         Unreadable: io_error, with the offset.
     """
     was_cached = is_cached(descriptor, start, end)
+    try:
+        if recorded and fingerprint(descriptor, start, end - start) == recorded:
+            return RangeVerdict(Report(), recorded, b"")
+        return _judged(descriptor, start, end, rules, final=final, hashed=hashed or bool(recorded))
+    finally:
+        if not was_cached:
+            drop_cached(descriptor, start, end)
+
+
+def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> RangeVerdict:
     scan, digest = Scan(rules), RangeDigest()
-    for chunk in read_chunks(descriptor, start, end):
+    lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
+    for chunk in read_chunks(descriptor, start, lines_end):
         scan.feed(chunk)
         if hashed:
             digest.feed(chunk)
     report = scan.finish(final)
+    report = replace(report, pending_bytes=report.pending_bytes + pending)
     marker = marker_at(descriptor, start + report.bytes)
-    if not was_cached:
-        drop_cached(descriptor, start, end)
     return RangeVerdict(report, digest.digest() if hashed else b"", marker)
+
+
+def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:
+    """Just behind the last newline of a range, and how many bytes it has behind that."""
+    end = max(start, min(end, os.fstat(descriptor).st_size))
+    newline = find_newline_before(descriptor, end, start)
+    lines_end = start if newline is None else newline + 1
+    return lines_end, end - lines_end
 
 
 def marker_at(descriptor: int, position: int) -> bytes:

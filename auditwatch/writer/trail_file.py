@@ -6,19 +6,21 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from auditwatch.errors import Stored
 from auditwatch.trail.own import Continues, Recovered, format_own
 from auditwatch.writer import failpoints, forks, predecessors
-from auditwatch.writer.chain import Tip, read_tip
 from auditwatch.writer.durability import Descriptor, Sync
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.locking import TwoLocks
-from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
 from auditwatch.writer.whereabouts import Whereabouts
+
+if TYPE_CHECKING:
+    from auditwatch.writer.chain import Tip
+    from auditwatch.writer.rotation import Rotation
 
 _UNKNOWN: Final = -1
 """No size a file can have: the last byte has to be looked at."""
@@ -33,13 +35,11 @@ class TrailFile:
         path: Its name, for messages.
         descriptor: Open for reading and appending; owned from now on.
         lock: Descriptor and name of the file whose lock counts, where that is not the trail; owned from now on.
-        created: Whether this process made the file.
 
     Attributes:
         locks: To be taken before anything else.
         sync: What makes appended lines durable; outlives the closing of the file for those who wait.
         identity: Device and inode.
-        created: As given.
         look_for_poison_at: When somebody is to look again whether another process declared the file poisoned.
     """
 
@@ -53,16 +53,13 @@ class TrailFile:
         "_path",
         "_poisoned",
         "_tip",
-        "created",
         "identity",
         "locks",
         "look_for_poison_at",
         "sync",
     )
 
-    def __init__(
-        self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None, *, created: bool = False
-    ) -> None:
+    def __init__(self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None) -> None:
         self._lock_name: Whereabouts | None
         self._lock_descriptor, self._lock_name = lock or (descriptor, None)
         self.locks = TwoLocks(path, self._lock_descriptor)
@@ -75,7 +72,6 @@ class TrailFile:
         self.sync = Sync(Descriptor(descriptor))
         status = os.fstat(descriptor)
         self.identity = (status.st_dev, status.st_ino)
-        self.created = created
         self.look_for_poison_at = 0.0
 
     def __del__(self) -> None:
@@ -140,7 +136,7 @@ class TrailFile:
             AuditWriteError: If they were not stored in full.
             OSError: If the end of the file cannot be read.
         """
-        tip = None
+        tip, asked = None, len(lines)
         if stamp or size != self._end or not size or self._poisoned:
             lines, tip = self._continued(lines, size, stamp=stamp)
         data = lines[0] if len(lines) == 1 else b"".join(lines)
@@ -152,7 +148,7 @@ class TrailFile:
         except OSError as error:
             raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
         if written != len(data):
-            self._take_back(size, written, data)
+            self._take_back(size, written, data, len(data) - sum(map(len, lines[-asked:])))
         self._end = size + written
         self._tip = tip
 
@@ -198,6 +194,8 @@ class TrailFile:
         lines = [*self._own_records(size, torn), *lines]
         tip = None
         if stamp:
+            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  the writer that stamps has loaded it
+
             known = self._tip if size == self._end and size else None
             lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
         return ([b"\n", *lines] if torn else lines), tip
@@ -216,31 +214,40 @@ class TrailFile:
         """A write that fails takes nothing; what is there all the same may be a part of it."""
         return "no" if self._size() == size else "unknown"
 
-    def _take_back(self, size: int, written: int, line: bytes) -> None:
-        """Remove the piece of the line that was stored.
+    def _take_back(self, size: int, written: int, data: bytes, ours: int) -> None:
+        """Remove the piece of a line that was stored; whole lines before it stay, for a newline commits.
+
+        Whoever reads the trail may have judged them by now, and would find its history changed.
 
         Only if the file ends exactly with our piece: what others wrote behind it is never cut off. A piece that
         stays is a torn tail, which the next append ends, here or elsewhere.
+
+        Args:
+            size: Of the file before.
+            written: How many of the bytes reached it.
+            data: That should have.
+            ours: How many of them come before the caller's lines.
 
         Raises:
             AuditWriteError: Always.
         """
         if self._size() != size + written:
             raise write_error(self._path, None, "unknown", what="torn, somebody appended behind the piece")
-        number = self._error_of_next_byte(line[written : written + 1])
+        number = self._error_of_next_byte(data[written : written + 1])
+        whole = data.rfind(b"\n", 0, written) + 1
         try:
-            os.ftruncate(self._descriptor, size)
+            os.ftruncate(self._descriptor, size + whole)
         except OSError as error:
             raise write_error(self._path, number, "unknown", what="torn, the piece cannot be removed") from error
-        self._poisoned = self._size() != size
+        self._poisoned = self._size() != size + whole
         if self._poisoned:
             raise write_error(self._path, number, "unknown", what="torn, the piece is still there")
-        raise write_error(self._path, number, "no")
+        raise write_error(self._path, number, "unknown" if whole > ours else "no")
 
     def _error_of_next_byte(self, byte: bytes) -> int | None:
         """Why the write was short: only another one says so, and it is taken back with the rest."""
         try:
-            os.write(self._descriptor, byte)
+            os.write(self._descriptor, byte.replace(b"\n", b" "))  # a newline would commit what is taken back
         except OSError as error:
             return error.errno
         return None

@@ -63,6 +63,52 @@ def test_a_file_that_appears_later_was_written_while_we_watched() -> None:
     assert trail.state.paging_lines == 1
 
 
+def test_segments_that_came_and_went_before_the_first_file_was_seen_are_judged() -> None:
+    trail = Trail(None)
+    trail.look()
+    for name, data in (("audit-1.jsonl", GOOD + TORN), ("audit-2.jsonl", GOOD)):
+        trail.create(data)
+        trail.rename(NAME, name)
+    trail.create(GOOD)
+    trail.look(neighbours=False)
+    assert [segment.name for segment in trail.state.files] == ["audit-1.jsonl", "audit-2.jsonl", NAME]
+    assert (trail.state.rotations, trail.state.appended_lines, trail.state.paging_lines) == (2, 4, 1)
+
+
+def test_a_file_renamed_between_the_look_at_it_and_at_its_neighbours_is_one_segment() -> None:
+    for before in (None, LONG):
+        trail = Trail(before)
+        trail.look()
+        if before:
+            trail.rename(NAME, "audit-1.jsonl")
+        trail.create(GOOD)
+        trail.renamed_while_looked_at = "audit-2.jsonl"
+        trail.look()
+        assert trail.state.appended_lines == 1
+        trail.create(GOOD)
+        trail.look()
+        assert (trail.state.appended_lines, trail.state.violations) == (2, ())
+        assert len(trail.state.files) == 2 + bool(before)
+
+
+def test_a_segment_with_the_inode_of_a_deleted_one_is_a_rotation() -> None:
+    trail = Trail(LONG)
+    trail.look()
+    first = trail.files[NAME].inode
+    trail.rename(NAME, f"{NAME}.1")
+    trail.create(LONG + LONG)
+    trail.look()
+    del trail.files[f"{NAME}.1"]
+    trail.rename(NAME, f"{NAME}.2")
+    trail.create(LONG + GOOD, inode=first)
+    trail.look()
+    trail.rename(NAME, f"{NAME}.3")
+    trail.create(GOOD)
+    trail.look()
+    trail.look()
+    assert (trail.state.rotations, trail.state.violations) == (3, ())
+
+
 def test_hygiene_is_counted_and_pages_nobody() -> None:
     trail = Trail(GOOD)
     trail.look()

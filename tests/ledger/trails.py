@@ -37,13 +37,14 @@ class Trail:
         self.state: TrailState = begin("risk", policy)
         self.stored: dict[tuple[int, int, str], Finding] = {}
         self.trouble: Trouble | None = None
+        self.renamed_while_looked_at: str | None = None
         if data is not None:
             self.create(data)
 
-    def create(self, data: bytes = b"", name: str = NAME) -> None:
-        """A new file with an inode of its own."""
+    def create(self, data: bytes = b"", name: str = NAME, inode: int = 0) -> None:
+        """A new file, with an inode of its own if none is given."""
         self._inodes += 1
-        self.files[name] = File(self._inodes, bytearray(data))
+        self.files[name] = File(inode or self._inodes, bytearray(data))
 
     def append(self, data: bytes) -> None:
         """What a producer writes to the active file."""
@@ -94,7 +95,7 @@ class Trail:
     def judged(self, read: Read) -> Judged:
         """The answer to a read, as of now."""
         segment = next(s for s in self.state.segments if s.number == read.segment)
-        data = bytes(self.files[segment.name].data)
+        data = bytes(next(file.data for file in self.files.values() if file.inode == segment.inode))
         scan = Scan(RULES)
         scan.feed(data[read.start : read.end])
         report = scan.finish(read.final)
@@ -114,6 +115,9 @@ class Trail:
     def _observe(self, neighbours: bool) -> tuple[Effect, ...]:
         expected = expectation(self.state.active)
         active = None if self.trouble else self._sight(NAME, expected)
+        if self.renamed_while_looked_at:
+            self.rename(NAME, self.renamed_while_looked_at)
+            self.renamed_while_looked_at = None
         others = sorted(name for name in self.files if name != NAME)
         sights = tuple(sight for name in others if (sight := self._sight(name, expected)))
         return self.step(Observed(self.now, active, self.trouble, sights if neighbours else None))

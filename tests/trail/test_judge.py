@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditwatch.trail.causes import CAUSES
+from auditwatch.trail.field_types import lacks_required
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import MAX_LINE_BYTES, FieldType, Rules
@@ -272,3 +274,35 @@ def test_lines_judged_together_get_the_verdicts_of_lines_judged_alone(lines: lis
 def test_the_example_of_each_kind_is_of_that_kind(kind: Kind) -> None:
     rules = Rules(require=(("timestamp", FieldType.DATETIME),)) if kind == Kind.SCHEMA else Rules(strict=True)
     assert Judge(rules).kind_of(CAUSES[kind].example) == kind
+
+
+OFFSETS = [
+    "Z",
+    "z",
+    "+00:00",
+    "-23:59",
+    "+0000",
+    "-0530",
+    "+00",
+    "",
+    "+24:00",
+    " Z",
+    "+00:00:00",
+    "-00\\u003a00",
+    "+00\\u00300",
+]
+TIMES = ["12:00:00", "12:00:00.123456789", "23:59:60", "24:00:00", "12:00", "12:00:00.", "12:00:00,5", "120000"]
+DAYS = ["2025-10-07T", "2025-02-29t", "2024-02-29 ", "0000-01-01T", "20251007T", "2025-10-7T", "2025\\u002d10-07T"]
+
+
+@pytest.mark.parametrize("kind", [FieldType.DATETIME, FieldType.DATETIME_NAIVE])
+def test_dates_are_what_the_pattern_says_whatever_the_decoder_takes_for_one(kind: FieldType) -> None:
+    rules = Rules(require=(("t", kind),))
+    dates = ["".join(parts) for parts in itertools.product(DAYS, TIMES, OFFSETS)]
+    lines = [b'{"t":"%s","n":"-1234"}' % date.encode() for date in dates]
+    lacking = [index for index, line in enumerate(lines) if lacks_required(line, rules.require)]
+    assert 0 < len(lacking) < len(lines)
+    assert list(Judge(rules).damaged(lines)) == [(index, Kind.SCHEMA) for index in lacking]
+    assert [Judge(rules).kind_of(line) for line in lines] == [
+        Kind.SCHEMA if index in set(lacking) else None for index in range(len(lines))
+    ]

@@ -28,7 +28,7 @@ class Truth:
     def still_there(self) -> set[bytes]:
         """Those that a damaged line holds in full: all their bytes, side by side."""
         data = self.path.read_bytes()
-        on_their_own = set(data.split(b"\n"))
+        on_their_own = {line.strip(b" \t\r") for line in data.split(b"\n")}
         return {record for record in self.written - on_their_own if record in data}
 
 

@@ -181,7 +181,7 @@ PARENT = """
         pool = WorkerPool(1)
         descriptor = os.open(sys.argv[1], os.O_RDONLY)
         await pool.judge(descriptor, 0, 8, Rules())
-        busy = asyncio.create_task(pool.judge(descriptor, 0, int(sys.argv[2]), Rules()))
+        busy = asyncio.create_task(pool.judge(descriptor, 0, int(sys.argv[2]), Rules(), True))
         await asyncio.sleep(0)
         print("ready", flush=True)
         await busy
