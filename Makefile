@@ -7,8 +7,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FUZZ_TARGETS := judge scan salvage
+FUZZ_SECONDS := 200
 
-.PHONY: run test check lint concurrency faults benchmark clean
+.PHONY: run test check lint concurrency faults benchmark fuzz fuzz-keep clean
 
 $(STAMP): pyproject.toml auditwatch/_version.py
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -53,5 +55,22 @@ benchmark: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
+# Ten minutes in all: make fuzz FUZZ_SECONDS=3600 takes an hour a target. What is found stays in .fuzz/; tests/fuzz
+# replays fuzz/corpus, into which `make fuzz-keep` takes what reaches more of the code.
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p .fuzz/$$target; \
+	  nice -n 15 $(BIN)/python -m fuzz $$target .fuzz/$$target fuzz/corpus/$$target -max_total_time=$(FUZZ_SECONDS) \
+	    -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix=.fuzz/$$target- -print_final_stats=1 || exit 1; \
+	done
+
+fuzz-keep: $(STAMP)
+	for target in $(FUZZ_TARGETS); do \
+	  mv fuzz/corpus/$$target .fuzz/$$target-before && mkdir fuzz/corpus/$$target && \
+	  $(BIN)/python -m fuzz $$target -merge=1 fuzz/corpus/$$target .fuzz/$$target-before .fuzz/$$target && \
+	  rm -r .fuzz/$$target-before || exit 1; \
+	done
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, durability, import_time, latency, scrape, validation
+from benchmarks import append, durability, import_time, latency, linear, scrape, validation
 
 MODULES = {
     "Full validation": validation,
+    "Damaged lines": linear,
     "Append": append,
     "Sharing a sync": durability,
     "Importing the writer": import_time,

@@ -185,7 +185,10 @@ class AuditWriter:
         self._refuse(message, 1)
 
     def append_many(self, records: Iterable[Mapping[str, Any] | object]) -> None:
-        """Append records one behind the other with nothing between them: all of them, or none.
+        """Append records one behind the other in one write, with nothing between them.
+
+        Where the disk is full in the middle, those before that place stay, whole: a newline commits, and readers may
+        have seen it. The error then says that it is unknown whether they are stored.
 
         Args:
             records: As `append` takes them; they are held in memory until all are serialised.

@@ -136,7 +136,7 @@ class TrailFile:
             AuditWriteError: If they were not stored in full.
             OSError: If the end of the file cannot be read.
         """
-        tip = None
+        tip, asked = None, len(lines)
         if stamp or size != self._end or not size or self._poisoned:
             lines, tip = self._continued(lines, size, stamp=stamp)
         data = lines[0] if len(lines) == 1 else b"".join(lines)
@@ -148,7 +148,7 @@ class TrailFile:
         except OSError as error:
             raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
         if written != len(data):
-            self._take_back(size, written, data)
+            self._take_back(size, written, data, len(data) - sum(map(len, lines[-asked:])))
         self._end = size + written
         self._tip = tip
 
@@ -214,31 +214,40 @@ class TrailFile:
         """A write that fails takes nothing; what is there all the same may be a part of it."""
         return "no" if self._size() == size else "unknown"
 
-    def _take_back(self, size: int, written: int, line: bytes) -> None:
-        """Remove the piece of the line that was stored.
+    def _take_back(self, size: int, written: int, data: bytes, ours: int) -> None:
+        """Remove the piece of a line that was stored; whole lines before it stay, for a newline commits.
+
+        Whoever reads the trail may have judged them by now, and would find its history changed.
 
         Only if the file ends exactly with our piece: what others wrote behind it is never cut off. A piece that
         stays is a torn tail, which the next append ends, here or elsewhere.
+
+        Args:
+            size: Of the file before.
+            written: How many of the bytes reached it.
+            data: That should have.
+            ours: How many of them come before the caller's lines.
 
         Raises:
             AuditWriteError: Always.
         """
         if self._size() != size + written:
             raise write_error(self._path, None, "unknown", what="torn, somebody appended behind the piece")
-        number = self._error_of_next_byte(line[written : written + 1])
+        number = self._error_of_next_byte(data[written : written + 1])
+        whole = data.rfind(b"\n", 0, written) + 1
         try:
-            os.ftruncate(self._descriptor, size)
+            os.ftruncate(self._descriptor, size + whole)
         except OSError as error:
             raise write_error(self._path, number, "unknown", what="torn, the piece cannot be removed") from error
-        self._poisoned = self._size() != size
+        self._poisoned = self._size() != size + whole
         if self._poisoned:
             raise write_error(self._path, number, "unknown", what="torn, the piece is still there")
-        raise write_error(self._path, number, "no")
+        raise write_error(self._path, number, "unknown" if whole > ours else "no")
 
     def _error_of_next_byte(self, byte: bytes) -> int | None:
         """Why the write was short: only another one says so, and it is taken back with the rest."""
         try:
-            os.write(self._descriptor, byte)
+            os.write(self._descriptor, byte.replace(b"\n", b" "))  # a newline would commit what is taken back
         except OSError as error:
             return error.errno
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,17 +47,47 @@ def test_a_write_cut_short_at_any_byte_leaves_nothing_and_the_next_one_works(tmp
     assert records(path) == [{"event": "X", "text": "12345678"}] * 2
 
 
-SHORT_WITH_TAIL = SHORT.replace("append(line)\nsize", "append(line)\nopen(path, 'ab').write(b'{torn')\nsize")
+SHORT_AT_EACH_BYTE = """
+import itertools, json, os, resource
+from auditwatch import AuditWriteError, AuditWriter
+directory, torn, count = sys.argv[1], sys.argv[2].encode(), int(sys.argv[3])
+for room in itertools.count():
+    path = f"{directory}/{room}.jsonl"
+    open(path, "wb").write(torn)
+    stored = "yes"
+    with AuditWriter(path, timestamp_field=None) as writer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(torn) + room, resource.RLIM_INFINITY))
+        try:
+            writer.append_many([{"n": n} for n in range(count)])
+        except AuditWriteError as error:
+            stored = error.stored
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        kept = open(path, "rb").read()
+        writer.append({"last": True})
+    print(json.dumps([stored, kept.decode(), open(path, "rb").read().decode()]))
+    if stored == "yes":
+        break
+"""
 
 
-def test_a_recovery_cut_short_at_any_byte_leaves_the_torn_tail_as_it_was(tmp_path, run):
-    path = tmp_path / "audit.jsonl"
-    rows = run(SHORT_WITH_TAIL, path).splitlines()
-    first, torn, own, last, end = path.read_bytes().split(b"\n")
-    assert (torn, last, end) == (b"{torn", first, b"")
-    assert parse_own(own).length == 5
-    assert len(rows) == len(first) + 1 + len(torn)
-    assert all('"no", "quota", 0' in row for row in rows)
+def test_a_recovery_cut_short_at_any_byte_takes_no_line_back_that_somebody_may_have_judged(tmp_path, run):
+    out = re.sub(r"\d\d:\d\d:\d\d\.\d+", "TT:TT:TT.TTTTTT", run(SHORT_AT_EACH_BYTE, tmp_path, "{torn", 1))
+    *rows, (stored, full, _) = map(json.loads, out.splitlines())
+    assert stored == "yes"
+    assert parse_own(full.split("\n")[1].encode()).length == 5
+    for room, (stored, kept, after) in enumerate(rows):
+        whole = full[: 5 + room].rfind("\n") + 1
+        assert (stored, kept) == ("no", full[:whole] if whole else "{torn")
+        assert after == (kept + '{"last":true}\n' if whole else full.replace('{"n":0}', '{"last":true}'))
+
+
+def test_of_many_records_cut_short_the_whole_ones_stay_and_the_error_says_that_it_may_be_so(tmp_path, run):
+    *rows, (stored, full, _) = map(json.loads, run(SHORT_AT_EACH_BYTE, tmp_path, "", 3).splitlines())
+    assert (stored, full) == ("yes", '{"n":0}\n{"n":1}\n{"n":2}\n')
+    for room, (stored, kept, after) in enumerate(rows):
+        assert kept == full[: full[:room].rfind("\n") + 1]
+        assert stored == ("unknown" if kept else "no")
+        assert after == kept + '{"last":true}\n'
 
 
 DISK = """

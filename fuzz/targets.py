@@ -1,0 +1,141 @@
+"""What holds for all bytes. Each target takes any bytes and fails where its promise does not hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Final
+
+from auditwatch.trail.explain import MAX_TRIES, records_inside
+from auditwatch.trail.habits import Habits
+from auditwatch.trail.judge import Judge
+from auditwatch.trail.report import Report, merge
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.salvage import Inside, dissect
+from auditwatch.trail.scan import Scan
+from auditwatch.validate.salvage import Leftover, Recovered, salvage, survey
+from tests.trail.slow_judge import slow_kind
+
+_LINE_BYTES: Final = 200
+_RULES: Final = Rules(max_line_bytes=_LINE_BYTES, strict=True)
+_STRICT: Final = Judge(Rules(strict=True))
+_HABITS: Final = (
+    Habits(),
+    Habits(b'"a"'),
+    Habits(b'"a"', was_nested=True, is_regular=True),
+    Habits(b'"a"', is_nested=True, was_nested=True),
+)
+
+
+def judge(data: bytes) -> None:
+    """The kind of a line is that of a second judge; what it holds is counted."""
+    line = data.replace(b"\n", b" ")
+    kind = _STRICT.kind_of(line)
+    assert kind == slow_kind(line, strict=True)
+    assert 0 <= records_inside(line) <= MAX_TRIES
+    if kind is None:
+        assert isinstance(json.loads(line, parse_int=str, parse_float=str), dict)
+
+
+def scan(data: bytes) -> None:
+    """One report, however the bytes come; of each line what a second judge says. The first byte says how to cut."""
+    step, trail = 1 + (data[0] if data else 0), data[1:]
+    whole = _scanned([trail])
+    assert _scanned([trail[at : at + step] for at in range(0, len(trail), step)]) == whole
+    lines = [line + b"\n" for line in trail.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    middle = step % len(lines)
+    assert merge(_scanned([b"".join(lines[:middle])]), _scanned([b"".join(lines[middle:])])) == whole
+    kinds = [slow_kind(line[:-1], _LINE_BYTES, strict=True) for line in lines[:-1]]
+    assert [defect.kind.value for defect in whole.defects] == [kind for kind in kinds if kind is not None]
+    assert whole.lines == whole.records + whole.corrupt_lines == len(lines) - 1
+    for defect in whole.defects:
+        body = trail[defect.offset : defect.offset + defect.length]
+        assert body == lines[defect.line - 1][:-1]
+        assert defect.sha256 == hashlib.sha256(body).hexdigest()
+
+
+def _scanned(pieces: list[bytes]) -> Report:
+    one = Scan(_RULES)
+    for piece in pieces:
+        one.feed(piece)
+    return one.finish()
+
+
+def salvaging(data: bytes) -> None:
+    """Every byte of a damaged line is in one record or one fragment or is white space, and every record is one.
+
+    The first byte says whether bytes behind the last newline are final, and what is usual.
+    """
+    flags, trail = (data[0] if data else 0), data[1:]
+    _dissected(trail.replace(b"\n", b" "), _HABITS[flags >> 1 & 3], awaited=bool(flags & 8))
+    _salvaged(trail, final=bool(flags & 1))
+
+
+def _dissected(line: bytes, habits: Habits, *, awaited: bool) -> None:
+    parts = dissect(line, habits, awaited=awaited)
+    edges = [0, *(edge for part in parts for edge in (part.start, part.end)), len(line)]
+    assert edges == sorted(edges)
+    for end, start in list(pairwise(edges))[::2]:
+        assert not line[end:start].strip(b" \t\n\r"), (end, start)
+    for part in parts:
+        assert part.start < part.end or not line
+        if isinstance(part, Inside):
+            assert isinstance(json.loads(line[part.start : part.end], parse_int=str, parse_float=str), dict)
+
+
+def _salvaged(trail: bytes, *, final: bool) -> None:
+    descriptor = os.memfd_create("trail")
+    try:
+        os.write(descriptor, trail)
+        sink = _Taken()
+        known = survey(descriptor, len(trail), _RULES, final=final)
+        salvage(descriptor, known, _RULES, sink, final=final)
+    finally:
+        os.close(descriptor)
+    assert sink.lines == sum(known.by_kind.values())
+    places = sorted(sink.places)
+    assert all(offset + length <= following for (offset, length), (following, _) in pairwise(places))
+    assert all(
+        trail[offset : offset + length] in record for record, sources in sink.records for offset, length in sources
+    )
+
+
+class _Taken:
+    """Takes what salvage gives."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.places: list[tuple[int, int]] = []
+        self.records: list[tuple[bytes, list[tuple[int, int]]]] = []
+
+    def recovered(self, found: Recovered) -> None:
+        """One record."""
+        assert isinstance(json.loads(found.record, parse_int=str, parse_float=str), dict)
+        sources = [(source.offset, source.length) for source in found.sources]
+        assert sum(length for _, length in sources) == len(found.record)
+        self.places += sources
+        self.records.append((found.record, sources))
+
+    def leftover(self, left: Leftover) -> None:
+        """One piece."""
+        self.places.append((left.source.offset, left.source.length))
+
+    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+        """One damaged line."""
+        assert start < end
+        assert len(found) <= end - start
+        self.lines += 1
+
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {"judge": judge, "scan": scan, "salvage": salvaging}
+
+
+def corpus(directory: str) -> Iterator[bytes]:
+    """The inputs that are kept in a directory, in a fixed order."""
+    for name in sorted(os.listdir(directory)):
+        with open(os.path.join(directory, name), "rb") as file:
+            yield file.read()
