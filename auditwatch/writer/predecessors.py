@@ -79,7 +79,7 @@ def _found(path: str, *, with_seq: bool = False) -> Iterator[Before]:
             size = os.fstat(file.number).st_size
             sha256 = last_line_sha256(file.number, size)
             seq = last_seq(file.number, size) if with_seq else None
-        except OSError:
+        except (OSError, ImportError):  # a process without free descriptors cannot import what unpacks, either
             return  # an older one must not be taken for the one before
         if sha256 is not None:
             yield Before(name, sha256, seq)
