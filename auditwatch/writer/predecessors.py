@@ -6,6 +6,7 @@ begins anew, which the agent reports as `chain_restarted`.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from auditwatch.writer.tail import last_line_sha256, last_seq
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CHUNK_BYTES: Final = 1 << 20
+_SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class Before:
 
 
 def last(path: str) -> Before:
-    """The segment before the active file, without looking for numbers."""
+    """The segment before the active file, without looking for numbers.
+
+    Raises:
+        OSError: If this process has no descriptor or memory left to look with; so do the other functions here.
+    """
     return next(_found(path), Before())
 
 
@@ -59,8 +65,15 @@ def names(path: str) -> list[str]:
 def _listed(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
-    except OSError:
+    except OSError as error:
+        _raise_if_short(error)
         return []
+
+
+def _raise_if_short(error: OSError) -> None:
+    """Where this process is short of something, the segment is none the worse: no reason to begin a new chain."""
+    if error.errno in _SHORTAGES:
+        raise error
 
 
 def _found_to_a_number(path: str) -> Iterator[Before]:
@@ -79,7 +92,10 @@ def _found(path: str, *, with_seq: bool = False) -> Iterator[Before]:
             size = os.fstat(file.number).st_size
             sha256 = last_line_sha256(file.number, size)
             seq = last_seq(file.number, size) if with_seq else None
-        except OSError:
+        except ImportError as error:
+            raise OSError(errno.EMFILE, "what unpacks the segment before cannot be loaded") from error
+        except OSError as error:
+            _raise_if_short(error)
             return  # an older one must not be taken for the one before
         if sha256 is not None:
             yield Before(name, sha256, seq)

@@ -6,6 +6,7 @@ leaves either the old name or the new one, and every acknowledged line under one
 
 from __future__ import annotations
 
+import calendar
 import errno
 import os
 import re
@@ -117,8 +118,6 @@ def _renamed(real: str) -> str:
 
 def _first_timestamp(descriptor: int) -> float:
     """When the file was begun, as its first line tells; now, where it does not."""
-    import calendar  # noqa: PLC0415  only where age matters
-
     match = _TIMESTAMP.search(os.pread(descriptor, _FIRST_BYTES, 0).partition(b"\n")[0])
     if match is None:
         return time.time()

@@ -5,6 +5,7 @@ A suite asks with `need`: what is missing is said as NOT RUN, which is a failure
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -19,6 +20,10 @@ from typing import Final
 
 FS_IOC_SHUTDOWN: Final = 0x8004587D
 
+_CLONE_NEWNS: Final = 0x00020000
+_MS_REC: Final = 0x4000
+_MS_SLAVE: Final = 1 << 19
+
 
 @contextmanager
 def mounted(directory: Path, *options: str) -> Iterator[Path]:
@@ -28,12 +33,21 @@ def mounted(directory: Path, *options: str) -> Iterator[Path]:
         directory: Where.
         options: For `mount`, all but the directory.
     """
+    keep_mounts_to_ourselves()
     directory.mkdir(exist_ok=True)
     subprocess.run(["mount", *options, directory], check=True, capture_output=True)
     try:
         yield directory
     finally:
         unmount(directory)
+
+
+@cache
+def keep_mounts_to_ourselves() -> None:
+    """Have what this process mounts vanish with it, also by kill -9; a loop device goes with its mount."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWNS) or libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None):
+        raise OSError(ctypes.get_errno(), "no mounts of one's own")
 
 
 def unmount(directory: Path) -> None:

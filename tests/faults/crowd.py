@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from auditwatch import AuditWriteError, AuditWriter
-from tests.faults.acknowledgements import Acknowledgements, Outcome
+from tests.faults.acknowledgements import MOST_RECORDS, Acknowledgements, Outcome
 from tests.faults.nursery import Writer, made_by
 
 Append = Callable[[dict[str, Any]], None]
@@ -48,10 +48,10 @@ class Producer:
 
     def until_the_end(self, who: int) -> None:
         """Append until nobody wants more."""
-        number = 0
-        while not self._told.is_end():
+        for number in range(MOST_RECORDS):
+            if self._told.is_end():
+                break
             self.one(who, number)
-            number += 1
 
     def one(self, who: int, number: int) -> None:
         """Append one record."""

@@ -7,6 +7,7 @@ standard input ends, it kills what is left and ends.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import random
@@ -205,6 +206,9 @@ def _reap(pids: list[int]) -> list[int]:
 def main() -> None:
     """Do what is asked until nobody asks any more."""
     assert threading.active_count() == 1
+    # What the writer imports only when it needs it: a fault in an import would be one of Python's.
+    for name in ("ballast", "chain", "group", "predecessors", "rotation"):
+        importlib.import_module(f"auditwatch.writer.{name}")
     running: list[int] = []
     for line in sys.stdin:
         asked = json.loads(line)

@@ -31,6 +31,7 @@ SCENES: dict[str, tuple[int, dict[str, Any]]] = {
     "pool": (200 if LONG else 20, {"stamp": True}),
     "pickled": (20 if LONG else 4, {}),
     "signals": (500 if LONG else 50, {}),
+    "signals, stored after": (500 if LONG else 50, {"reentrant": "after"}),
 }
 PATIENCE = {"lock_timeout": 60.0}
 CROWD_SECONDS = 600
@@ -43,7 +44,7 @@ def crowd(directory: Path, scene: str, options: dict[str, Any], *, homemade: boo
     trail, told_path = directory / "audit.jsonl", directory / "told"
     told = Acknowledgements(told_path, count + 8)
     kind = "homemade" if homemade else "ours"
-    asked = [scene, str(count), json.dumps(options), str(trail), str(told_path), kind]
+    asked = [scene.partition(",")[0], str(count), json.dumps(options), str(trail), str(told_path), kind]
     command = [sys.executable, "-W", "ignore", "-m", "tests.faults.crowd", *asked]
     subprocess.run(command, cwd=ROOT, check=True, timeout=CROWD_SECONDS)
     refused = told.count(Outcome.NOT_STORED) + told.count(Outcome.UNKNOWN) + told.count(Outcome.BEGUN)
@@ -63,7 +64,7 @@ def test_a_crowd_loses_nothing_and_nobody_hangs(tmp_path: Path, scene: str, reco
     for number in range(times := rounds(20, 1)):
         found, stored, raised = crowd(tmp_path / str(number), scene, {**SCENES[scene][1], **PATIENCE})
         assert (found.faults, found.ended, found.unended) == ({}, 0, 0)
-        assert raised == 0 or scene == "signals"
+        assert (raised > 0) == (scene == "signals")
         acknowledged, refused = acknowledged + stored, refused + raised
     seen = f"{times} times {SCENES[scene][0]}; {refused:,} refused; 0 lost, 0 corrupt, 0 hangs"
     report(record_property, f"crowds: {scene}", acknowledged, "acknowledged records", seen)
@@ -72,6 +73,7 @@ def test_a_crowd_loses_nothing_and_nobody_hangs(tmp_path: Path, scene: str, reco
 def test_a_stopped_process_with_the_lock_is_a_timeout_and_is_named(tmp_path: Path, record_property: Note) -> None:
     slowest = 0.0
     count = rounds(50, 2)
+    timeout = 1.0 if LONG else 0.2
     with Nursery() as nursery:
         for number in range(count):
             trail, told_path = tmp_path / f"{number}.jsonl", tmp_path / "told"
@@ -80,7 +82,6 @@ def test_a_stopped_process_with_the_lock_is_a_timeout_and_is_named(tmp_path: Pat
             pid = nursery.spawn([Writer(str(trail), str(told_path), 0, failpoints="append.locked=sleep:600@3")])[0]
             until(lambda trail=trail: is_locked(trail))
             os.kill(pid, signal.SIGSTOP)
-            timeout = 0.1 * (1 + number % 5)
             writer = AuditWriter(trail, lock_timeout=timeout)
             began = time.monotonic()
             with pytest.raises(LockTimeout, match=str(pid)):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
 from tests.agent.running import until
 from tests.faults.abilities import image, mounted, need
@@ -26,6 +27,8 @@ PROCESSES = 4
 ACKNOWLEDGED_TEN_TIMES = bytes([Outcome.ACKNOWLEDGED] * 10)
 TIMES_FULL = 3
 FILE_SYSTEMS = ("tmpfs", "ext4")
+BALLAST_BYTES = 1 << 18
+LINE_BYTES = 1000
 
 
 @pytest.fixture
@@ -123,3 +126,42 @@ def test_on_a_disk_that_is_full_for_a_while_nothing_is_lost_torn_or_miscounted(
                 path.unlink()
     seen = "{full:,} times full; {raised:,} raised; 0 lost, 0 corrupt, counters exact".format(**totals)
     report(record_property, f"disk full and back, {file_system}", totals["calls"], "appends", seen)
+
+
+def test_the_ballast_is_spent_before_anything_is_refused_and_comes_back(
+    tmp_path: Path, mounts: dict[str, Path], record_property: Note
+) -> None:
+    place, bought = mounts["tmpfs"] / "trails", 0
+    place.mkdir()
+    reserve = place / ".audit.jsonl.ballast"
+    count = rounds(10, 1)
+    with AuditWriter(place / "audit.jsonl", ballast_bytes=BALLAST_BYTES) as writer:
+        for number in range(1, count + 1):
+            until(lambda: refusal_of(writer) is None and reserve.exists())  # room for it is looked for once a second
+            filler = fill(place.parent)
+            with pytest.warns(RuntimeWarning, match="ballast .* was released"):
+                bought += appended_until_refused(writer)
+            assert writer.ballast_releases == number
+            assert not reserve.exists()
+            filler.unlink()
+    assert bought >= count * BALLAST_BYTES // LINE_BYTES
+    seen = f"{bought:,} records stored after the disk was full, before the first was refused"
+    report(record_property, "disk full, ballast", count, "times full", seen)
+
+
+def appended_until_refused(writer: AuditWriter) -> int:
+    """How many records the disk took."""
+    records = 0
+    while (error := refusal_of(writer)) is None:
+        records += 1
+    assert (error.stored, error.reason) == ("no", "disk_full")
+    return records
+
+
+def refusal_of(writer: AuditWriter) -> AuditWriteError | None:
+    """Why a record of so many bytes was not stored, if it was not."""
+    try:
+        writer.append({"pad": "x" * (LINE_BYTES - 100)})
+    except AuditWriteError as error:
+        return error
+    return None

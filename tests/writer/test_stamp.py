@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -185,6 +186,25 @@ def test_a_segment_before_that_cannot_be_read_is_nothing_to_continue_from(trail,
     trail.with_name(f"audit.jsonl.{bad.split()[0]}").write_bytes(contents)
     fill(trail, 2)
     assert stamps(trail) == [1, 2]
+
+
+@pytest.mark.parametrize("call", ["listdir", "open", "pread"])
+def test_a_process_that_is_short_of_files_begins_no_new_chain(trail, monkeypatch, call):
+    with AuditWriter(trail, stamp=True) as writer:
+        writer.append({"a": 1})
+    trail.rename(trail.with_name("audit.jsonl.1"))
+    writer = AuditWriter(trail, stamp=True)
+
+    def short(*_, **__):
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, short)
+        with pytest.raises(AuditWriteError) as caught:
+            writer.append({"a": 2})
+    assert caught.value.stored == "no"
+    writer.append({"a": 2})
+    assert stamps(trail.with_name("audit.jsonl.1"), trail) == [1, 2, 3]
 
 
 def test_an_unstamped_writer_names_the_segment_before_too_and_does_not_count_it(trail, tmp_path):
