@@ -1,5 +1,6 @@
 # make run   sets everything up in .venv and runs the agent: TRAIL=path for your own file, without it the demo
 # make test  sets everything up and runs the tests
+# make faults breaks everything around the writer, at length
 # make check is what continuous integration runs
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ STAMP := $(VENV)/.installed
 FUZZ_TARGETS := judge scan salvage
 FUZZ_SECONDS := 200
 
-.PHONY: run test check lint concurrency benchmark fuzz fuzz-keep clean
+.PHONY: run test check lint concurrency faults benchmark fuzz fuzz-keep clean
 
 $(STAMP): pyproject.toml auditwatch/_version.py
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -45,7 +46,13 @@ concurrency: $(STAMP)
 	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
 	done
 
+# The long fault programme, about half an hour; needs root and the tools that docs/robustness.md names. The short one
+# is part of the tests.
+faults: $(STAMP)
+	AUDITWATCH_FAULTS=long $(BIN)/pytest -n auto tests/faults
+
 benchmark: $(STAMP)
+	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
 # Ten minutes in all: make fuzz FUZZ_SECONDS=3600 takes an hour a target. What is found stays in .fuzz/; tests/fuzz

@@ -12,10 +12,12 @@ from auditwatch._version import __version__
 if TYPE_CHECKING:
     from auditwatch.errors import AuditWriteError, LockTimeout
     from auditwatch.writer import AuditWriter
+    from auditwatch.writer.logging_handler import AuditHandler
 
-__all__ = ["AuditWriteError", "AuditWriter", "LockTimeout", "__version__"]
+__all__ = ["AuditHandler", "AuditWriteError", "AuditWriter", "LockTimeout", "__version__"]
 
 _HOMES = {
+    "AuditHandler": "auditwatch.writer.logging_handler",
     "AuditWriter": "auditwatch.writer",
     "AuditWriteError": "auditwatch.errors",
     "LockTimeout": "auditwatch.errors",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, latency, linear, scrape, validation
+from benchmarks import append, durability, import_time, latency, linear, scrape, validation
 
-SECTIONS = {
+MODULES = {
     "Full validation": validation,
     "Damaged lines": linear,
     "Append": append,
+    "Sharing a sync": durability,
+    "Importing the writer": import_time,
     "Latency": latency,
     "Scrape": scrape,
 }
@@ -19,7 +21,7 @@ SECTIONS = {
 def main() -> None:
     """Name the machine, then measure."""
     print(f"{platform.system()} {platform.release()}, CPython {platform.python_version()}, {os.cpu_count()} cores")
-    for name, module in SECTIONS.items():
+    for name, module in MODULES.items():
         print(f"\n## {name}\n")
         module.main()
 

@@ -86,6 +86,13 @@ def measure(make: Callable[[str], Callable[[], None]], threads: int) -> tuple[fl
 def main() -> None:
     """Print the table."""
     os.fdatasync = slow_fdatasync
+    try:
+        _print()
+    finally:
+        os.fdatasync = true_fdatasync
+
+
+def _print() -> None:
     print(f"{'writer':<28}{'threads':>8}{'records/s':>12}{'ratio':>8}{'records/sync':>14}")
     for threads in (1, THREADS):
         base, _ = measure(one_each, threads)

@@ -7,29 +7,29 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from functools import partial
 
 from auditwatch.agent.looking import open_segment
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.publishing import Publisher
-from auditwatch.errors import Unreadable, WorkerDied
-from auditwatch.ledger.events import Reviewed
+from auditwatch.agent.review import review
+from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied
 from auditwatch.ledger.lifecycle import LIVING
 from auditwatch.ledger.state import Segment
+from auditwatch.state.blocks import BlockStore
+from auditwatch.state.store import trail_key
 from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
 from auditwatch.validate.sample import draw_sample, upper_bound
 from auditwatch.web.snapshot import Mode
 
-WINDOW_BYTES: Final = 16 << 20
-"""Bytes a worker is asked for at once: its answer takes some 30 ms, a question 0.1 ms."""
-
 
 class Runs:
     """Full and sampled validation of the agent's trails."""
 
-    def __init__(self, publisher: Publisher, report_error: Callable[[str, str], None]) -> None:
+    def __init__(self, publisher: Publisher, blocks: BlockStore, report_error: Callable[[str, str], None]) -> None:
         self._publisher = publisher
+        self._blocks = blocks
         self._report_error = report_error
         self._one_at_a_time = asyncio.Lock()
 
@@ -90,15 +90,26 @@ class Runs:
         total = sum(segment.judged for segment in segments) or 1
         done, whole = 0, Report()
         for segment in segments:
-            lines = 0
-            async for start, report in _windows(monitor, segment):
-                at, rules_id = monitor.means.clock(), monitor.config.rules.reports_id
-                monitor.apply(Reviewed(at, segment.number, start, lines, rules_id, report))
-                lines += report.lines
-                whole += report
-                self._show(monitor, Mode.FULL, (done + start + report.bytes) / total)
+            show = partial(self._show_reviewed, monitor, done, total)
+            whole += await review(monitor, segment, self._blocks, show, partial(self._could_not_keep, monitor))
             done += segment.judged
+        self._forget_vanished(monitor)
         return whole
+
+    def _forget_vanished(self, monitor: Monitor) -> None:
+        key = trail_key(monitor.name, monitor.config.path)
+        try:
+            for segment in monitor.state.closed:
+                if segment.vanished:
+                    self._blocks.forget(key, segment.number)
+        except StateUnwritable as error:
+            self._could_not_keep(monitor, error)
+
+    def _could_not_keep(self, monitor: Monitor, error: StateUnwritable) -> None:
+        self._report_error(monitor.name, f"the next full validation will parse what it could have hashed: {error}")
+
+    def _show_reviewed(self, monitor: Monitor, before: int, total: int, done: int) -> None:
+        self._show(monitor, Mode.FULL, (before + done) / total)
 
 
 def _readable(monitor: Monitor) -> tuple[Segment, ...]:
@@ -113,25 +124,6 @@ def _readable(monitor: Monitor) -> tuple[Segment, ...]:
     if not monitor.state.files:
         raise Unreadable("missing", f"{printable(monitor.config.path)}: there is no file to validate")
     return monitor.state.files
-
-
-async def _windows(monitor: Monitor, segment: Segment) -> AsyncIterator[tuple[int, Report]]:
-    """Start and report of one stretch of whole lines after the other, up to the judged position."""
-    descriptor = await monitor.means.prober.call(open_segment, monitor.place, segment)
-    try:
-        start, width = 0, WINDOW_BYTES
-        while start < segment.judged:
-            end = min(start + width, segment.judged)
-            verdict = await monitor.means.pool.judge(descriptor, start, end, monitor.config.rules, hashed=False)
-            if verdict.report.lines:
-                yield start, _without_pending(verdict.report)
-                start, width = start + verdict.report.bytes, WINDOW_BYTES
-            elif end == segment.judged:
-                return  # a torn tail: no newline ends it
-            else:
-                width *= 2  # a line longer than the window
-    finally:
-        os.close(descriptor)
 
 
 async def _draws(monitor: Monitor) -> AsyncIterator[tuple[Segment, Report]]:

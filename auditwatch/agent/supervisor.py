@@ -24,6 +24,7 @@ from auditwatch.agent.runs import Runs
 from auditwatch.agent.schedule import Timetable
 from auditwatch.errors import AuditwatchError, StateUnwritable
 from auditwatch.files.watcher import Watcher
+from auditwatch.state.blocks import BlockStore
 from auditwatch.state.lock import AgentLock
 from auditwatch.state.store import Store
 from auditwatch.validate.workers import WorkerPool
@@ -136,7 +137,8 @@ class Agent:
         self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
         self._timetable = Timetable(self._missed)
         self._watcher = Watcher(self._wake)
-        self._runs = Runs(self._publisher, _log_blindness)
+        self._blocks = BlockStore.open(state_dir)
+        self._runs = Runs(self._publisher, self._blocks, _log_blindness)
         self._roster = Roster(monitors, self._services())
         self._housekeeping = Housekeeping(state_dir, store, self._publisher, monitors, self._watcher, self._pool)
 
@@ -202,6 +204,7 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._pool.close()
+        self._blocks.close()
 
     async def _last_look(self) -> None:
         try:

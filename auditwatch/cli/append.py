@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final, get_args
 
 import click
 
@@ -12,15 +12,30 @@ from auditwatch.errors import DAMAGED, AuditWriteError
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.rules import MAX_LINE_BYTES, Rules
 from auditwatch.writer import AuditWriter
+from auditwatch.writer.settings import Durability
 
 _CHUNK_BYTES = 64 * 1024
+
+_FAULTS_OF_A_LINE: Final = {
+    "unserialisable": "it brings _seq, _prev or _auditwatch, which only the writer adds",
+    "too_long": "oversize with its stamp",
+}
+"""What the writer refuses although the judge would not, by reason."""
 
 
 @click.command("append")
 @click.argument("path", type=click.Path(dir_okay=False))
 @click.option("--lock-path", type=click.Path(dir_okay=False), help="Lock this file instead of the trail.")
 @click.option("--lock-timeout", type=click.FloatRange(min=0), default=5.0, show_default=True, metavar="SECONDS")
-def command(path: str, lock_path: str | None, lock_timeout: float) -> int:
+@click.option(
+    "--durability",
+    type=click.Choice(get_args(Durability)),
+    default="process",
+    show_default=True,
+    help="Survive a kill of this process; power cuts a second later, too; or power cuts at any time.",
+)
+@click.option("--stamp", is_flag=True, help="Number the lines and chain them by hashes (_seq, _prev).")
+def command(path: str, **settings: Any) -> int:
     """Append the lines of standard input to the trail PATH, each with its bytes as they are.
 
     Lines that are no whole JSON object are named by number on standard error and left out. Exit status: 0 all
@@ -28,7 +43,7 @@ def command(path: str, lock_path: str | None, lock_timeout: float) -> int:
     """
     judge = Judge(Rules())
     bad = 0
-    with AuditWriter(path, lock_path=lock_path, lock_timeout=lock_timeout) as writer:
+    with AuditWriter(path, **settings) as writer:
         for number, line in enumerate(read_lines(sys.stdin.buffer, MAX_LINE_BYTES), 1):
             problem = _store(writer, judge, line, number)
             bad += problem is not None
@@ -68,8 +83,8 @@ def _store(writer: AuditWriter, judge: Judge, line: bytes, number: int) -> str |
     try:
         writer.append_line(line)
     except AuditWriteError as error:
-        if error.reason == "unserialisable":
-            return "it brings _seq, _prev or _auditwatch, which only the writer adds"
+        if error.reason in _FAULTS_OF_A_LINE:
+            return _FAULTS_OF_A_LINE[error.reason]
         message = f"line {number} and what follows: {error}"
         raise type(error)(message, stored=error.stored, reason=error.reason, errno=error.errno) from error
     return None

@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from auditwatch.cli.recorded import recorded_history
 from auditwatch.errors import DAMAGED, AuditwatchError
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
@@ -62,6 +64,12 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
 )
 @click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
 @click.option("--digest", is_flag=True, help="Also print a digest over the file, of use in comparing copies.")
+@click.option(
+    "--state-dir",
+    type=click.Path(),
+    metavar="DIR",
+    help="Of an agent: blocks that are as it judged them are hashed, not parsed. Only read.",
+)
 @click.option("--format", "format_name", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of the command
     paths: tuple[str, ...],
@@ -73,6 +81,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     requirements: tuple[tuple[str, FieldType], ...],
     final: bool,
     digest: bool,
+    state_dir: str | None,
     format_name: Literal["text", "json"],
 ) -> int:
     """Judge trails once: which lines are damaged, and where.
@@ -82,7 +91,9 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     rules = Rules(require=tuple(dict(requirements).items()), strict=strict)
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
-    verdicts = asyncio.run(_validate(paths, options, as_json=format_name == "json"))
+    with recorded_history(state_dir) as history:
+        options = replace(options, history=history)
+        verdicts = asyncio.run(_validate(paths, options, as_json=format_name == "json"))
     return exit_status(verdicts)
 
 

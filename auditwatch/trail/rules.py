@@ -8,15 +8,12 @@ from enum import StrEnum
 from typing import Final
 
 from auditwatch.trail.kinds import Kind
+from auditwatch.trail.limits import MAX_DEPTH, MAX_LINE_BYTES
+
+__all__ = ["JUDGE_VERSION", "MAX_DEPTH", "MAX_LINE_BYTES", "FieldType", "Rules"]
 
 JUDGE_VERSION: Final = 1
 """Raised whenever the same bytes and rules could get another verdict; stored verdicts are then taken anew."""
-
-MAX_DEPTH: Final = 512
-"""Levels of nesting outside strings beyond which a line is `too_deep`, whoever calls."""
-
-MAX_LINE_BYTES: Final = 1 << 20
-"""Default for the longest line, in bytes before its newline; the writer and the agent share it."""
 
 
 class FieldType(StrEnum):

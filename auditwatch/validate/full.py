@@ -1,4 +1,8 @@
-"""Full validation: every block of the grid, several at a time, put together in order."""
+"""Full validation: every block of the grid, several at a time, put together in order.
+
+A block that was judged before by the same rules, and has the same bytes still, is not parsed again: equal digest and
+rules, equal verdict.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,11 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.reading import find_newline
-from auditwatch.trail.grid import RangeDigest, block_ranges, file_digest
+from auditwatch.trail.grid import Block, RangeDigest, block_ranges, file_digest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.validate.ranges import RangeVerdict, judge_range
@@ -20,9 +24,17 @@ from auditwatch.validate.workers import WorkerPool
 Progress = Callable[[int, int], None]
 """Is told how many bytes were judged, and of how many."""
 
+Recorded = Callable[[int], Block | None]
+"""Gives block k of the file as it was judged before, by the same rules; None if it was not."""
+
+OnBlock = Callable[[Block, bool], None]
+"""Is told of each block, in order, and whether it is as recorded; the digest is empty if nobody asked for it."""
+
+InThread = Callable[..., Awaitable[Any]]
+"""Makes a call that reads the file in a thread that may block."""
+
 _NOTHING: Final = RangeVerdict(Report(), RangeDigest().digest(), b"")
 _Range = tuple[int, int, int]
-_Judge = Callable[[_Range], Awaitable[RangeVerdict]]
 
 
 @dataclass(slots=True)
@@ -32,10 +44,15 @@ class Full:
     Attributes:
         report: Over the whole file.
         block_digests: Of all blocks in order, if asked for.
+        unchanged: Blocks that are as recorded and were not parsed; likewise their bytes.
+        changed: Numbers of blocks that are not as recorded.
     """
 
     report: Report = field(default_factory=Report)
     block_digests: list[bytes] = field(default_factory=list)
+    unchanged: int = 0
+    unchanged_bytes: int = 0
+    changed: list[int] = field(default_factory=list)
 
     @property
     def digest(self) -> str:
@@ -43,14 +60,17 @@ class Full:
         return file_digest(self.block_digests)
 
 
-async def validate_full(
+async def validate_full(  # noqa: PLR0913  what is not said has a true default
     descriptor: int,
     rules: Rules,
     pool: WorkerPool | None,
     *,
+    size: int | None = None,
     final: bool = False,
     hashed: bool = True,
-    on_progress: Progress | None = None,
+    recorded: Recorded = lambda _k: None,
+    on_block: OnBlock = lambda _block, _is_unchanged: None,
+    in_thread: InThread = asyncio.to_thread,
 ) -> Full:
     """Judge everything the file holds by now.
 
@@ -58,57 +78,96 @@ async def validate_full(
         descriptor: Open for reading.
         rules: What decides.
         pool: Judges the blocks; None judges them in a thread of this process, which small files are done with sooner.
+        size: How far; the end of the file, if not given.
         final: Whether bytes behind the last newline are a torn line.
         hashed: Whether digests are asked for.
-        on_progress: Called after each block.
+        recorded: What is known from before.
+        on_block: Called for each block.
+        in_thread: Where the grid is looked for.
 
     Raises:
         Unreadable: If the file cannot be read, or shrank by more than its pending bytes while it was.
         WorkerDied: If a worker ended before it answered.
     """
-    size = os.fstat(descriptor).st_size
-    judge = _judge(descriptor, rules, pool, final_end=size if final else -1, hashed=hashed)
+    size = os.fstat(descriptor).st_size if size is None else size
+    work = _Work(descriptor, rules, pool, size, size if final else -1, hashed, recorded, in_thread)
     full = Full()
     ranges = block_ranges(size, lambda offset: find_newline(descriptor, offset, size))
-    window: deque[tuple[_Range, asyncio.Task[RangeVerdict]]] = deque()
     try:
-        while await _fill(window, ranges, judge, pool.size + 1 if pool else 1):
-            block, task = window.popleft()
-            _add(full, block, await task, size)
-            if on_progress is not None:
-                on_progress(full.report.bytes, size)
+        while await work.fill(ranges):
+            block, before = await work.next()
+            on_block(block, _add(full, block, before))
     finally:
-        for _, task in window:
-            task.cancel()
-        await asyncio.gather(*(task for _, task in window), return_exceptions=True)
+        await work.cancel()
     return full
 
 
-def _judge(descriptor: int, rules: Rules, pool: WorkerPool | None, *, final_end: int, hashed: bool) -> _Judge:
-    async def judge(block: _Range) -> RangeVerdict:
+@dataclass(slots=True)
+class _Work:
+    """Blocks on their way, in order.
+
+    Attributes:
+        final_end: Where bytes behind the last newline are a torn line; -1 nowhere.
+    """
+
+    descriptor: int
+    rules: Rules
+    pool: WorkerPool | None
+    size: int
+    final_end: int
+    hashed: bool
+    recorded: Recorded
+    in_thread: InThread
+    window: deque[tuple[_Range, Block | None, asyncio.Task[RangeVerdict]]] = field(default_factory=deque)
+
+    async def fill(self, ranges: Iterator[_Range]) -> bool:
+        """Keep all workers busy; looking for the next block reads the file, so a thread does it."""
+        width = self.pool.size + 1 if self.pool else 1
+        while len(self.window) < width and (found := await self.in_thread(next, ranges, None)) is not None:
+            before = self.recorded(found[0])
+            self.window.append((found, before, asyncio.ensure_future(self._judge(found, before))))
+        return bool(self.window)
+
+    async def next(self) -> tuple[Block, Block | None]:
+        """The next block, and as it was recorded; what is as recorded bears the report of then."""
+        (k, start, end), before, task = self.window.popleft()
+        verdict = await task
+        is_unchanged = (
+            before is not None and before.digest == verdict.digest and (before.start, before.end) == (start, end)
+        )
+        report = before.report if before is not None and is_unchanged else verdict.report
+        if end < self.size and report.bytes != end - start:
+            raise Unreadable("changed", f"the file shrank while it was read: block at offset {start} is cut off")
+        return Block(k, start, start + report.bytes, verdict.digest, report), before
+
+    async def cancel(self) -> None:
+        """Nobody waits any more."""
+        for _, _, task in self.window:
+            task.cancel()
+        await asyncio.gather(*(task for _, _, task in self.window), return_exceptions=True)
+
+    async def _judge(self, block: _Range, before: Block | None) -> RangeVerdict:
         _, start, end = block
-        final = end == final_end
         if start == end:  # one line that covers many lines of the grid leaves as many empty blocks
             return _NOTHING
-        if pool is not None:
-            return await pool.judge(descriptor, start, end, rules, final, hashed=hashed)
-        return await asyncio.to_thread(judge_range, descriptor, start, end, rules, final=final, hashed=hashed)
-
-    return judge
-
-
-async def _fill(
-    window: deque[tuple[_Range, asyncio.Task[RangeVerdict]]], ranges: Iterator[_Range], judge: _Judge, width: int
-) -> bool:
-    """Keep so many blocks on their way; looking for the next one reads the file, so a thread does it."""
-    while len(window) < width and (block := await asyncio.to_thread(next, ranges, None)) is not None:
-        window.append((block, asyncio.ensure_future(judge(block))))
-    return bool(window)
+        digest = before.digest if before is not None and (before.start, before.end) == (start, end) else b""
+        final = end == self.final_end
+        if self.pool is not None:
+            judge = self.pool.judge
+            return await judge(self.descriptor, start, end, self.rules, final, hashed=self.hashed, recorded=digest)
+        return await asyncio.to_thread(
+            judge_range, self.descriptor, start, end, self.rules, final=final, hashed=self.hashed, recorded=digest
+        )
 
 
-def _add(full: Full, block: _Range, verdict: RangeVerdict, size: int) -> None:
-    _, start, end = block
-    if end < size and verdict.report.bytes != end - start:
-        raise Unreadable("changed", f"the file shrank while it was read: block at offset {start} is cut off")
-    full.report += verdict.report
-    full.block_digests.append(verdict.digest)
+def _add(full: Full, block: Block, before: Block | None) -> bool:
+    """Take a block in; whether it is as recorded."""
+    full.report += block.report
+    full.block_digests.append(block.digest)
+    is_unchanged = block == before
+    if is_unchanged:
+        full.unchanged += 1
+        full.unchanged_bytes += block.end - block.start
+    elif before is not None:
+        full.changed.append(block.k)
+    return is_unchanged

@@ -18,13 +18,18 @@ LENGTH: Final = struct.Struct("<I")
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Judge these bytes of the descriptor that comes along."""
+    """Judge these bytes of the descriptor that comes along.
+
+    Attributes:
+        recorded: Their digest when they were judged before; empty if they were not.
+    """
 
     start: int
     end: int
     rules: Rules
     final: bool
     hashed: bool
+    recorded: bytes = b""
 
 
 class Answer(msgspec.Struct, frozen=True):

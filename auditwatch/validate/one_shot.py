@@ -13,7 +13,8 @@ from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.files.opening import open_trail
 from auditwatch.trail.names import distinct_names, printable
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.full import Progress, validate_full
+from auditwatch.validate.full import OnBlock, Progress, validate_full
+from auditwatch.validate.history import History, compared
 from auditwatch.validate.outcome import Mode, Outcome, Sampling, found_in
 from auditwatch.validate.sample import draw_sample, upper_bound
 from auditwatch.validate.stdin import validate_stream
@@ -37,6 +38,7 @@ class Options:
         rules: What decides.
         final: Whether bytes behind the last newline are a torn line.
         digest: Whether the digest of each file is asked for.
+        history: Gives what an agent recorded of the file at a path by the same rules, if it is to be used.
     """
 
     mode: Mode = "full"
@@ -46,6 +48,7 @@ class Options:
     rules: Rules = field(default_factory=Rules)
     final: bool = False
     digest: bool = False
+    history: Callable[[str, Rules], History | None] = lambda _path, _rules: None
 
 
 ProgressOf = Callable[[str], Progress | None]
@@ -104,14 +107,17 @@ def _stream_outcome(options: Options) -> Outcome:
 async def _full_outcome(
     path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
 ) -> Outcome:
-    small = os.fstat(descriptor).st_size <= _HERE_BYTES
+    size = os.fstat(descriptor).st_size
+    small = size <= _HERE_BYTES
+    recorded = options.history(path, options.rules)
     full = await validate_full(
         descriptor,
         options.rules,
         None if small else pool,
         final=options.final,
         hashed=options.digest,
-        on_progress=on_progress,
+        recorded=recorded.block if recorded else lambda _k: None,
+        on_block=_progress_by_block(on_progress, size),
     )
     return Outcome(
         path,
@@ -120,7 +126,14 @@ async def _full_outcome(
         findings=found_in(full.report.defects, trail, os.path.basename(path)),
         coverage=1.0,
         digest=full.digest if options.digest else None,
+        history=compared(recorded, full) if recorded else None,
     )
+
+
+def _progress_by_block(on_progress: Progress | None, size: int) -> OnBlock:
+    if on_progress is None:
+        return lambda _block, _is_unchanged: None
+    return lambda block, _is_unchanged: on_progress(block.end, size)
 
 
 def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) -> Outcome:

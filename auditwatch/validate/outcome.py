@@ -9,6 +9,7 @@ from typing import Final, Literal
 from auditwatch.trail.findings import finding_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.report import Defect, Report
+from auditwatch.validate.history import Comparison
 
 MAX_FINDINGS: Final = 1000
 """Most findings that an outcome carries one by one."""
@@ -73,6 +74,7 @@ class Outcome:
         digest: Of the file, if asked for.
         sampling: In mode sample.
         error: Reason and message, if it could not be looked at.
+        history: How it compares with what an agent recorded, if that was asked for.
     """
 
     path: str
@@ -84,6 +86,14 @@ class Outcome:
     digest: str | None = None
     sampling: Sampling | None = None
     error: tuple[str, str] | None = None
+    history: Comparison | None = None
+
+    @property
+    def basis(self) -> list[str]:
+        """What the verdict rests on."""
+        if self.error is not None:
+            return []
+        return ["format", *(["recorded_history"] if self.history and self.history.is_as_recorded else [])]
 
     @property
     def verdict(self) -> str:
@@ -99,7 +109,7 @@ class Outcome:
             "path": self.path,
             "mode": self.mode,
             "verdict": self.verdict,
-            "basis": [] if self.error else ["format"],
+            "basis": self.basis,
             "bytes": report.bytes,
             "lines": report.lines,
             "records": report.records,

@@ -32,7 +32,14 @@ class RangeVerdict:
 
 
 def judge_range(
-    descriptor: int, start: int, end: int, rules: Rules, *, final: bool = False, hashed: bool = True
+    descriptor: int,
+    start: int,
+    end: int,
+    rules: Rules,
+    *,
+    final: bool = False,
+    hashed: bool = True,
+    recorded: bytes = b"",
 ) -> RangeVerdict:
     """Judge the bytes from `start` to `end`, and let the page cache forget those that were not in it before.
 
@@ -45,11 +52,22 @@ def judge_range(
         rules: What decides.
         final: Whether bytes behind the last newline are a torn line.
         hashed: Whether the digest is asked for.
+        recorded: Where all bytes have this digest, that is all the answer says: their report is known.
 
     Raises:
         Unreadable: io_error, with the offset.
     """
     was_cached = is_cached(descriptor, start, end)
+    try:
+        if recorded and fingerprint(descriptor, start, end - start) == recorded:
+            return RangeVerdict(Report(), recorded, b"")
+        return _judged(descriptor, start, end, rules, final=final, hashed=hashed or bool(recorded))
+    finally:
+        if not was_cached:
+            drop_cached(descriptor, start, end)
+
+
+def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> RangeVerdict:
     scan, digest = Scan(rules), RangeDigest()
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
     for chunk in read_chunks(descriptor, start, lines_end):
@@ -59,8 +77,6 @@ def judge_range(
     report = scan.finish(final)
     report = replace(report, pending_bytes=report.pending_bytes + pending)
     marker = marker_at(descriptor, start + report.bytes)
-    if not was_cached:
-        drop_cached(descriptor, start, end)
     return RangeVerdict(report, digest.digest() if hashed else b"", marker)
 
 

@@ -51,7 +51,13 @@ def _answer(request: Request, descriptor: int, spent: float) -> Answer:
     report, digest, marker = Report(), b"", b""
     try:
         verdict = judge_range(
-            descriptor, request.start, request.end, request.rules, final=request.final, hashed=request.hashed
+            descriptor,
+            request.start,
+            request.end,
+            request.rules,
+            final=request.final,
+            hashed=request.hashed,
+            recorded=request.recorded,
         )
         report, digest, marker = verdict.report, verdict.digest, verdict.marker
     except Unreadable as error:

@@ -63,7 +63,15 @@ class WorkerPool:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def judge(
-        self, fd: int, start: int, end: int, rules: Rules, final: bool = False, *, hashed: bool = True
+        self,
+        fd: int,
+        start: int,
+        end: int,
+        rules: Rules,
+        final: bool = False,
+        *,
+        hashed: bool = True,
+        recorded: bytes = b"",
     ) -> Verdict:
         """Judge the bytes from `start` to `end` of an open file.
 
@@ -74,13 +82,14 @@ class WorkerPool:
             rules: What decides.
             final: Whether bytes behind the last newline are a torn line.
             hashed: Whether the digest of the range is asked for.
+            recorded: Where all bytes have this digest, that is all the answer says: their report is known.
 
         Raises:
             Unreadable: If the file cannot be read.
             WorkerDied: If the worker ended before it answered; the next call starts another.
         """
         async with self._free:
-            answer = await self._ask(fd, Request(start, end, rules, final, hashed))
+            answer = await self._ask(fd, Request(start, end, rules, final, hashed, recorded))
         self.cpu_seconds += answer.cpu_seconds
         self.max_resident_bytes = max(self.max_resident_bytes, answer.max_resident_bytes)
         if answer.problem is not None:

@@ -98,7 +98,7 @@ class Facts:
 
     @property
     def failures_open(self) -> int:
-        """Records that writers could not store, not acknowledged."""
+        """Records whose write failed, not acknowledged."""
         return sum(self.writes.failures_open)
 
     @property

@@ -271,7 +271,7 @@ _WRITES: Final = (
     TrailMetric(
         PREFIX + "write_failures_total",
         "counter",
-        "Records that writers could not store, as they counted.",
+        "Records whose write failed, as the writers counted.",
         "reason",
         REASONS,
         _failures,
@@ -279,12 +279,12 @@ _WRITES: Final = (
     ),
     _counted(
         "write_failures_open",
-        "Records that writers could not store since first sight, not acknowledged.",
+        "Records whose write failed since first sight, not acknowledged.",
         lambda w: sum(w.failures_open),
     ),
     _counted(
         "write_last_failure_timestamp_seconds",
-        "When a writer last could not store a record; 0 = never.",
+        "When a write last failed; 0 = never.",
         lambda w: w.last_failure,
     ),
     TrailMetric(

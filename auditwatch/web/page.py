@@ -112,7 +112,7 @@ class Row:
 
 def render_page(snapshot: Snapshot, now: float) -> str:
     """The whole page as text."""
-    facts = sorted((Facts.of(trail) for trail in snapshot.trails), key=lambda f: _ORDER.index(f.verdict(now)))
+    facts = sorted(map(Facts.of, snapshot.trails), key=lambda f: (_ORDER.index(f.verdict(now)), not f.failures_open))
     verdicts = Counter(f.verdict(now) for f in facts)
     shown, rows = facts[:MAX_CARDS], _rows(facts)
     most = max(16, min(MAX_CELLS, ALL_CELLS // max(1, len(shown))))
@@ -123,6 +123,7 @@ def render_page(snapshot: Snapshot, now: float) -> str:
         cards=[_card(f, now, most) for f in shown],
         cards_left=len(facts) - len(shown),
         verdicts=[(verdict, verdicts[verdict]) for verdict in _ORDER if verdicts[verdict]],
+        failed_writes=sum(f.failures_open for f in facts),
         overall=next((verdict for verdict in _ORDER if verdicts[verdict]), "unchecked"),
         rows=rows,
         left=_left(facts, rows),

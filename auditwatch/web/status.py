@@ -44,10 +44,10 @@ def status_json(snapshot: Snapshot, now: float | None = None) -> dict[str, Any]:
 def verdict_sentence(facts: Facts, now: float) -> str:
     """What the verdict means, and what it does not."""
     failed = facts.failures_open
-    unstored = (
-        f" {failed:,} {'record was' if failed == 1 else 'records were'} not stored: writes failed." if failed else ""
-    )
-    return _sentence(facts, now) + unstored
+    if not failed:
+        return _sentence(facts, now)
+    missing = "write failed: its record" if failed == 1 else "writes failed: their records"
+    return f"{_sentence(facts, now)} {failed:,} {missing} may be missing."
 
 
 def _sentence(facts: Facts, now: float) -> str:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
-from auditwatch.trail.rules import MAX_LINE_BYTES
-from auditwatch.writer import failpoints, forks
-from auditwatch.writer.chain import LONGEST_STAMP_BYTES
+from auditwatch.trail.limits import MAX_LINE_BYTES
+from auditwatch.writer import failpoints, forks, reentry
 from auditwatch.writer.counting import counting_of
 from auditwatch.writer.durability import Sync
+from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, stamp_bytes_of
 from auditwatch.writer.failures import refusal, write_error
-from auditwatch.writer.group import GroupCommit
 from auditwatch.writer.opening import open_trail
-from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
-from auditwatch.writer.settings import Durability, OnFailure, Settings, absolute
+from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
+
+if TYPE_CHECKING:
+    from auditwatch.writer.async_front import AsyncFront
+    from auditwatch.writer.ballast import Ballast
+    from auditwatch.writer.group import GroupCommit
+    from auditwatch.writer.rotation import Rotation
 
 _LOOK_FOR_POISON_SECONDS: Final = 0.01
 _FEWEST_ATTEMPTS: Final = 3
@@ -50,6 +55,9 @@ class AuditWriter:
         stamp: Whether to number records and to chain them by hashes (`_seq`, `_prev`).
         rotate_bytes: Size beyond which the file is renamed to a segment and a new one begun.
         rotate_every: Age in seconds at which it is.
+        ballast_bytes: Size of a file that is kept beside the trail and thrown away at the first full disk.
+        reentrant: What becomes of an append by a signal handler that interrupts an append of this trail: "raise" an
+            error, or "after": it returns at once, and the interrupted append stores the record at its own end.
 
     Raises:
         AuditWriteError: If the trail cannot be opened and failures are raised.
@@ -74,6 +82,8 @@ class AuditWriter:
         stamp: bool = False,
         rotate_bytes: int | None = None,
         rotate_every: float | None = None,
+        ballast_bytes: int | None = None,
+        reentrant: Reentrant = "raise",
     ) -> None:
         self._begin(
             Settings(
@@ -92,6 +102,8 @@ class AuditWriter:
                 stamp=stamp,
                 rotate_bytes=rotate_bytes,
                 rotate_every=rotate_every,
+                ballast_bytes=ballast_bytes,
+                reentrant=reentrant,
             )
         )
 
@@ -100,13 +112,22 @@ class AuditWriter:
         self._path = settings.path
         self._closed = False
         self._trail: TrailFile | None = None
+        self._front: AsyncFront | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
-        self._counting = counting_of(settings.path)
-        self._longest = settings.max_line_bytes + 1 - (LONGEST_STAMP_BYTES if settings.stamp else 0)
-        rotates = settings.rotate_bytes is not None or settings.rotate_every is not None
-        self._rotation = Rotation(settings) if rotates else None
+        self._longest = settings.max_line_bytes + 1 - stamp_bytes_of(settings)
         self._durable = settings.durability != "process"
-        self._group = GroupCommit(self._stored, self._interrupted) if settings.durability == "power" else None
+        self._waits_its_turn = settings.reentrant == "after"
+        self._group: GroupCommit | None = None
+        self._ballast: Ballast | None = None
+        self._rotation: Rotation | None = None
+        self._attach(settings)
+
+    def _attach(self, settings: Settings) -> None:
+        """Reach for the file system."""
+        self._counting = counting_of(settings.path)
+        self._rotation = rotation_of(settings)
+        self._group = group_of(settings, self._stored, self._interrupted)
+        self._ballast = ballast_of(settings)
         try:
             self._trail = open_trail(settings)
         except AuditWriteError as error:
@@ -114,7 +135,8 @@ class AuditWriter:
                 raise
         else:
             self._counting.look()
-            self._counting.forget_poison(self._trail.identity, is_new=self._trail.created)
+            if self._ballast is not None:
+                self._ballast.keep(time.monotonic())
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -135,6 +157,11 @@ class AuditWriter:
     def path(self) -> str:
         """Where the trail lies."""
         return self._path
+
+    @property
+    def ballast_releases(self) -> int:
+        """How often this writer released its ballast."""
+        return 0 if self._ballast is None else self._ballast.releases
 
     def append(self, record: Mapping[str, Any] | object) -> None:
         """Append one record; when this returns, it is acknowledged.
@@ -170,16 +197,33 @@ class AuditWriter:
         """
         lines = []
         for number, record in enumerate(records, 1):
-            try:
-                lines.append(self._serialise(record))
-            except UnserialisableError as error:
-                self._refuse(f"record {number}: {error}", number)
+            line = self._line(record, number)
+            if line is None:
                 return
-            except Exception as error:  # noqa: BLE001  as in `append`
-                self._refuse(f"record {number}, default= or dumps= raised {type(error).__name__}", number)
-                return
+            lines.append(line)
         if lines:
-            self._append(lines, max(map(len, lines)), sum(map(len, lines)))
+            self._append_all(lines)
+
+    async def append_async(self, record: Mapping[str, Any] | object) -> None:
+        """Append one record without blocking the event loop; when the await ends, it is acknowledged.
+
+        It is serialised at once and stored by a thread, in the order of the calls. While too many are on their way,
+        the await waits for room. A cancelled await leaves open whether the record is stored: the CancelledError has
+        an AuditWriteError as its cause.
+
+        Args:
+            record: As `append` takes it.
+
+        Raises:
+            AuditWriteError: If it was not acknowledged; `stored` says whether it may be there all the same.
+        """
+        line = self._line(record)
+        if line is None:
+            return
+        if len(line) > self._longest:
+            self._append_all([line])  # refused there
+        else:
+            await self._async_front().append(line)
 
     def append_line(self, line: bytes) -> None:
         """Append one record that is JSON already; its bytes are kept, no timestamp is added.
@@ -206,7 +250,36 @@ class AuditWriter:
         if trail is not None:
             trail.retire()
 
+    async def aclose(self) -> None:
+        """Close the trail once everything is stored that `append_async` was handed."""
+        await self._async_front().finish(self.close)
+
+    def _async_front(self) -> AsyncFront:
+        if self._front is None:
+            from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio for those who use it
+
+            self._front = AsyncFront(self._path, self._append_all)
+        return self._front
+
+    def _line(self, record: object, number: int | None = None) -> bytes | None:
+        """The line of a record, by its number if it is one of several; None where it was refused and somebody told."""
+        place = "" if number is None else f"record {number}: "
+        try:
+            return self._serialise(record)
+        except UnserialisableError as error:
+            message = f"{place}{error}"
+        except Exception as error:  # noqa: BLE001  as in `append`
+            message = f"{place}the record, default= or dumps= raised {type(error).__name__}"
+        self._refuse(message, number or 1)
+        return None
+
+    def _append_all(self, lines: list[bytes]) -> None:
+        self._append(lines, max(map(len, lines)), sum(map(len, lines)))
+
     def _append(self, lines: list[bytes], longest: int, length: int) -> None:
+        if self._waits_its_turn and self._interrupts():
+            reentry.later(lambda: self._append(lines, longest, length))
+            return
         began = time.monotonic()
         try:
             if longest > self._longest:
@@ -215,11 +288,29 @@ class AuditWriter:
             forks.notice()
             free = self._group.store(lines) if self._group is not None else self._stored(lines, began)
         except AuditWriteError as error:
-            if not self._answered(error, len(lines), _bucket_of(error)):
+            if not self._overcame(error, lines, began):
                 raise
         else:
             bucket = 0 if free else wait_bucket(time.monotonic() - began)
             self._counting.stored(len(lines), length, bucket, began)
+            if self._ballast is not None:
+                self._ballast.keep(began)
+        finally:
+            if reentry.of_thread:
+                reentry.catch_up()
+
+    def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
+        """Try again where the ballast made room; else count and tell. False where the error has to be raised."""
+        if self._ballast is not None and self._ballast.helps(error, began):
+            self._append_all(lines)
+            return True
+        return self._answered(error, len(lines), _bucket_of(error))
+
+    def _interrupts(self) -> bool:
+        """Whether this thread is in the middle of an append to this very file."""
+        with suppress(AuditWriteError):
+            return (self._trail or self._opened()).locks.are_mine()
+        return False
 
     def _stored(self, lines: list[bytes], now: float) -> bool:
         """Store the lines in the file that bears the name now; says whether the locks were free at once."""
@@ -248,7 +339,7 @@ class AuditWriter:
                     trail.close()
                     return None
                 if self._durable or now >= trail.look_for_poison_at:
-                    self._look_for_poison(trail, now)
+                    self._look_for_poison(trail, size, now)
                 trail.store(lines, size, stamp=self._settings.stamp)
                 stored, sync = "unknown", trail.sync
                 if failpoints.armed:
@@ -258,6 +349,8 @@ class AuditWriter:
             if failpoints.armed:
                 failpoints.reach("append.unlocked")
         except OSError as error:
+            trail.retire()  # a lock that could not be given back goes with the descriptor,
+            sync = trail.sync  # which the traceback must not keep open
             raise write_error(self._path, error.errno, stored) from error
         if self._durable:
             self._make_durable(trail, sync)
@@ -265,11 +358,12 @@ class AuditWriter:
 
     def _rotated(self, trail: TrailFile, size: int, lines: list[bytes]) -> bool:
         rotation = self._rotation
-        return rotation is not None and trail.is_full(rotation, size, sum(map(len, lines))) and rotation.rename()
+        length = sum(map(len, lines)) + self._stamp_bytes * len(lines)
+        return rotation is not None and trail.is_full(rotation, size, length) and rotation.rename()
 
-    def _look_for_poison(self, trail: TrailFile, now: float) -> None:
+    def _look_for_poison(self, trail: TrailFile, size: int, now: float) -> None:
         trail.look_for_poison_at = now + _LOOK_FOR_POISON_SECONDS
-        if self._counting.is_poisoned(trail.identity):
+        if self._counting.is_poisoned(trail.identity, size):
             trail.poison()
 
     def _make_durable(self, trail: TrailFile, sync: Sync) -> None:
@@ -292,11 +386,13 @@ class AuditWriter:
         trail.poison()
         return self._counting.poison(trail.identity)
 
-    def _opened(self) -> TrailFile:
+    def _refuse_if_closed(self) -> None:
         if self._closed:
             raise refusal(self._path, "other", "not stored: the writer is closed")
+
+    def _opened(self) -> TrailFile:
+        self._refuse_if_closed()
         self._trail = trail = open_trail(self._settings)
-        self._counting.forget_poison(trail.identity, is_new=trail.created)
         return trail
 
     def _refuse(self, message: str, records: int) -> None:

@@ -12,13 +12,13 @@ import stat
 import struct
 import threading
 import time
-import warnings
 import weakref
 from contextlib import suppress
 from typing import Final
 
 from auditwatch.trail.counters import BLOCK_BYTES, FAILURES, WAIT_BUCKETS, counters_name
 from auditwatch.writer import forks, slots
+from auditwatch.writer.failures import warn
 
 # Linux has locks that belong to the open file and die with it in every pid namespace; elsewhere nobody could own
 # a slot.
@@ -66,12 +66,13 @@ class Counting:
         with self._lock:
             self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
             try:
-                if self._descriptor >= 0 and not slots.is_same_file(self._descriptor, self._path, self._identity):
+                if self._offset and not slots.is_same_file(self._descriptor, self._path, self._identity):
                     # Whoever laid the file out anew must not find what was counted for the old one.
                     os.pwrite(self._descriptor, bytes(BLOCK_BYTES), self._offset)
                     self._let_go()
                     self._numbers = [0] * _NUMBERS
-                if self._descriptor < 0:
+                if not self._offset:
+                    self._let_go()
                     self._claim()
             except OSError as error:
                 self._warn(error)
@@ -100,40 +101,46 @@ class Counting:
                 numbers[_WAITS + bucket] += 1
             self._publish()
 
-    def is_poisoned(self, identity: tuple[int, int]) -> bool:
-        """Whether some process declared this file (device, inode) poisoned."""
+    def is_poisoned(self, identity: tuple[int, int], size: int) -> bool:
+        """Whether some process declared this file poisoned. What was said of another one is taken back.
+
+        Only for who holds the locks of the file that bears the name now: a process that merely opened it may be late,
+        and would take back what somebody learned of it since.
+
+        Args:
+            identity: Device and inode.
+            size: An empty file has nothing that a sync could have lost: it got the inode of one that was deleted.
+        """
         with self._lock:
-            return self._descriptor >= 0 and self._said_poison() == identity
+            said = self._said_poison()
+            if said == (0, 0):
+                return False
+            if said == identity and size:
+                return True
+            with suppress(OSError):
+                slots.take_back_poison(self._descriptor, *said)
+            return False
 
     def poison(self, identity: tuple[int, int]) -> bool:
         """Declare a file poisoned for all processes; False where there is no counters file to say it in."""
         with self._lock:
             self.look()
-            return self._descriptor >= 0 and self._set_poison(identity)
+            return self._descriptor >= 0 and self._say_poison(identity)
 
-    def forget_poison(self, identity: tuple[int, int], *, is_new: bool) -> None:
-        """Take back what was said of the file before this one.
-
-        Args:
-            identity: Of the file that bears the name now.
-            is_new: Whether it was created just now: it may have got the inode of a file that was deleted.
-        """
-        with self._lock:
-            if self._descriptor >= 0 and self._said_poison() not in ((0, 0), *([] if is_new else [identity])):
-                self._set_poison((0, 0))
-
-    def _said_poison(self) -> tuple[int, int]:
-        try:
-            return slots.poisoned(self._descriptor)
-        except OSError:
-            return (0, 0)
-
-    def _set_poison(self, identity: tuple[int, int]) -> bool:
+    def _say_poison(self, identity: tuple[int, int]) -> bool:
         try:
             slots.poison(self._descriptor, *identity)
         except OSError:
             return False
         return True
+
+    def _said_poison(self) -> tuple[int, int]:
+        if self._descriptor < 0:
+            return (0, 0)
+        try:
+            return slots.poisoned(self._descriptor)
+        except OSError:
+            return (0, 0)
 
     def abandon(self) -> None:
         """In a forked child: leave the slot to the parent and count from nothing in another one."""
@@ -146,18 +153,14 @@ class Counting:
         trail = os.stat(self._trail_path)
         if not stat.S_ISREG(trail.st_mode):
             raise OSError(errno.EINVAL, "the trail is no regular file")
-        descriptor = slots.open_counters(self._path, trail)
-        try:
-            self._offset, self._identity = slots.claim(descriptor)
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+        # Open also where no slot is free: which file is poisoned can be read and said without one.
+        self._descriptor = slots.open_counters(self._path, trail)
+        self._offset, self._identity = slots.claim(self._descriptor)
 
     def _publish(self) -> None:
         numbers = self._numbers
         numbers[0] = numbers[-1] = numbers[0] + 2
-        if self._descriptor >= 0:
+        if self._offset:
             try:
                 os.pwrite(self._descriptor, _SLOT.pack(*numbers), self._offset)
             except OSError:
@@ -168,13 +171,10 @@ class Counting:
         if self._warned:
             return
         self._warned = True
-        message = f"{self._path}: writes are not counted, appends go on: {error.strerror}"
-        # Where warnings are errors, this one is none: it must not break an append.
-        with suppress(RuntimeWarning):
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        warn(f"{self._path}: writes are not counted, appends go on: {error.strerror}")
 
     def _let_go(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self._descriptor, self._offset = self._descriptor, -1, 0
         if descriptor >= 0:
             os.close(descriptor)
 

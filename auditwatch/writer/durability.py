@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from auditwatch.writer import failpoints
@@ -27,7 +28,9 @@ class Descriptor:
         self.number = number
 
     def __del__(self) -> None:
-        self.close()
+        # Nobody can be told any more, and a traceback on the program's standard error helps nobody.
+        with suppress(OSError):
+            self.close()
 
     def close(self) -> None:
         """Close now, whoever still uses it."""

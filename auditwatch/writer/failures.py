@@ -1,9 +1,14 @@
-"""How a refusal of the system becomes an error that says what, where and what to do, and never the record."""
+"""How a refusal of the system becomes an error that says what, where and what to do, and never the record.
+
+And the warnings about what fails beside an append.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import warnings
+from contextlib import suppress
 from typing import Final
 
 from auditwatch.errors import AuditWriteError, Stored
@@ -49,3 +54,14 @@ def refusal(path: str, reason: str, message: str) -> AuditWriteError:
     """The error for a record of which nothing went to the system."""
     advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
     return AuditWriteError(f"{path}: {message}{advice}", stored="no", reason=reason)
+
+
+def copy_of(error: AuditWriteError) -> AuditWriteError:
+    """The same error once more: one that several raise at once would mix up their tracebacks."""
+    return type(error)(str(error), stored=error.stored, reason=error.reason, errno=error.errno)
+
+
+def warn(message: str) -> None:
+    """Warn of what went wrong beside an append; where warnings are errors, this one is none, lest it break one."""
+    with suppress(RuntimeWarning):
+        warnings.warn(message, RuntimeWarning, stacklevel=3)

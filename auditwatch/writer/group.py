@@ -10,10 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from auditwatch.errors import AuditWriteError
 from auditwatch.writer import forks
+from auditwatch.writer.failures import copy_of
 
 _LONGEST_GATHER_SECONDS: Final = 2e-3
 
@@ -126,7 +128,7 @@ class GroupCommit:
         try:
             free = self._commit([line for waiter in batch for line in waiter.lines], min(w.began for w in batch))
         except AuditWriteError as error:
-            failure = _again(error)
+            failure = partial(copy_of, error)
         else:
             failure = _nothing
         finally:
@@ -150,12 +152,6 @@ def _tell(batch: list[_Waiter], free: bool, failure: Callable[[], AuditWriteErro
         waiter.free, waiter.error = free, failure()
         if not waiter.leads:
             waiter.woken.release()
-
-
-def _again(error: AuditWriteError) -> Callable[[], AuditWriteError]:
-    """A copy for each thread: an exception that several raise at once would mix up their tracebacks."""
-    kind, message = type(error), str(error)
-    return lambda: kind(message, stored=error.stored, reason=error.reason, errno=error.errno)
 
 
 def _nothing() -> None:

@@ -41,6 +41,10 @@ class TwoLocks:
         # An RLock knows its owner: a second acquire by the same thread is a signal handler, not a wait.
         self.between_threads = threading.RLock()
 
+    def are_mine(self) -> bool:
+        """Whether this very thread holds them."""
+        return self.between_threads._is_owned()  # type: ignore[attr-defined,no-any-return]  # as in threading.Condition
+
     def refuse_reentry(self) -> None:
         """Ask before anything is taken, so that nothing of the interrupted append is given back.
 

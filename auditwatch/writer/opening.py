@@ -40,7 +40,7 @@ class _Registry:
         """The files abandon themselves; only the lock may be held by a thread that is no more."""
         self.lock = threading.RLock()
 
-    def shared(self, settings: Settings, descriptor: int, *, created: bool) -> TrailFile:
+    def shared(self, settings: Settings, descriptor: int) -> TrailFile:
         """The open trail for a fresh descriptor, which is closed where the process has one already."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino, settings.lock_path)
@@ -48,7 +48,7 @@ class _Registry:
             trail = self.files.get(key)
             is_new = trail is None or not trail.is_open
             if trail is None or not trail.is_open:
-                trail = self.files[key] = _trail_file(settings, descriptor, created=created)
+                trail = self.files[key] = _trail_file(settings, descriptor)
                 forks.remember(trail)
             trail.bear(settings.path, _name(settings.path, descriptor))
         if not is_new:
@@ -66,10 +66,10 @@ def open_trail(settings: Settings) -> TrailFile:
         AuditWriteError: If it cannot be opened, is no regular file, or lies on a network file system.
     """
     try:
-        descriptor, created = _open(settings.path, settings.file_mode, may_fail=settings.durability == "process")
+        descriptor = _open(settings.path, settings.file_mode, may_fail=settings.durability == "process")
         try:
             _check(descriptor, settings)
-            return _registry.shared(settings, descriptor, created=created)
+            return _registry.shared(settings, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -77,12 +77,12 @@ def open_trail(settings: Settings) -> TrailFile:
         raise write_error(settings.path, error.errno, "no", what=_what(settings.path)) from error
 
 
-def _trail_file(settings: Settings, descriptor: int, *, created: bool) -> TrailFile:
+def _trail_file(settings: Settings, descriptor: int) -> TrailFile:
     if settings.lock_path is None:
-        return TrailFile(settings.path, descriptor, None, created=created)
-    lock, _ = _open(settings.lock_path, settings.file_mode, may_fail=True)
+        return TrailFile(settings.path, descriptor, None)
+    lock = _open(settings.lock_path, settings.file_mode, may_fail=True)
     name = _name(settings.lock_path, lock)
-    return TrailFile(settings.path, descriptor, (lock, name), created=created)
+    return TrailFile(settings.path, descriptor, (lock, name))
 
 
 def _name(path: str, descriptor: int) -> Whereabouts:
@@ -90,8 +90,8 @@ def _name(path: str, descriptor: int) -> Whereabouts:
     return Whereabouts(path, os.fstat(descriptor), may_trust_directory=trusted)
 
 
-def _open(path: str, mode: int, *, may_fail: bool) -> tuple[int, bool]:
-    """A descriptor of the file, and whether it was created by this call.
+def _open(path: str, mode: int, *, may_fail: bool) -> int:
+    """A descriptor of the file, which is created where it is missing.
 
     Args:
         path: Of the file.
@@ -110,10 +110,11 @@ def _open(path: str, mode: int, *, may_fail: bool) -> tuple[int, bool]:
             if not may_fail:
                 os.close(descriptor)
                 raise
-    return descriptor, created
+    return descriptor
 
 
 def _opened_or_created(path: str, mode: int) -> tuple[int, bool]:
+    """A descriptor of the file, and whether it was created by this call."""
     try:
         return os.open(path, _FLAGS), False
     except FileNotFoundError:

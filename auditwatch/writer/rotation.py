@@ -10,12 +10,11 @@ import errno
 import os
 import re
 import time
-import warnings
-from contextlib import suppress
 from typing import Final
 
 from auditwatch.host.durable import sync_directory
 from auditwatch.writer import failpoints, predecessors
+from auditwatch.writer.failures import warn
 from auditwatch.writer.settings import Settings
 
 _NUMBER: Final = re.compile(r"-\d{8}T\d{12}Z-(\d{10})(?:\.[^.]*)?(?:\.gz|\.zst)?\Z", re.ASCII)
@@ -88,10 +87,7 @@ class Rotation:
     def _warn(self, what: str, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            message = f"{self._path}: {what}: {error.strerror}"
-            # Where warnings are errors, this one is none: it must not break an append.
-            with suppress(RuntimeWarning):
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warn(f"{self._path}: {what}: {error.strerror}")
 
 
 def segment_name(active_name: str, nanoseconds: int, number: int) -> str:

@@ -21,8 +21,8 @@ from uuid import UUID
 
 import orjson
 
+from auditwatch.trail.limits import MAX_DEPTH
 from auditwatch.trail.own import RESERVED
-from auditwatch.trail.rules import MAX_DEPTH
 from auditwatch.writer.timestamp import utc_bytes, utc_text
 
 # A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.

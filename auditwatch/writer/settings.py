@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from auditwatch.errors import AuditWriteError
 
 Durability = Literal["process", "interval", "power"]
+Reentrant = Literal["raise", "after"]
 OnFailure = Literal["raise"] | Callable[[AuditWriteError], None]
 
 
@@ -36,6 +37,8 @@ class Settings:
     stamp: bool
     rotate_bytes: int | None
     rotate_every: float | None
+    ballast_bytes: int | None
+    reentrant: Reentrant
 
     def __post_init__(self) -> None:
         if not self.lock_timeout >= 0:
@@ -51,7 +54,9 @@ class Settings:
     def _check_files(self) -> None:
         if self.durability not in get_args(Durability):
             raise ValueError(f"durability must be one of {', '.join(get_args(Durability))}, not {self.durability!r}")
-        for name in ("sync_interval", "rotate_bytes", "rotate_every"):
+        if self.reentrant not in get_args(Reentrant):
+            raise ValueError(f"reentrant must be one of {', '.join(get_args(Reentrant))}, not {self.reentrant!r}")
+        for name in ("sync_interval", "rotate_bytes", "rotate_every", "ballast_bytes"):
             number = getattr(self, name)
             if number is not None and not 0 < number < float("inf"):
                 raise ValueError(f"{name} must be a number above 0, not {number!r}")

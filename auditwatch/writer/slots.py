@@ -24,6 +24,8 @@ from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, SLOTS, Header, Sl
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FLOCK: Final = "hhqqi"  # struct flock of 64-bit Linux, in native alignment
 _HEADER_ATTEMPTS: Final = 20
+# That a file is poisoned has to be said: whoever holds the header may only have lost his turn on a busy machine.
+_POISON_ATTEMPTS: Final = 5000
 _HEADER_NAP_SECONDS: Final = 1e-3
 
 
@@ -86,16 +88,31 @@ def poisoned(descriptor: int) -> tuple[int, int]:
 
 
 def poison(descriptor: int, device: int, inode: int) -> None:
-    """Tell all writers, also those to come, not to write a file any more; zeros take it back.
+    """Tell all writers, also those to come, not to write a file any more.
+
+    Raises:
+        OSError: If it cannot be stored.
+    """
+    with _header_locked(descriptor, _POISON_ATTEMPTS):
+        _set_poison(descriptor, _header(descriptor), device, inode)
+    os.fsync(descriptor)
+
+
+def take_back_poison(descriptor: int, device: int, inode: int) -> None:
+    """Say of this file alone that it may be written; what somebody said of another one meanwhile stays.
 
     Raises:
         OSError: If it cannot be stored.
     """
     with _header_locked(descriptor):
         header = _header(descriptor)
-        block = counters.encode_header(replace(header, poisoned_device=device, poisoned_inode=inode))
-        os.pwrite(descriptor, block, 0)
-    os.fsync(descriptor)
+        if (header.poisoned_device, header.poisoned_inode) == (device, inode):
+            _set_poison(descriptor, header, 0, 0)
+
+
+def _set_poison(descriptor: int, header: Header, device: int, inode: int) -> None:
+    block = counters.encode_header(replace(header, poisoned_device=device, poisoned_inode=inode))
+    os.pwrite(descriptor, block, 0)
 
 
 def _dress(descriptor: int, trail: os.stat_result) -> None:
@@ -155,8 +172,8 @@ def _fold(descriptor: int, offset: int) -> None:
 
 
 @contextmanager
-def _header_locked(descriptor: int) -> Iterator[None]:
-    for _ in range(_HEADER_ATTEMPTS):
+def _header_locked(descriptor: int, attempts: int = _HEADER_ATTEMPTS) -> Iterator[None]:
+    for _ in range(attempts):
         if _try_lock(descriptor, 0):
             break
         time.sleep(_HEADER_NAP_SECONDS)

@@ -6,19 +6,21 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from auditwatch.errors import Stored
 from auditwatch.trail.own import Continues, Recovered, format_own
 from auditwatch.writer import failpoints, forks, predecessors
-from auditwatch.writer.chain import Tip, read_tip
 from auditwatch.writer.durability import Descriptor, Sync
 from auditwatch.writer.failures import refusal, write_error
 from auditwatch.writer.locking import TwoLocks
-from auditwatch.writer.rotation import Rotation
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
 from auditwatch.writer.whereabouts import Whereabouts
+
+if TYPE_CHECKING:
+    from auditwatch.writer.chain import Tip
+    from auditwatch.writer.rotation import Rotation
 
 _UNKNOWN: Final = -1
 """No size a file can have: the last byte has to be looked at."""
@@ -33,13 +35,11 @@ class TrailFile:
         path: Its name, for messages.
         descriptor: Open for reading and appending; owned from now on.
         lock: Descriptor and name of the file whose lock counts, where that is not the trail; owned from now on.
-        created: Whether this process made the file.
 
     Attributes:
         locks: To be taken before anything else.
         sync: What makes appended lines durable; outlives the closing of the file for those who wait.
         identity: Device and inode.
-        created: As given.
         look_for_poison_at: When somebody is to look again whether another process declared the file poisoned.
     """
 
@@ -53,16 +53,13 @@ class TrailFile:
         "_path",
         "_poisoned",
         "_tip",
-        "created",
         "identity",
         "locks",
         "look_for_poison_at",
         "sync",
     )
 
-    def __init__(
-        self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None, *, created: bool = False
-    ) -> None:
+    def __init__(self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None) -> None:
         self._lock_name: Whereabouts | None
         self._lock_descriptor, self._lock_name = lock or (descriptor, None)
         self.locks = TwoLocks(path, self._lock_descriptor)
@@ -75,7 +72,6 @@ class TrailFile:
         self.sync = Sync(Descriptor(descriptor))
         status = os.fstat(descriptor)
         self.identity = (status.st_dev, status.st_ino)
-        self.created = created
         self.look_for_poison_at = 0.0
 
     def __del__(self) -> None:
@@ -198,6 +194,8 @@ class TrailFile:
         lines = [*self._own_records(size, torn), *lines]
         tip = None
         if stamp:
+            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  the writer that stamps has loaded it
+
             known = self._tip if size == self._end and size else None
             lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
         return ([b"\n", *lines] if torn else lines), tip

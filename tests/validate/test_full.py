@@ -42,7 +42,7 @@ def test_blocks_judged_apart_add_up_to_one_scan(tmp_path: Path, workers: int, fi
         descriptor = os.open(tmp_path / "a.jsonl", os.O_RDONLY)
         try:
             return await validate_full(
-                descriptor, Rules(), pool, final=final, on_progress=lambda at, _total: done.append(at)
+                descriptor, Rules(), pool, final=final, on_block=lambda block, _: done.append(block.end)
             )
         finally:
             os.close(descriptor)

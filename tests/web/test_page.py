@@ -77,25 +77,32 @@ def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(po
 def test_a_card_says_what_writers_counted_and_the_table_what_failed(populated: Snapshot) -> None:
     text = words(populated)
     for said in (
-        "3 records were not stored: writes failed.",
+        "3 writes failed: their records may be missing.",
         "failed writes 3",
         "writes 1,200 stored 6 failed",
         "failed writes disk_full 4, lock_timeout 2",
         "last failed write 5 min ago",
         "waits for the lock 5 over 1 s, 2 timed out",
-        "failed writes 3 records not stored disk_full 2, lock_timeout 1 in the producers",
+        "failed writes 3 records may be missing disk_full 2, lock_timeout 1 in the producers",
         write_failures_id("risk"),
         "writes not counted",
     ):
         assert said in text, said
-    assert text.index("3 records not stored") < text.index("truncated")
+    assert text.index("failed writes 3 records may") < text.index("truncated")
+
+
+def test_failed_writes_are_said_first_and_their_trail_before_other_whole_ones(build: Any) -> None:
+    failing = build.trail(build.segment(9), name="failing", writes=build.writes())
+    snapshot = build.snapshot(build.trail(build.segment(9), name="fine"), failing)
+    assert [card["aria-label"] for card in page(snapshot).all("article")] == ["failing: whole", "fine: whole"]
+    assert "2 whole 3 failed writes failing" in words(snapshot)
 
 
 def test_counters_that_were_there_and_cannot_be_read_are_said(build: Any) -> None:
     writes = build.writes(trouble="/x: permission denied", open=())
     text = words(build.snapshot(build.trail(build.segment(9), writes=writes)))
     assert "writes 1,200 stored 6 failed counters /x: permission denied" in text
-    assert "not stored" not in text
+    assert "may be missing" not in text
     text = words(build.snapshot(build.trail(build.segment(9), writes=Writes(trouble="no <file>"))))
     assert "writes not counted: no <file>" in text
 

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from tests.writer.chains import stamps
+
 COMMAND = """
 from auditwatch.cli.append import command
 from auditwatch.errors import AuditWriteError
@@ -63,3 +65,24 @@ def test_a_failed_write_is_status_three_and_says_how_far_the_input_came(append, 
     assert status == 3
     assert "line 2 and what follows" in err
     assert path.read_bytes() == b""
+
+
+def test_stamped_lines_go_on_the_chain_that_was_there_and_keep_their_bytes_before_the_stamp(append, tmp_path):
+    path = tmp_path / "audit.jsonl"
+    assert append(b'{ "a" : 1.50 }\n', path, "--stamp") == (0, "")
+    assert append(b'{"b":2}\n{"c":3}\n', path, "--stamp", "--durability", "power") == (0, "")
+    assert path.read_bytes().startswith(b'{ "a" : 1.50,"_seq":1,"_prev":"000')
+    assert stamps(path) == [1, 2, 3]
+
+
+def test_a_line_that_only_its_stamp_makes_too_long_is_a_bad_line_and_no_failed_write(append, tmp_path, records):
+    path = tmp_path / "audit.jsonl"
+    long = b'{"a":"' + b"x" * ((1 << 20) - 8) + b'"}'
+    status, err = append(long + b'\n{"a":2}\n', path, "--stamp")
+    assert (status, err) == (1, "line 1: not stored: oversize with its stamp\n")
+    assert [record["a"] for record in records(path)] == [2]
+
+
+def test_an_unknown_durability_is_named_with_those_there_are(append, tmp_path):
+    _, err = append(b"", tmp_path / "audit.jsonl", "--durability", "forever")
+    assert "'process', 'interval', 'power'" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,9 @@ from auditwatch.trail.own import parse_own
 
 pytestmark = pytest.mark.concurrency
 
+RECORDS_TOGETHER = int(os.environ.get("AUDITWATCH_TEST_RECORDS", "4000"))
+"""How many records the original writer and ours append together; the long run takes 100,000."""
+
 PRODUCE = """
 from auditwatch import AuditWriter
 import os, threading, traceback
@@ -29,7 +33,7 @@ path, who, count, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.
 writer = AuditWriter(path, lock_timeout=60)
 def produce(thread):
     for number in range(count):
-        writer.append({"who": f"{who}.{thread}", "number": number, "pad": "x" * (number % 700)})
+        writer.append({"event": "OURS", "who": f"{who}.{thread}", "number": number, "pad": "x" * (number % 700)})
 running = [threading.Thread(target=produce, args=(thread,)) for thread in range(threads)]
 sys.stdin.readline()
 [thread.start() for thread in running]; [thread.join() for thread in running]
@@ -87,11 +91,13 @@ def test_what_the_processes_counted_is_what_is_in_the_trail(tmp_path, start, rec
 
 def test_beside_the_original_locked_writer_nothing_is_lost_or_corrupt(tmp_path, start, records):
     path = tmp_path / "audit.jsonl"
-    ours = [start(PRODUCE, path, who, 500, 1) for who in "ab"]
-    theirs = [start(ORIGINAL, path, who, 500) for who in "cd"]
-    together(ours + theirs)
-    found = Counter(record.get("who") or record["details"]["who"] for record in records(path))
-    assert found == {"a.0": 500, "b.0": 500, "c": 500, "d": 500}
+    each = RECORDS_TOGETHER // 2
+    together([start(PRODUCE, path, "ours", each, 1), start(ORIGINAL, path, "theirs", each)])
+    found = records(path)
+    assert [record["number"] for record in found if record.get("who") == "ours.0"] == list(range(each))
+    theirs = [record["details"]["number"] for record in found if record["event"] == "ORIGINAL"]
+    assert theirs == list(range(each))
+    assert len(found) == 2 * each
 
 
 def test_sixteen_threads_on_two_writers_lose_nothing(tmp_path, records):
@@ -149,6 +155,27 @@ def test_killed_writers_leave_every_acknowledged_record_whole(tmp_path, start):
     torn = {number - 1 for number, own in enumerate(owned) if own is not None}
     stored = Counter(json.loads(line).get("who") for number, line in enumerate(lines) if number not in torn)
     assert all(stored[pid] >= last + 1 for pid, last in acknowledged.items())
+
+
+def test_a_lock_that_cannot_be_given_back_goes_with_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "audit.jsonl"
+    writer = AuditWriter(path)
+    true_flock = fcntl.flock
+
+    def refusing(descriptor, operation):
+        if operation == fcntl.LOCK_UN:
+            raise OSError(errno.ENOLCK, "no locks available")
+        true_flock(descriptor, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refusing)
+        with pytest.raises(AuditWriteError) as caught:
+            writer.append({"a": 1})
+    assert caught.value.stored == "unknown"
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    writer.append({"a": 2})
+    assert path.read_bytes().count(b"\n") == 2
 
 
 def test_a_timeout_names_the_process_that_holds_the_lock_and_stores_nothing(tmp_path, start):

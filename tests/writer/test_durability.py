@@ -11,6 +11,7 @@ import pytest
 
 from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
+from auditwatch.writer.durability import Descriptor
 
 PLAIN = {"timestamp_field": None}
 
@@ -67,6 +68,13 @@ def test_power_syncs_the_directory_of_a_trail_that_somebody_else_created(trail, 
     trail.write_bytes(b"")
     AuditWriter(trail, durability="power").close()
     assert (trail.parent.name, trail.parent.stat().st_size) in syncs
+
+
+def test_a_descriptor_that_cannot_be_closed_prints_no_traceback(capfd):
+    file = Descriptor(os.dup(0))
+    os.close(file.number)
+    file.__del__()
+    assert capfd.readouterr().err == ""
 
 
 def test_process_syncs_no_line(trail, syncs):
@@ -147,14 +155,41 @@ def test_a_failed_sync_is_known_to_every_later_process_until_the_file_is_rotated
     assert (header.poisoned_device, header.poisoned_inode) == (0, 0)
 
 
-def test_a_new_file_that_got_the_inode_of_a_poisoned_one_is_well(trail, monkeypatch):
+def test_an_empty_file_that_got_the_inode_of_a_poisoned_one_is_well(trail, monkeypatch, records):
     writer = poison(trail, monkeypatch)
-    status = trail.stat()
-    identity = (status.st_dev, status.st_ino)
-    writer._counting.forget_poison(identity, is_new=False)
-    assert writer._counting.is_poisoned(identity)
-    writer._counting.forget_poison(identity, is_new=True)
-    assert not writer._counting.is_poisoned(identity)
+    trail.write_bytes(b"")
+    fresh = AuditWriter(trail, **PLAIN)  # the same file in this process: what it knows by itself is for another test
+    assert not fresh._counting.is_poisoned(writer._trail.identity, 0)
+    assert not fresh._counting.is_poisoned(writer._trail.identity, 8)
+
+
+def test_what_was_said_of_another_file_meanwhile_is_not_taken_back(trail, monkeypatch):
+    counting = poison(trail, monkeypatch)._counting
+    true_said = counting._said_poison
+    monkeypatch.setattr(counting, "_said_poison", lambda: (1, 2))
+    assert not counting.is_poisoned((3, 4), 8)
+    assert true_said() == (trail.stat().st_dev, trail.stat().st_ino)
+
+
+LATE = """
+import os
+os.environ["AUDITWATCH_FAILPOINTS"] = "open.created=sleep:0.3"
+from auditwatch import AuditWriter, AuditWriteError
+try:
+    AuditWriter(sys.argv[1], durability="power").append({"a": 2})
+except AuditWriteError as error:
+    print(error.reason, error.stored)
+"""
+
+
+@pytest.mark.concurrency
+def test_who_created_the_file_and_comes_late_does_not_take_back_what_another_process_learned(trail, monkeypatch, start):
+    process = start(LATE, trail)
+    while not trail.exists():
+        assert process.poll() is None
+    poison(trail, monkeypatch)
+    out, err = process.communicate(timeout=60)
+    assert out == "poisoned no\n", err
 
 
 WAITING = """

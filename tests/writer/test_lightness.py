@@ -1,33 +1,56 @@
-"""Whoever wants the writer pays for the writer alone."""
+"""Whoever wants the writer pays for the writer alone: the modules that it loads, all of them."""
 
 from __future__ import annotations
 
-LOADED = """
+IMPORTED = "from auditwatch import AuditWriter\nprint(*sys.modules)"
+
+USED = """
 from auditwatch import AuditWriter
-import json as _
 with AuditWriter(sys.argv[1]) as writer:
     writer.append({"a": 1, "big": 2**70, "none": None})
-print(*sorted(sys.modules))
+print(*sys.modules)
 """
-
-HEAVY = {
-    "msgspec", "asyncio", "logging", "blake3", "click", "pydantic", "watchdog", "apscheduler", "prometheus_client",
-    "yaml", "rich", "starlette", "uvicorn", "jinja2", "sqlite3", "multiprocessing", "concurrent", "subprocess",
-    "socket", "ssl", "random", "tempfile", "pathlib",
-}  # fmt: skip
 
 OURS = {
     "auditwatch", "auditwatch._version", "auditwatch.errors", "auditwatch.host", "auditwatch.host.durable",
     "auditwatch.host.filesystems", "auditwatch.host.locks", "auditwatch.trail", "auditwatch.trail.counters",
-    "auditwatch.trail.kinds", "auditwatch.trail.names", "auditwatch.trail.own", "auditwatch.trail.rules",
-    "auditwatch.trail.stamp",
+    "auditwatch.trail.limits", "auditwatch.trail.names", "auditwatch.trail.own",
+    "auditwatch.writer", "auditwatch.writer.audit_writer",
+    "auditwatch.writer.counting", "auditwatch.writer.durability", "auditwatch.writer.equipment",
+    "auditwatch.writer.failpoints", "auditwatch.writer.failures", "auditwatch.writer.forks",
+    "auditwatch.writer.locking", "auditwatch.writer.opening",
+    "auditwatch.writer.predecessors", "auditwatch.writer.reentry",
+    "auditwatch.writer.serialise", "auditwatch.writer.settings", "auditwatch.writer.slots", "auditwatch.writer.tail",
+    "auditwatch.writer.timestamp", "auditwatch.writer.trail_file", "auditwatch.writer.whereabouts",
 }  # fmt: skip
 
+THEIRS = {
+    "__future__", "_ast", "_blake2", "_collections", "_datetime", "_decimal", "_functools", "_hashlib", "_json",
+    "_opcode", "_operator", "_sre", "_struct", "_typing", "_uuid", "_weakrefset", "ast", "collections",
+    "collections.abc", "contextlib", "copy", "copyreg", "dataclasses", "datetime", "decimal", "dis", "enum", "errno",
+    "fcntl", "functools", "hashlib", "importlib", "importlib._bootstrap", "importlib._bootstrap_external",
+    "importlib.machinery", "inspect", "itertools", "json", "json.decoder", "json.encoder", "json.scanner", "keyword",
+    "linecache", "math", "numbers", "opcode", "operator", "orjson", "orjson.orjson", "platform", "re", "re._casefix",
+    "re._compiler", "re._constants", "re._parser", "reprlib", "signal", "struct", "threading", "token", "tokenize",
+    "types", "typing", "typing.io", "typing.re", "uuid", "warnings", "weakref",
+    # What later Pythons split off from these.
+    "_colorize", "_opcode_metadata", "_py_warnings", "_string", "_suggestions", "_tokenize", "_zoneinfo",
+    "annotationlib", "importlib._abc", "string", "zoneinfo", "zoneinfo._common", "zoneinfo._tzpath",
+}  # fmt: skip
+"""orjson, and what it and the writer take from the standard library. No asyncio (40 ms), logging, socket,
+subprocess, random; nothing of the extra `agent`."""
 
-def test_the_writer_loads_its_own_floor_and_nothing_heavy(tmp_path, run):
-    loaded = set(run(LOADED, tmp_path / "audit.jsonl").split())
-    # orjson brings some of the standard library along, and so may a bare interpreter.
-    bare = set(run("import orjson; orjson.dumps({})\nprint(*sys.modules)").split())
-    assert {name.partition(".")[0] for name in loaded - bare} & HEAVY == set()
-    ours = {name for name in loaded if name.startswith("auditwatch")}
-    assert {name for name in ours if not name.startswith("auditwatch.writer")} == OURS
+
+def loaded(run, script, *arguments):
+    """What a script has loaded that a bare interpreter has not."""
+    return set(run(script, *arguments).split()) - set(run("print(*sys.modules)").split())
+
+
+def test_importing_the_writer_loads_its_own_floor_orjson_and_a_fixed_list_of_the_standard_library(run):
+    modules = loaded(run, IMPORTED)
+    assert {name for name in modules if name.startswith("auditwatch")} == OURS
+    assert modules - OURS - THEIRS == set()
+
+
+def test_appending_loads_nothing_more(tmp_path, run):
+    assert loaded(run, USED, tmp_path / "audit.jsonl") == loaded(run, IMPORTED)

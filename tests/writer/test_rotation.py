@@ -33,6 +33,15 @@ def test_a_line_that_would_make_the_file_too_large_goes_into_a_new_one(trail):
     assert line == b'{"a":3}'
 
 
+def test_no_segment_is_larger_than_asked_for_stamps_included(trail):
+    with AuditWriter(trail, rotate_bytes=2000, stamp=True, **PLAIN) as writer:
+        for number in range(100):
+            writer.append({"a": number})
+    sizes = [path.stat().st_size for path in segments(trail)]
+    assert len(sizes) > 5
+    assert max(sizes) <= 2000
+
+
 def test_segments_are_numbered_and_sort_as_the_agent_sorts_them(trail):
     with AuditWriter(trail, rotate_bytes=300, **PLAIN) as writer:
         for number in range(100):

@@ -106,7 +106,7 @@ def test_nothing_is_read_from_the_file_while_nobody_else_writes(trail, monkeypat
     writer = AuditWriter(trail, **STAMPED)
     writer.append({"a": 1})
     monkeypatch.setattr(tail, "last_seq", pytest.fail)
-    monkeypatch.setattr("auditwatch.writer.trail_file.read_tip", pytest.fail)
+    monkeypatch.setattr("auditwatch.writer.chain.read_tip", pytest.fail)
     writer.append({"a": 2})
     assert stamps(trail) == [1, 2]
 

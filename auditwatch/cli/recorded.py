@@ -1,0 +1,49 @@
+"""What the agent's state says of files that a command looks at; the state is only read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+
+from auditwatch.state.blocks import BlockStore
+from auditwatch.state.store import Store
+from auditwatch.trail.rules import Rules
+from auditwatch.validate.history import History
+
+HistoryOf = Callable[[str, Rules], History | None]
+
+
+@contextmanager
+def recorded_history(state_dir: str | None) -> Iterator[HistoryOf]:
+    """Gives what an agent recorded of the file at a path; nothing where no state directory is named.
+
+    Raises:
+        StateUnwritable: There is no state to read in the directory.
+    """
+    if state_dir is None:
+        yield lambda _path, _rules: None
+        return
+    with closing(Store.read_only(state_dir)) as store:
+        segments = dict(_segments(store))
+    blocks = BlockStore.read_only(state_dir)
+    if blocks is None:
+        yield lambda _path, _rules: History(lambda _k: None, 0)
+        return
+    with closing(blocks):
+        yield partial(_history, blocks, segments)
+
+
+def _segments(store: Store) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Path of each file that is known, with its trail and its number there."""
+    for key in store.keys():  # noqa: SIM118  a store is no dictionary
+        state = store.load(key)
+        directory = os.path.dirname(key.partition("=")[2])
+        for segment in state.files if state else ():
+            yield os.path.join(directory, segment.name), (key, segment.number)
+
+
+def _history(blocks: BlockStore, segments: dict[str, tuple[str, int]], path: str, rules: Rules) -> History:
+    key, number = segments.get(os.path.abspath(path), ("", 0))
+    return History(partial(blocks.block, key, number, rules.reports_id), blocks.count(key, number, rules.reports_id))

@@ -1,0 +1,147 @@
+"""For the tests of programs that write audit trails: a writer that keeps its lines in memory, and fails when told to.
+
+    writer = InMemoryAuditWriter("audit_trail.jsonl")
+    RiskManager(audit=writer).stop_trading("limit")
+    assert writer.records[-1]["event"] == "KILL_SWITCH"
+
+    writer.fail_with = "disk_full"      # from here on every append fails as on a full disk
+
+It is the true writer but for the file: settings, serialisation, limits, stamps, `on_failure`, `append_async` and all
+refusals are the same code. With pytest it is the fixture `audit_writer` (`auditwatch.pytest_plugin`), and `audit_trail`
+is the path of a trail that does not exist yet, for programs that open it themselves.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from auditwatch.errors import AuditWriteError, LockTimeout
+from auditwatch.trail.counters import FAILURES
+from auditwatch.writer.audit_writer import AuditWriter
+from auditwatch.writer.chain import Tip
+from auditwatch.writer.counting import Counting
+from auditwatch.writer.failures import copy_of, refusal, write_error
+from auditwatch.writer.locking import TwoLocks
+from auditwatch.writer.settings import Settings
+
+__all__ = ["InMemoryAuditWriter", "failure", "read_records"]
+
+_NUMBERS: Final = {
+    "disk_full": errno.ENOSPC,
+    "quota": errno.EDQUOT,
+    "io_error": errno.EIO,
+    "read_only": errno.EROFS,
+    "permission": errno.EACCES,
+}
+
+
+class InMemoryAuditWriter(AuditWriter):
+    """An `AuditWriter` whose trail is a list in memory, empty at first.
+
+    Nothing is read from or written to the path; so what concerns files alone has no effect: `lock_path`, `file_mode`,
+    `allow_network`, `durability`, `sync_interval`, `rotate_bytes`, `rotate_every`, `ballast_bytes`. An unpickled one
+    starts with an empty trail.
+
+    Args:
+        path: As for `AuditWriter`, for messages.
+        fail_with: As the attribute.
+        settings: As for `AuditWriter`, all of them.
+
+    Attributes:
+        fail_with: The error that every append of a good record raises, or its reason (`auditwatch.trail.counters`);
+            None: they succeed.
+        lines: What was stored, without newlines.
+    """
+
+    fail_with: AuditWriteError | str | None = None
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, fail_with: AuditWriteError | str | None = None, **settings: Any
+    ) -> None:
+        super().__init__(path, **settings)
+        self.fail_with = fail_with
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What was stored, as a reader of the trail sees it."""
+        return [json.loads(line) for line in self.lines]
+
+    def _attach(self, settings: Settings) -> None:
+        self.lines: list[bytes] = []
+        self._counting = _InMemoryCounting(settings.path)
+        self._locks = TwoLocks(settings.path, -1)
+        self._tip = Tip()
+
+    def _stored(self, lines: list[bytes], now: float) -> bool:
+        self._refuse_if_closed()
+        self._locks.refuse_reentry()
+        try:
+            free = self._locks.acquire(now + self._settings.lock_timeout)
+            if self.fail_with is not None:
+                raise _error(self.fail_with, self._path)
+            if self._settings.stamp:
+                lines, self._tip = self._tip.stamped(lines)
+            self.lines.extend(line.removesuffix(b"\n") for line in lines)
+        finally:
+            self._locks.release()
+        return free
+
+    def _interrupts(self) -> bool:
+        return self._locks.are_mine()
+
+
+class _InMemoryCounting(Counting):
+    """Counts for nobody: there is no file to count in."""
+
+    def look(self) -> None:
+        """Leave the file system alone."""
+
+
+def failure(reason: str, path: str = "audit_trail.jsonl") -> AuditWriteError:
+    """The error with which `AuditWriter` says that nothing was stored for this reason.
+
+    >>> error = failure("disk_full")
+    >>> error.errno, error.stored
+    (28, 'no')
+
+    Raises:
+        ValueError: If a writer has no such reason.
+    """
+    if reason not in FAILURES:
+        raise ValueError(f"a writer fails for one of {', '.join(FAILURES)}, not for {reason!r}")
+    if reason in _NUMBERS:
+        return write_error(path, _NUMBERS[reason], "no")
+    if reason == "lock_timeout":
+        return LockTimeout(f"{path}: not stored: the lock is still held by another process", stored="no", reason=reason)
+    return refusal(path, reason, "not stored")
+
+
+def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The records of a trail on disk.
+
+    Raises:
+        AssertionError: If a line is no whole JSON object, or the last one has no newline.
+    """
+    *lines, rest = Path(path).read_bytes().split(b"\n")
+    if rest:
+        raise AssertionError(f"{path}: the last line has no newline")
+    records = [_record(line) for line in lines]
+    if None in records:
+        raise AssertionError(f"{path}: line {records.index(None) + 1} is no JSON object")
+    return [record for record in records if record is not None]
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _error(wanted: AuditWriteError | str, path: str) -> AuditWriteError:
+    return failure(wanted, path) if isinstance(wanted, str) else copy_of(wanted)

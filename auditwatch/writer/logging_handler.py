@@ -1,0 +1,155 @@
+"""A logging handler in front of the writer: each log record becomes one JSON object in a trail."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from auditwatch.errors import AuditWriteError
+from auditwatch.trail.own import RESERVED
+from auditwatch.writer.audit_writer import AuditWriter
+from auditwatch.writer.failures import refusal
+from auditwatch.writer.timestamp import utc_text
+
+_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What logging itself puts on a record; everything else came from `extra=`."""
+
+_EXTRA: Final = "extra"
+_NOT_FOR_EXTRA: Final = RESERVED | {_EXTRA, "exception", "stack"}
+
+_FORMATTER: Final = logging.Formatter()
+
+
+class AuditHandler(logging.Handler):
+    """Appends log records to a trail with all that `AuditWriter` guarantees.
+
+    A line holds the time of the log call under the writer's `timestamp_field`, `level`, `logger`, `message`, then the
+    members of `extra=`, then `exception` (type, message, traceback) and `stack` where there are any. Members of
+    `extra=` that bear one of these names, or one that is the writer's own, are put into an object `extra`. A formatter
+    is not asked: what it would lay out is in members of its own.
+
+    What cannot be stored is counted like every failed append, and goes to `handleError` as logging wants it; nothing is
+    raised into the program. Neither threads nor forks wait for each other but at the trail. A record that is logged
+    while the same thread is in the middle of storing another, as by a signal handler, is stored right after that; one
+    that is logged while those are stored is dropped and counted, or it might never end.
+
+    Args:
+        path: The trail.
+        level: As for every handler.
+        default: Called with a value that JSON does not know; its text by default, for a log line is better than none.
+        settings: As for `AuditWriter`, all of them.
+
+    Raises:
+        AuditWriteError: If the trail cannot be opened and `on_failure` is "raise".
+        ValueError: If a parameter cannot be.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        level: int | str = logging.NOTSET,
+        default: Callable[[Any], Any] | None = str,
+        **settings: Any,
+    ) -> None:
+        super().__init__(level)
+        default = None if settings.get("dumps") else default
+        self._writer = AuditWriter(path, default=default, **{"reentrant": "after", **settings})
+        self._field: str | None = settings.get("timestamp_field", "timestamp")
+        self._here = _Here()
+
+    @property
+    def writer(self) -> AuditWriter:
+        """What stores the lines; to append records that are no log records."""
+        return self._writer
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Store the record if the filters let it pass; without a lock around it, so that threads share syncs."""
+        passed: object = self.filter(record)
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return passed
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Store the record, and then what this thread logged meanwhile."""
+        here = self._here
+        if here.meanwhile is not None:
+            here.meanwhile.append(record)
+            return
+        first: list[logging.LogRecord] = []
+        endless: list[logging.LogRecord] = []
+        here.meanwhile = first
+        try:
+            self._emit(record)
+            here.meanwhile = endless
+            for later in first:
+                self._emit(later)
+        finally:
+            here.meanwhile = None
+        if endless:
+            self._drop(endless)
+
+    def close(self) -> None:
+        """Close the trail; what is logged afterwards goes to `handleError`."""
+        self._writer.close()
+        super().close()
+
+    def _emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.append(self._members(record))
+        except Exception:  # noqa: BLE001  that is what handleError is there for
+            self.handleError(record)
+
+    def _drop(self, records: list[logging.LogRecord]) -> None:
+        """Count what was logged while that was stored which was logged while a record was: it would never end.
+
+        A callable in `on_failure` that logs comes here, so it is not asked again.
+        """
+        self._writer._counting.failed("other", len(records), None)
+        try:
+            raise refusal(self._writer.path, "other", "not stored: storing a log record logs again and again")
+        except AuditWriteError:
+            self.handleError(records[0])
+
+    def _members(self, record: logging.LogRecord) -> dict[str, object]:
+        """What the line of a record holds."""
+        head = {} if self._field is None else {self._field: utc_text(round(record.created * 1e6) * 1000)}
+        own = head | {"level": record.levelname, "logger": record.name, "message": self._message(record)}
+        tail = _trouble(record)
+        extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        taken = {name: value for name, value in extra.items() if name in own or name in _NOT_FOR_EXTRA}
+        plain = {name: value for name, value in extra.items() if name not in taken}
+        return own | plain | ({_EXTRA: taken} if taken else {}) | tail
+
+    def _message(self, record: logging.LogRecord) -> str:
+        try:
+            return record.getMessage()
+        except Exception as error:
+            self._writer._refuse(f"the message of the log record raised {type(error).__name__}", 1)
+            raise
+
+
+class _Here(threading.local):
+    """What one thread is doing with a handler.
+
+    Attributes:
+        meanwhile: What it logged while it stores a record; None while it does not.
+    """
+
+    meanwhile: list[logging.LogRecord] | None = None
+
+
+def _trouble(record: logging.LogRecord) -> dict[str, object]:
+    found: dict[str, object] = {}
+    if record.exc_info and record.exc_info[1] is not None:
+        kind, error, _ = record.exc_info
+        text = _FORMATTER.formatException(record.exc_info)
+        found["exception"] = {"type": kind.__qualname__, "message": str(error), "traceback": text}
+    elif record.exc_text:  # it came from another process, which kept the text alone
+        found["exception"] = {"traceback": record.exc_text}
+    if record.stack_info:
+        found["stack"] = record.stack_info
+    return found

@@ -1,0 +1,114 @@
+"""History that an agent judged is hashed, not parsed; the verdict is that of a first validation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditwatch.cli.main import run
+from auditwatch.state.blocks import BlockStore
+from auditwatch.state.store import trail_key
+from auditwatch.trail.grid import BLOCK_BYTES, Block
+from auditwatch.trail.rules import Rules
+from tests.agent.running import command
+
+LINE = b'{"event":"TRADE_APPROVED","n":"%07d"}\n'
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> Path:
+    path = tmp_path / "risk.jsonl"
+    lines = [LINE % n for n in range(2 * BLOCK_BYTES // len(LINE % 0) + 99)]
+    lines[7] = b'{"event":"TRADE_A{"event":"KILL_SWITCH"}\n'
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def looked(trail: Path, state: Path) -> subprocess.CompletedProcess[str]:
+    done = command("run", trail, "--state-dir", state, "--once")
+    assert done.returncode == 1, done.stderr
+    return done
+
+
+def judged(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
+    assert run(["validate", "--format", "json", *map(str, arguments)]) == 1
+    values: dict[str, Any] = json.loads(capsys.readouterr().out)
+    del values["seconds"]
+    return values
+
+
+def forged(state: Path, trail: Path, k: int) -> Block:
+    """The agent's memory of a block, made to say something that only memory can say."""
+    with closing(BlockStore.open(state)) as blocks:
+        key, rules = trail_key("risk", str(trail)), Rules().reports_id
+        block = blocks.block(key, 1, rules, k)
+        assert block is not None
+        false = replace(block, report=replace(block.report, records=block.report.records - 5))
+        blocks.keep(key, 1, rules, [false])
+    return block
+
+
+def test_the_verdict_is_that_of_a_first_validation(
+    trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked(trail, tmp_path / "state")
+    first = judged(capsys, trail, "--digest")
+    again = judged(capsys, trail, "--digest", "--state-dir", tmp_path / "state")
+    assert again == first | {"basis": ["format", "recorded_history"]}
+    run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
+    assert "2 of 2 recorded blocks are unchanged (8.4 MB hashed, not parsed)" in capsys.readouterr().out
+    forged(tmp_path / "state", trail, 1)
+    assert judged(capsys, trail, "--state-dir", tmp_path / "state")["records"] == first["records"] - 5
+
+
+def test_what_changed_since_is_judged_and_said(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    looked(trail, tmp_path / "state")
+    with trail.open("r+b") as file:
+        file.seek(BLOCK_BYTES + 1000)
+        file.write(b"\n")
+    assert judged(capsys, trail, "--state-dir", tmp_path / "state") == judged(capsys, trail)
+    run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
+    said = capsys.readouterr().out
+    assert "1 of 2 recorded blocks are unchanged" in said
+    assert "1 are not as the agent recorded them, the first of them block 1:" in said
+
+
+def test_other_rules_find_nothing_recorded(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    looked(trail, tmp_path / "state")
+    asked = [trail, "--require", "event:string"]
+    assert judged(capsys, *asked, "--state-dir", tmp_path / "state") == judged(capsys, *asked)
+    run(["validate", "--state-dir", str(tmp_path / "state"), *map(str, asked)])
+    assert "nothing of this file by these rules: every line was parsed" in capsys.readouterr().out
+
+
+def test_a_directory_without_state_is_said(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", "--state-dir", str(tmp_path / "none"), str(trail)]) == 3
+    assert "no whole state to read here" in capsys.readouterr().err
+
+
+def test_the_agent_believes_its_memory_where_the_bytes_are_the_same(trail: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    looked(trail, state)
+    block = forged(state, trail, 0)
+    looked(trail, state)
+    with closing(BlockStore.open(state)) as blocks:  # had it parsed the block, it would know better now
+        key = trail_key("risk", str(trail))
+        assert blocks.block(key, 1, Rules().reports_id, 0) != block
+        assert blocks.count(key, 1, Rules().reports_id) == 2
+
+
+def test_the_agent_finds_a_byte_that_changed_deep_in_history(trail: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    looked(trail, state)
+    with trail.open("r+b") as file:
+        file.seek(BLOCK_BYTES + 1000)
+        file.write(b"\x00")
+    looked(trail, state)
+    listed = command("findings", "--state-dir", state, "--format", "json")
+    assert [found["kind"] for found in json.loads(listed.stdout)["findings"]] == ["interleaved", "nul_bytes"]
