@@ -107,7 +107,7 @@ def count(place: Place, known: Glance | None, clock: Clock) -> Count | None:
         found = read_counters(place.counters.path)
     except Unreadable as error:
         is_missing = error.reason == "missing"
-        trouble = "There is no counters file." if is_missing else str(error)
+        trouble = "no counters file" if is_missing else str(error)
         return Count(Counted(clock(), trouble=trouble), seen if is_missing else None)
     at = clock()
     is_settled = not found.unsettled and at - seen.modified_ns / 1e9 >= SETTLED_SECONDS

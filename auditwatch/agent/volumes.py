@@ -38,7 +38,9 @@ class VolumeWatch:
         while True:
             await self.poll()
             interval = min((m.config.poll_interval_seconds for m in self.monitors.values()), default=1.0)
-            await asyncio.sleep(interval)
+            await asyncio.sleep(interval / 2)
+            await self.count()
+            await asyncio.sleep(interval / 2)
 
     async def poll(self) -> None:
         """Glance at every trail; those that changed wake up. A volume that hangs is left alone until it answers."""
@@ -57,6 +59,16 @@ class VolumeWatch:
         except Unreadable:
             return  # hung: `is_answering` says so, to metrics and page
 
+    async def count(self) -> None:
+        """Between two polls, look at what the writers counted: a write that failed leaves no other trace."""
+        monitors = tuple(self.monitors.values())
+        try:
+            found = await self.prober.call(_counts, [(m.place, m.counted) for m in monitors], self._clock)
+        except Unreadable:
+            return  # hung, as above
+        for monitor, counted in zip(monitors, found, strict=True):
+            monitor.note_count(counted)
+
     async def _ask_room(self, monitors: Sequence[Monitor]) -> None:
         for monitor in monitors:
             volume = await self.prober.call(_volume, monitor.place)
@@ -69,6 +81,10 @@ class VolumeWatch:
 def _glances(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[tuple[Glance, Count | None]]:
     """A glance at each trail, and at its counters if they do not look as they did."""
     return [(glance(place), count(place, counted, clock)) for place, counted in asked]
+
+
+def _counts(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[Count | None]:
+    return [count(place, counted, clock) for place, counted in asked]
 
 
 def _volume(place: Place) -> Volume | None:

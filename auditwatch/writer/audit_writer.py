@@ -114,7 +114,8 @@ class AuditWriter:
         self._trail: TrailFile | None = None
         self._front: AsyncFront | None = None
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
-        self._longest = settings.max_line_bytes + 1 - stamp_bytes_of(settings)
+        self._stamp_bytes = stamp_bytes_of(settings)
+        self._longest = settings.max_line_bytes + 1 - self._stamp_bytes
         self._durable = settings.durability != "process"
         self._waits_its_turn = settings.reentrant == "after"
         self._group: GroupCommit | None = None

@@ -78,7 +78,7 @@ def test_a_file_that_was_caught_half_written_is_read_again(looker: Looker) -> No
 def test_a_missing_file_is_told_once(looker: Looker) -> None:
     seen = looker.look()
     assert seen
-    assert seen.event.trouble == "There is no counters file."
+    assert seen.event.trouble == "no counters file"
     assert looker.look() is None
     looker.publish(3)
     assert looker.stored() == 3

@@ -137,7 +137,7 @@ def test_what_writers_counted_is_there_from_the_first_counters_file_on_and_stays
     names |= {"write_lock_wait_seconds_bucket"}
     for writes, up, expected in (
         (Writes(), 0, set()),
-        (Writes(trouble="There is no counters file."), 0, set()),
+        (Writes(trouble="no counters file"), 0, set()),
         (build.writes(), 1, names),
         (build.writes(trouble="permission denied"), 0, names),
     ):
