@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from auditwatch.trail.causes import CAUSES, Cause
+from auditwatch.trail.causes import CAUSES
 
 _LONGEST_EXAMPLE: Final = 120
 _NAMES: Final = {kind.value: cause for kind, cause in CAUSES.items()}
@@ -21,16 +21,18 @@ def command(kind: str) -> int:
     print(f"  what it is    {cause.meaning}")
     print(f"  usual cause   {cause.usual_cause}")
     print(f"  what to do    {cause.remedy}")
-    if cause.example:
-        print(f"  example       {example_text(cause)}")
+    if cause.example is not None:
+        print(f"  example       {example_text(cause.example)}")
     return 0
 
 
-def example_text(cause: Cause) -> str:
+def example_text(example: bytes) -> str:
     r"""The example on one line, other bytes than printable ASCII escaped, long ones cut.
 
-    >>> example_text(Cause("", "", "", b'\x00{"a":1}'))
-    '\\x00{"a":1}'
+    >>> example_text(b'\x00{"a":1}'), example_text(b"")
+    ('\\x00{"a":1}', '(an empty line)')
     """
-    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in cause.example)
-    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:60]} ... ({len(cause.example):,} bytes)"
+    if not example:
+        return "(an empty line)"
+    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in example)
+    return text if len(text) <= _LONGEST_EXAMPLE else f"{text[:60]} ... ({len(example):,} bytes)"

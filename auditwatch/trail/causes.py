@@ -20,13 +20,13 @@ class Cause:
         meaning: What it is.
         usual_cause: Where it usually comes from.
         remedy: What to do.
-        example: A line of that kind as it was written; empty where a single line shows nothing.
+        example: A line of that kind as it was written; None where a single line shows nothing.
     """
 
     meaning: str
     usual_cause: str
     remedy: str
-    example: bytes = b""
+    example: bytes | None = None
 
 
 DEPTH_EXAMPLE: Final = b'{"a":' + b"[" * 512 + b"]" * 512 + b"}"
@@ -145,7 +145,7 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
     Violation.TRUNCATED: Cause(
         "The file is shorter than what was already judged.",
         "copytruncate of logrotate, `> file`, a file system repair, or a hand.",
-        "Restore from a backup; rotate by renaming; `rotation: copytruncate` accepts it with a warning.",
+        "Restore from a backup; rotate by renaming instead: copytruncate loses lines.",
     ),
     Violation.EMPTIED: Cause(
         "The file was emptied.",
@@ -155,17 +155,17 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
     Violation.REPLACED: Cause(
         "Another file stands under the trail's name, and the old one is not among the segments.",
         "An editor saved it, or a backup was restored over it.",
-        "Compare the two; `rebaseline` once you know what happened.",
+        "Compare the two; `acknowledge` once you know what happened.",
     ),
     Violation.REWRITTEN: Cause(
         "Bytes that were already judged have changed.",
         "Somebody edited the file in place, or the storage fails.",
-        "Compare with a backup; the block that changed is named.",
+        "Compare with a backup: the change lies in the last 4 KiB before the place that is named.",
     ),
     Violation.ROLLED_BACK: Cause(
         "An earlier state of the file stands in its place.",
         "A snapshot or backup was restored.",
-        "Find the records since then elsewhere; `rebaseline` afterwards.",
+        "Find the records since then elsewhere; `acknowledge` afterwards.",
     ),
     Violation.DELETED: Cause(
         "The trail is gone and no segment continues it.",
@@ -175,7 +175,7 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
     Violation.SEGMENT_MISSING: Cause(
         "A closed segment that was known is gone before its time.",
         "Somebody deleted or moved it, or a clean-up job is configured too tightly.",
-        "Restore it, or set `keep` to what the clean-up job really keeps.",
+        "Restore it, or `acknowledge` it and let the clean-up job keep segments longer.",
     ),
 }
 """In the order of the kinds, violations last."""

@@ -13,8 +13,10 @@ import pytest
 from auditwatch.agent.config_model import json_schema
 from auditwatch.agent.yaml_reader import read_yaml
 from auditwatch.cli.main import COMMANDS, auditwatch
+from auditwatch.trail.causes import CAUSES
 
 ROOT = Path(__file__).parents[2]
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 
 def leaves() -> Iterator[tuple[str, click.Command]]:
@@ -88,3 +90,9 @@ def schedule_keys() -> dict[str, Any]:
 def test_defaults_take_every_key_of_a_trail_but_its_own() -> None:
     own = {"name", "path", "segments", "keep", "rotation", "failure_log"}
     assert set(properties("DefaultKeys")) == set(properties("TrailKeys")) - own
+
+
+def test_what_is_advised_against_damage_is_there_to_be_done() -> None:
+    named = {word for cause in CAUSES.values() for word in re.findall(r"`([a-z_]+)", cause.remedy)}
+    keys = re.findall(r"^\| `trails\[\]\.([a-z_]+)` \| (?!.*Not supported yet)", CONFIGURATION, re.MULTILINE)
+    assert {"acknowledge", "tolerate"} <= named <= {*COMMANDS, *keys}

@@ -273,7 +273,9 @@ def test_lines_judged_together_get_the_verdicts_of_lines_judged_alone(lines: lis
 @pytest.mark.parametrize("kind", list(Kind))
 def test_the_example_of_each_kind_is_of_that_kind(kind: Kind) -> None:
     rules = Rules(require=(("timestamp", FieldType.DATETIME),)) if kind == Kind.SCHEMA else Rules(strict=True)
-    assert Judge(rules).kind_of(CAUSES[kind].example) == kind
+    example = CAUSES[kind].example
+    assert example is not None
+    assert Judge(rules).kind_of(example) == kind
 
 
 OFFSETS = [

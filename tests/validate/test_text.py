@@ -79,7 +79,8 @@ def section(kind: Kind | Violation) -> str:
 @pytest.mark.parametrize("kind", [*Kind, *Violation])
 def test_the_page_says_what_the_command_says(kind: Kind | Violation) -> None:
     cause, text = CAUSES[kind], section(kind)
-    for fact in (cause.meaning, cause.usual_cause, cause.remedy, example_text(cause)):
+    example = "" if cause.example is None else example_text(cause.example)
+    for fact in (cause.meaning, cause.usual_cause, cause.remedy, example):
         assert fact in text
 
 
