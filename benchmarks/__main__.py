@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, latency, scrape, validation
+from benchmarks import append, hostile, latency, scrape, validation
+
+_ALL = {
+    "Full validation": validation,
+    "Hostile files": hostile,
+    "Append": append,
+    "Latency": latency,
+    "Scrape": scrape,
+}
 
 
 def main() -> None:
     """Name the machine, then measure."""
     print(f"{platform.system()} {platform.release()}, CPython {platform.python_version()}, {os.cpu_count()} cores")
-    for name, module in (("Full validation", validation), ("Append", append), ("Latency", latency), ("Scrape", scrape)):
+    for name, module in _ALL.items():
         print(f"\n## {name}\n")
         module.main()
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from auditwatch.cli.recorded import recorded_history
-from auditwatch.errors import DAMAGED, AuditwatchError
+from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.validate import outcome as outcomes
+from auditwatch.validate.as_trail import segments_in, validate_as_trail
 from auditwatch.validate.full import Progress as OnProgress
-from auditwatch.validate.one_shot import Options, validate_paths
+from auditwatch.validate.one_shot import STANDARD_INPUT, Options, validate_paths
 from auditwatch.validate.outcome import Mode, Outcome
 from auditwatch.validate.text import report_text
 
@@ -65,6 +66,11 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
 @click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
 @click.option("--digest", is_flag=True, help="Also print a digest over the file, of use in comparing copies.")
 @click.option(
+    "--as-trail",
+    is_flag=True,
+    help="The files, or those of a directory, are the segments of one trail, oldest first; .gz and .zst are read.",
+)
+@click.option(
     "--state-dir",
     type=click.Path(),
     metavar="DIR",
@@ -81,6 +87,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     requirements: tuple[tuple[str, FieldType], ...],
     final: bool,
     digest: bool,
+    as_trail: bool,
     state_dir: str | None,
     format_name: Literal["text", "json"],
 ) -> int:
@@ -93,7 +100,8 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
     with recorded_history(state_dir) as history:
         options = replace(options, history=history)
-        verdicts = asyncio.run(_validate(paths, options, as_json=format_name == "json"))
+        validate = _validate_as_trail if as_trail else _validate
+        verdicts = asyncio.run(validate(paths, options, as_json=format_name == "json"))
     return exit_status(verdicts)
 
 
@@ -117,6 +125,20 @@ async def _validate(paths: tuple[str, ...], options: Options, *, as_json: bool) 
             _print(outcome, as_json=as_json)
             verdicts.append(outcome.verdict)
     return verdicts
+
+
+async def _validate_as_trail(paths: tuple[str, ...], options: Options, *, as_json: bool) -> list[str]:
+    if options.mode == "sample" or options.digest or STANDARD_INPUT in paths:
+        raise UsageError("--as-trail reads every line of files: no --mode sample, no --digest, no standard input")
+    segments = await asyncio.to_thread(_segments, paths)
+    with closing(_Bar()) as bar:
+        outcome = await validate_as_trail(paths[-1], segments, options, bar.progress_of(paths[-1]))
+    _print(outcome, as_json=as_json)
+    return [outcome.verdict]
+
+
+def _segments(paths: tuple[str, ...]) -> Sequence[str]:
+    return segments_in(paths[0]) if len(paths) == 1 and os.path.isdir(paths[0]) else paths
 
 
 def _print(outcome: Outcome, *, as_json: bool) -> None:

@@ -85,7 +85,7 @@ async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on
     try:
         if options.mode == "sample":
             return _sample_outcome(path, trail, descriptor, options)
-        return await _full_outcome(path, trail, descriptor, options, pool, on_progress)
+        return await full_outcome(path, trail, descriptor, options, pool, on_progress)
     except Unreadable as error:  # whoever reads knows the offset, not the path
         raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
     finally:
@@ -104,9 +104,15 @@ def _stream_outcome(options: Options) -> Outcome:
     )
 
 
-async def _full_outcome(
+async def full_outcome(
     path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
 ) -> Outcome:
+    """The outcome of one open file, judged in full.
+
+    Raises:
+        Unreadable: If it cannot be read.
+        WorkerDied: If a worker ended before it answered.
+    """
     size = os.fstat(descriptor).st_size
     small = size <= _HERE_BYTES
     recorded = options.history(path, options.rules)
