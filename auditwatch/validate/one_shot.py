@@ -145,7 +145,9 @@ def _progress_by_block(on_progress: Progress | None, size: int) -> OnBlock:
 def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) -> Outcome:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     size = os.fstat(descriptor).st_size
-    sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final)
+    history = options.history(path, options.rules)
+    recorded = history.block if history else lambda _k: None
+    sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final, recorded=recorded)
     report, drawn = sample.report, sample.report.lines + sample.report.torn_tail
     return Outcome(
         path,
@@ -153,5 +155,5 @@ def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) ->
         report=report,
         findings=found_in(report.defects, trail, os.path.basename(path)),
         coverage=report.bytes / sample.lines_end if sample.lines_end else 1.0,
-        sampling=Sampling(drawn, "bytes", seed, upper_bound(report.corrupt_lines, drawn)),
+        sampling=Sampling(drawn, sample.by, seed, upper_bound(report.corrupt_lines, drawn)),
     )

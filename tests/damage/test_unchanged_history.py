@@ -67,6 +67,19 @@ def test_the_verdict_is_that_of_a_first_validation(
     assert judged(capsys, trail, "--state-dir", tmp_path / "state")["records"] == first["records"] - 5
 
 
+def test_a_sample_is_drawn_by_lines_where_the_agent_counted_them(
+    trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked(trail, tmp_path / "state")
+    asked = ["validate", "--format", "json", "--mode", "sample", "--seed", "3", str(trail)]
+    found = []
+    for more in ([], ["--state-dir", str(tmp_path / "state")], ["--state-dir", str(tmp_path / "state")]):
+        assert run([*asked, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out) | {"seconds": 0})
+    assert [values["sampled_by"] for values in found] == ["bytes", "lines", "lines"]
+    assert found[1] == found[2]
+
+
 def test_what_changed_since_is_judged_and_said(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     looked(trail, tmp_path / "state")
     with trail.open("r+b") as file:
