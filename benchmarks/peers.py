@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers NAME
 
-Reads paths, a line each, from standard input; answers with one JSON object for each: whole lines, seconds, and the
-most memory that the process, or one it started, ever held.
+Reads paths, a line each, from standard input; answers with one JSON object for each: whole lines, seconds by the
+clock and of processors, and the most memory that the process, or one it started, ever held.
 """
 
 from __future__ import annotations
@@ -181,13 +181,20 @@ def _peak_bytes(count: Count) -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
+def _cpu_seconds(count: Count) -> float:
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    workers = count.pool.cpu_seconds if isinstance(count, _Ours) else 0.0
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent) + workers
+
+
 def _answer(count: Count, path: str) -> dict[str, object]:
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), _cpu_seconds(count)
     try:
         whole = count(path)
     except (NotRun, ImportError) as error:
         return {"not_run": str(error)}
-    return {"whole": whole, "seconds": time.perf_counter() - begun, "peak_bytes": _peak_bytes(count)}
+    seconds, spent = time.perf_counter() - begun, _cpu_seconds(count) - spent
+    return {"whole": whole, "seconds": seconds, "cpu_seconds": spent, "peak_bytes": _peak_bytes(count)}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
@@ -17,6 +17,7 @@ from auditwatch.cli.recorded import recorded_history
 from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
+from auditwatch.trail.schema import check_schema
 from auditwatch.validate import outcome as outcomes
 from auditwatch.validate.as_trail import segments_in, validate_as_trail
 from auditwatch.validate.full import Progress as OnProgress
@@ -63,6 +64,9 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
     metavar="FIELD[:TYPE]",
     help=f"Every record must have this field. Types: {', '.join(FieldType)}.",
 )
+@click.option(
+    "--schema", type=click.File("r", encoding="utf-8"), metavar="FILE", help="Every record must fit this JSON Schema."
+)
 @click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
 @click.option("--digest", is_flag=True, help="Also print a digest over the file, of use in comparing copies.")
 @click.option(
@@ -85,6 +89,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     jobs: int | None,
     strict: bool,
     requirements: tuple[tuple[str, FieldType], ...],
+    schema: TextIO | None,
     final: bool,
     digest: bool,
     as_trail: bool,
@@ -95,7 +100,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
 
     PATH is a file, or - for standard input. Exit status: 0 whole, 1 damaged, 3 could not check.
     """
-    rules = Rules(require=tuple(dict(requirements).items()), strict=strict)
+    rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
     with recorded_history(state_dir) as history:
@@ -103,6 +108,17 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
         validate = _validate_as_trail if as_trail else _validate
         verdicts = asyncio.run(validate(paths, options, as_json=format_name == "json"))
     return exit_status(verdicts)
+
+
+def _schema_text(schema: TextIO | None) -> str:
+    if schema is None:
+        return ""
+    try:
+        text = schema.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--schema: cannot be read: {error}") from None
+    check_schema(text)
+    return text
 
 
 def exit_status(verdicts: Sequence[str]) -> int:

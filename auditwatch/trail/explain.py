@@ -18,6 +18,7 @@ from auditwatch.trail.field_types import lacks_required
 from auditwatch.trail.grammar import Walk, skip_blank, walk_text, walk_value
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
+from auditwatch.trail.schema import violates
 
 MAX_TRIES: Final = 64
 """Most places of one damaged line at which a whole record is looked for."""
@@ -138,6 +139,8 @@ def _explain_parsed(line: bytes, rules: Rules) -> Kind | None:
     if line[skip_blank(line, 0)] != _OBJECT:
         return Kind.NOT_OBJECT
     if rules.require and lacks_required(line, rules.require):
+        return Kind.SCHEMA
+    if rules.schema and violates(line, rules.schema):
         return Kind.SCHEMA
     if rules.strict and has_duplicate_key(line):
         return Kind.DUPLICATE_KEY
