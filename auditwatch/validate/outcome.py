@@ -77,6 +77,7 @@ class Outcome:
         history: How it compares with what an agent recorded, if that was asked for.
         segments: Names of the files in their order, if they are one trail.
         violations: How many of each kind; only those that occurred.
+        witnessed: Number of the record that a witness remembers and what has become of it, if that was asked for.
     """
 
     path: str
@@ -91,6 +92,7 @@ class Outcome:
     history: Comparison | None = None
     segments: tuple[str, ...] = ()
     violations: Mapping[Violation, int] = field(default_factory=dict)
+    witnessed: tuple[int, str] | None = None
 
     @property
     def basis(self) -> list[str]:

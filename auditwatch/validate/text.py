@@ -56,6 +56,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         return
     yield f"{name}: {outcome.verdict.upper()}, {_summary(outcome)}"
     yield from _segments(outcome)
+    yield from _witnessed(outcome)
     yield from _basis(outcome)
     yield from _pending(outcome)
     if outcome.report.corrupt_lines:
@@ -93,6 +94,20 @@ def _segments(outcome: Outcome) -> Iterator[str]:
         yield f"                    and {len(names) - MAX_PLACES:,} more"
     if missing := outcome.violations.get(Violation.SEGMENT_MISSING):
         yield f"  segment_missing   {missing:,} missing between them, by the numbers in their names"
+
+
+_WITNESSED: Final = {
+    "there": "is there, with the hash that was given",
+    "changed": "is there with another hash: its line was rewritten",
+    "removed": "is not there, though later ones are: it was removed",
+    "cut": "is not there, nor is any later one: the end of the trail was cut off",
+}
+
+
+def _witnessed(outcome: Outcome) -> Iterator[str]:
+    if outcome.witnessed is not None:
+        seq, found = outcome.witnessed
+        yield f"  expected last     record {seq:,} {_WITNESSED[found]}"
 
 
 def _history(outcome: Outcome) -> Iterator[str]:
