@@ -24,6 +24,7 @@ MAX_TRIES: Final = 64
 """Most places of one damaged line at which a whole record is looked for."""
 
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
+_LAST_IN_GLUED = b"{ \t\r"
 _MARK = b"\xef\xbb\xbf"
 _OBJECT = ord("{")
 _HEAD = re.compile(rb'\{[ \t\n\r]*+"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"[ \t\n\r]*+:', re.DOTALL)
@@ -175,6 +176,8 @@ def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
     for string in STRING.finditer(line, start):
         if string.start() >= error:
             break
+        if line[string.end() - 2] not in _LAST_IN_GLUED:
+            continue
         brace = _brace_at_end(line, string)
         if brace is not None and _HEAD.match(line, brace):
             return brace
