@@ -8,13 +8,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from auditwatch.cli.recorded import recorded_history
 from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
@@ -22,7 +21,7 @@ from auditwatch.trail.schema import check_schema
 from auditwatch.validate import outcome as outcomes
 from auditwatch.validate.as_trail import segments_in, validate_as_trail
 from auditwatch.validate.full import Progress as OnProgress
-from auditwatch.validate.one_shot import STANDARD_INPUT, Options, validate_paths
+from auditwatch.validate.one_shot import STANDARD_INPUT, HistoryOf, Options, nothing_recorded, validate_paths
 from auditwatch.validate.outcome import Mode, Outcome
 from auditwatch.validate.text import report_text
 from auditwatch.validate.witness import Expected, witnessed
@@ -124,11 +123,19 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
-    with recorded_history(state_dir) as history:
+    with _history(state_dir) as history:
         options = replace(options, history=history)
         asked = _Asked(paths, options, format_name == "json", expect_last)
         verdicts = asyncio.run(_validate_as_trail(asked) if as_trail else _validate(asked))
     return exit_status(verdicts)
+
+
+def _history(state_dir: str | None) -> AbstractContextManager[HistoryOf]:
+    if state_dir is None:
+        return nullcontext(nothing_recorded)
+    from auditwatch.cli.recorded import recorded_history  # noqa: PLC0415  SQLite and the ledger take a third of the start
+
+    return recorded_history(state_dir)
 
 
 def _schema_text(schema: TextIO | None) -> str:

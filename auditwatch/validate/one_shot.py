@@ -26,6 +26,14 @@ _HERE_BYTES: Final = 32 << 20
 """Files up to this size are judged before worker processes would have started (100 ms each)."""
 
 
+HistoryOf = Callable[[str, Rules], History | None]
+"""Gives what an agent recorded of the file at a path, by these rules; None where that is not to be used."""
+
+
+def nothing_recorded(_path: str, _rules: Rules) -> None:
+    """No agent is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is asked for.
@@ -48,7 +56,7 @@ class Options:
     rules: Rules = field(default_factory=Rules)
     final: bool = False
     digest: bool = False
-    history: Callable[[str, Rules], History | None] = lambda _path, _rules: None
+    history: HistoryOf = nothing_recorded
 
 
 ProgressOf = Callable[[str], Progress | None]
