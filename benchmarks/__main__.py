@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, durability, import_time, latency, linear, scrape, validation
+from benchmarks import append, durability, hostile, import_time, latency, linear, scrape, validation
 
 MODULES = {
     "Full validation": validation,
     "Damaged lines": linear,
+    "Hostile files": hostile,
     "Append": append,
     "Sharing a sync": durability,
     "Importing the writer": import_time,

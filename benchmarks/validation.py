@@ -1,126 +1,174 @@
-"""What validating a trail for the first time costs, beside the original script and orjson a line, in one run.
+"""What validating a trail costs, beside everybody else who can say which lines are JSON, in one run.
 
-    python -m benchmarks.validation
+    python -m benchmarks.validation [MEGABYTES [ROUNDS]]
 
-Rounds of all contestants alternate, so that a busy machine hits all of them; the table has medians. The file lies in
-the page cache: this compares judging, not disks.
+Each contestant is a process of its own; their rounds alternate, so that a busy machine hits all of them; the tables
+have medians. On a busy machine the clock says little: the column of processor time is what holds. The files lie in the
+page cache: this compares judging, not disks. Who is not installed (`pip install --group bench`, jq, simdjson's headers
+and a compiler) is NOT RUN.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
+import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
-import orjson
-
-from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.validate.full import validate_full
+from auditwatch.trail.rules import Rules
 from auditwatch.validate.sample import draw_sample
-from auditwatch.validate.workers import WorkerPool
-from benchmarks.original import validate as validate_original
+from benchmarks.peers import PEERS
 
-ROUNDS = 5
-FILE_BYTES = 300_000_000
+MEGABYTES, ROUNDS = 200, 3
+SLOW = {"original script", "jq"}
 RECORD = (
     b'{"timestamp":"2025-10-07T12:00:00.%06d+00:00","event":"TRADE_APPROVED","details":{"symbol":"BTC-USD","side":"buy",'
     b'"quantity":0.25,"price":64123.5,"order":"%011d","limits":{"position":5,"risk":0.013},"strategy":"momentum"},'
     b'"user":"risk-manager","session":"6f1c0a9e42"}\n'
 )
 
-Run = Callable[[], Awaitable[int]]
+Line = Callable[[int], tuple[bytes, bool]]
+"""Gives the bytes of a line by its number, and whether they are one whole line."""
 
 
 @dataclass(slots=True)
 class Contestant:
-    """Somebody who reads the file and says how many lines it has."""
+    """A process that reads a file and says how many lines of it are whole."""
 
     name: str
-    run: Run
+    process: subprocess.Popen[bytes]
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    peak_bytes: int = 0
+    not_run: str = ""
+
+    def ask(self, path: str, whole: int, *, counts: bool) -> None:
+        """Let it run once."""
+        if self.not_run:
+            return
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(path.encode() + b"\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline() or '{"not_run": "it crashed"}')
+        self.not_run = answer.get("not_run", "")
+        if self.not_run:
+            return
+        if answer["whole"] != whole:
+            raise SystemExit(f"{self.name} counted {answer['whole']} of {whole} whole lines")
+        self.peak_bytes = answer["peak_bytes"]
+        if counts:
+            self.seconds.append(answer["seconds"])
+            self.cpu_seconds.append(answer["cpu_seconds"])
 
     @property
     def median(self) -> float:
-        """Of all rounds, in seconds."""
-        return statistics.median(self.seconds)
+        """Of all rounds, in seconds; 0 for one that was not run."""
+        return statistics.median(self.seconds) if self.seconds else 0.0
 
 
-def write_trail(path: str, size: int) -> int:
-    """Write whole records of 275 bytes; returns how many."""
-    lines = 0
-    with open(path, "wb") as trail:
-        while trail.tell() < size:
-            trail.writelines(RECORD % (n % 1_000_000, n) for n in range(lines, lines + 10_000))
-            lines += 10_000
-    return lines
+def short(n: int) -> tuple[bytes, bool]:
+    """275 bytes, as a risk manager writes them."""
+    return RECORD % (n % 1_000_000, n), True
 
 
-def contestants(path: str, pools: dict[int, WorkerPool]) -> list[Contestant]:
-    """Who takes part, the original script first: ratios are to it."""
-    ours = [
-        Contestant(f"auditwatch, {size} worker{'s' * (size > 1)}{label}", _ours(path, pool, rules, hashed))
-        for size, pool in pools.items()
-        for label, rules, hashed in (
-            ("", Rules(), False),
-            (", with digest", Rules(), True),
-            (
-                ", two fields required",
-                Rules(require=(("timestamp", FieldType.DATETIME), ("event", FieldType.STRING))),
-                False,
-            ),
-        )
+def stamped(n: int) -> tuple[bytes, bool]:
+    """With number and hash at the end."""
+    return RECORD[:-2] % (n % 1_000_000, n) + b',"_seq":%d,"_prev":"%s"}\n' % (n + 1, b"ab" * 32), True
+
+
+def damaged(n: int) -> tuple[bytes, bool]:
+    """One in a hundred is torn, or glued to the piece of another."""
+    line = RECORD % (n % 1_000_000, n)
+    if n % 100:
+        return line, True
+    cut = random.Random(n).randrange(1, len(line) - 2)
+    return (line[:cut] + (b"\n" if n % 200 else line)), False
+
+
+def long(positions: int) -> Line:
+    """A record with so many positions in it."""
+    legs = [
+        {"symbol": f"SYM{i}", "quantity": i / 4, "price": 64123.5 + i, "note": "overnight"} for i in range(positions)
     ]
-    return [Contestant("original script", _original(path)), Contestant("orjson a line", _orjson(path)), *ours]
+    record = {"timestamp": "2025-10-07T12:00:00Z", "event": "SNAPSHOT", "positions": legs}
+    body = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    return lambda _n: (body, True)
 
 
-def _ours(path: str, pool: WorkerPool, rules: Rules, hashed: bool) -> Run:
-    async def run() -> int:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            full = await validate_full(descriptor, rules, pool, hashed=hashed)
-        finally:
-            os.close(descriptor)
-        return full.report.records
-
-    return run
+CASES: dict[str, Line] = {
+    "lines of 275 bytes": short,
+    "stamped lines of 363 bytes": stamped,
+    "275 bytes, 1 % damaged": damaged,
+    "lines of 4 kB": long(62),
+    "lines of 100 kB": long(1550),
+}
 
 
-def _original(path: str) -> Run:
-    async def run() -> int:
-        return validate_original(path)[0]
-
-    return run
-
-
-def _orjson(path: str) -> Run:
-    async def run() -> int:
-        with open(path, "rb") as trail:  # noqa: ASYNC230  a contestant runs alone
-            return sum(1 for line in trail if orjson.loads(line) is not None)
-
-    return run
+def write_trail(path: str, size: int, line: Line = short) -> int:
+    """Write lines until the file is that big; returns how many of them are whole."""
+    whole = 0
+    with open(path, "wb") as trail:
+        for number in count():
+            body, is_whole = line(number)
+            trail.write(body)
+            whole += is_whole
+            if number % 100 == 99 and trail.tell() >= size:
+                return whole
+    return whole
 
 
-async def measure(path: str, lines: int) -> list[Contestant]:
-    """Let everybody run in turn; the workers are started before the clock."""
-    pools = {1: WorkerPool(1, idle_seconds=600), 2: WorkerPool(2, idle_seconds=600)}
-    taking_part = contestants(path, pools)
+@contextmanager
+def contestants() -> Iterator[list[Contestant]]:
+    """Everybody, started."""
+    asked = [sys.executable, "-m", "benchmarks.peers"]
+    taking_part = [
+        Contestant(name, subprocess.Popen([*asked, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        for name in PEERS
+    ]
     try:
-        for warm_up in (True, *[False] * ROUNDS):
-            for contestant in taking_part:
-                begun = time.perf_counter()
-                counted = await contestant.run()
-                if counted != lines:
-                    raise SystemExit(f"{contestant.name} counted {counted} of {lines} lines")
-                if not warm_up:
-                    contestant.seconds.append(time.perf_counter() - begun)
+        yield taking_part
     finally:
-        for pool in pools.values():
-            await pool.close()
-    return taking_part
+        for contestant in taking_part:
+            contestant.process.communicate()
+
+
+def measure(path: str, whole: int, rounds: int) -> list[Contestant]:
+    """Let everybody run in turn, once to warm up; the slow ones run once only."""
+    with contestants() as taking_part:
+        for number in range(rounds + 1):
+            for contestant in taking_part:
+                is_slow = contestant.name in SLOW
+                if number < 1 or not is_slow:
+                    contestant.ask(path, whole, counts=is_slow or number > 0)
+        return taking_part
+
+
+def print_table(taking_part: list[Contestant], size: int) -> None:
+    """One row a contestant; ratios are to three of them."""
+    by_name = {contestant.name: contestant.median for contestant in taking_part}
+    original, orjson_line = by_name["original script"], by_name["orjson a line"]
+    chdb = by_name["chDB isValidJSON, 2 threads"]
+    print("| who | seconds | GB/s | x original | x orjson a line | x chDB, 2 threads | GB a CPU second | peak MB |")
+    print("|---|---|---|---|---|---|---|---|")
+    for contestant in taking_part:
+        if contestant.not_run:
+            print(f"| {contestant.name} | NOT RUN: {contestant.not_run} ||||||| ")
+            continue
+        seconds = contestant.median
+        ratios = (f"{peer / seconds:.2f}" if peer else "-" for peer in (original, orjson_line, chdb))
+        a_core = size / statistics.median(contestant.cpu_seconds) / 1e9
+        rates = f"{seconds:.3f} | {size / seconds / 1e9:.2f} | {' | '.join(ratios)} | {a_core:.2f}"
+        print(f"| {contestant.name} | {rates} | {contestant.peak_bytes / 1e6:.0f} |")
 
 
 def sample_milliseconds(path: str) -> float:
@@ -135,24 +183,19 @@ def sample_milliseconds(path: str) -> float:
     return statistics.median(times) * 1000
 
 
-def main() -> None:
-    """Print the table."""
+def main(arguments: tuple[str, ...] = ()) -> None:
+    """Print the tables."""
+    megabytes, rounds = [int(value) for value in arguments] + [MEGABYTES, ROUNDS][len(arguments) :]
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "audit_trail.jsonl")
-        lines = write_trail(path, FILE_BYTES)
-        size = os.path.getsize(path)
-        print(f"full validation, {size / 1e6:.0f} MB, {lines:,} lines of {size / lines:.0f} bytes, {ROUNDS} rounds\n")
-        taking_part = asyncio.run(measure(path, lines))
-        sample = sample_milliseconds(path)
-    original, orjson_line = taking_part[0].median, taking_part[1].median
-    print("| who | seconds | GB/s | x original | x orjson a line |")
-    print("|---|---|---|---|---|")
-    for contestant in taking_part:
-        seconds = contestant.median
-        rate, ratios = size / seconds / 1e9, f"{original / seconds:.1f} | {orjson_line / seconds:.1f}"
-        print(f"| {contestant.name} | {seconds:.3f} | {rate:.2f} | {ratios} |")
-    print(f"\na sample of 100 lines: {sample:.1f} ms")
+        for name, line in CASES.items():
+            whole = write_trail(path, megabytes * 1_000_000, line)
+            size = os.path.getsize(path)
+            load = os.getloadavg()[0]
+            print(f"### {name}: {size / 1e6:.0f} MB, {whole:,} whole, {rounds} rounds, load {load:.1f} before\n")
+            print_table(measure(path, whole, rounds), size)
+            print(f"\na sample of 100 lines: {sample_milliseconds(path):.1f} ms\n", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(tuple(sys.argv[1:]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import count, takewhile
 
 from auditwatch.agent.looking import open_segment
 from auditwatch.agent.monitor import Monitor
@@ -18,6 +19,7 @@ from auditwatch.ledger.lifecycle import LIVING
 from auditwatch.ledger.state import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
+from auditwatch.trail.grid import Block
 from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
 from auditwatch.validate.sample import draw_sample, upper_bound
@@ -44,7 +46,7 @@ class Runs:
         drawn: list[tuple[Segment, Report]] = []
 
         async def draw(monitor: Monitor) -> Report:
-            drawn.extend([found async for found in _draws(monitor)])
+            drawn.extend([found async for found in _draws(monitor, self._blocks)])
             return merge(*(report for _, report in drawn))
 
         await self._run(monitor, Mode.SAMPLE, draw)
@@ -126,20 +128,29 @@ def _readable(monitor: Monitor) -> tuple[Segment, ...]:
     return monitor.state.files
 
 
-async def _draws(monitor: Monitor) -> AsyncIterator[tuple[Segment, Report]]:
+async def _draws(monitor: Monitor, blocks: BlockStore) -> AsyncIterator[tuple[Segment, Report]]:
     """From each segment its share of the lines, at least one."""
     segments = [segment for segment in _readable(monitor) if segment.judged]
     total = sum(segment.judged for segment in segments)
     for segment in segments:
         lines = max(1, round(monitor.config.sample_lines * segment.judged / total))
-        yield segment, await monitor.means.prober.call(_drawn, monitor, segment, lines)
+        known = _sealed(monitor, segment, blocks)
+        yield segment, await monitor.means.prober.call(_drawn, monitor, segment, lines, known)
 
 
-def _drawn(monitor: Monitor, segment: Segment, lines: int) -> Report:
+def _sealed(monitor: Monitor, segment: Segment, blocks: BlockStore) -> dict[int, Block]:
+    """The blocks that earlier runs judged, from the first on; read here, for the prober's thread must not."""
+    key, rules_id = trail_key(monitor.name, monitor.config.path), monitor.config.rules.reports_id
+    found = (blocks.block(key, segment.number, rules_id, k) for k in count())
+    return {block.k: block for block in takewhile(lambda block: block is not None, found) if block is not None}
+
+
+def _drawn(monitor: Monitor, segment: Segment, lines: int, known: Mapping[int, Block]) -> Report:
     descriptor = open_segment(monitor.place, segment)
     try:
         seed = secrets.randbits(64)
-        sample = draw_sample(descriptor, segment.judged, monitor.config.rules, lines, seed)
+        rules = monitor.config.rules
+        sample = draw_sample(descriptor, segment.judged, rules, lines, seed, recorded=known.get)
         return _without_pending(sample.report)
     finally:
         os.close(descriptor)

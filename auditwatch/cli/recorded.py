@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
@@ -11,20 +11,16 @@ from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store
 from auditwatch.trail.rules import Rules
 from auditwatch.validate.history import History
-
-HistoryOf = Callable[[str, Rules], History | None]
+from auditwatch.validate.one_shot import HistoryOf
 
 
 @contextmanager
-def recorded_history(state_dir: str | None) -> Iterator[HistoryOf]:
-    """Gives what an agent recorded of the file at a path; nothing where no state directory is named.
+def recorded_history(state_dir: str) -> Iterator[HistoryOf]:
+    """Gives what the agent of a state directory recorded of the file at a path.
 
     Raises:
         StateUnwritable: There is no state to read in the directory.
     """
-    if state_dir is None:
-        yield lambda _path, _rules: None
-        return
     with closing(Store.read_only(state_dir)) as store:
         segments = dict(_segments(store))
     blocks = BlockStore.read_only(state_dir)

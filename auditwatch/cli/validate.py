@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from auditwatch.cli.recorded import recorded_history
-from auditwatch.errors import DAMAGED, AuditwatchError
+from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
+from auditwatch.trail.schema import check_schema
 from auditwatch.validate import outcome as outcomes
+from auditwatch.validate.as_trail import segments_in, validate_as_trail
 from auditwatch.validate.full import Progress as OnProgress
-from auditwatch.validate.one_shot import Options, validate_paths
+from auditwatch.validate.one_shot import STANDARD_INPUT, HistoryOf, Options, nothing_recorded, validate_paths
 from auditwatch.validate.outcome import Mode, Outcome
 from auditwatch.validate.text import report_text
+from auditwatch.validate.witness import Expected, witnessed
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -43,6 +46,18 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
         return field, FieldType(type_name)
 
 
+class _Witness(click.ParamType[Expected]):
+    """SEQ:SHA256."""
+
+    name = "seq:sha256"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Expected:
+        match = re.fullmatch(r"([1-9][0-9]{0,18}):([0-9a-fA-F]{64})", str(value))
+        if match is None:
+            self.fail("write the number of a record and the SHA-256 of its line: 17:9f86d0...", param, ctx)
+        return Expected(int(match[1]), match[2].lower())
+
+
 @click.command(name="validate")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
@@ -62,8 +77,22 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
     metavar="FIELD[:TYPE]",
     help=f"Every record must have this field. Types: {', '.join(FieldType)}.",
 )
+@click.option(
+    "--schema", type=click.File("r", encoding="utf-8"), metavar="FILE", help="Every record must fit this JSON Schema."
+)
 @click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
 @click.option("--digest", is_flag=True, help="Also print a digest over the file, of use in comparing copies.")
+@click.option(
+    "--as-trail",
+    is_flag=True,
+    help="The files, or those of a directory, are the segments of one trail, oldest first; .gz and .zst are read.",
+)
+@click.option(
+    "--expect-last",
+    type=_Witness(),
+    metavar="SEQ:SHA256",
+    help="This stamped record was the last one once: it must be there, with this hash of its line.",
+)
 @click.option(
     "--state-dir",
     type=click.Path(),
@@ -79,8 +108,11 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     jobs: int | None,
     strict: bool,
     requirements: tuple[tuple[str, FieldType], ...],
+    schema: TextIO | None,
     final: bool,
     digest: bool,
+    as_trail: bool,
+    expect_last: Expected | None,
     state_dir: str | None,
     format_name: Literal["text", "json"],
 ) -> int:
@@ -88,13 +120,33 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
 
     PATH is a file, or - for standard input. Exit status: 0 whole, 1 damaged, 3 could not check.
     """
-    rules = Rules(require=tuple(dict(requirements).items()), strict=strict)
+    rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
-    with recorded_history(state_dir) as history:
+    with _history(state_dir) as history:
         options = replace(options, history=history)
-        verdicts = asyncio.run(_validate(paths, options, as_json=format_name == "json"))
+        asked = _Asked(paths, options, format_name == "json", expect_last)
+        verdicts = asyncio.run(_validate_as_trail(asked) if as_trail else _validate(asked))
     return exit_status(verdicts)
+
+
+def _history(state_dir: str | None) -> AbstractContextManager[HistoryOf]:
+    if state_dir is None:
+        return nullcontext(nothing_recorded)
+    from auditwatch.cli.recorded import recorded_history  # noqa: PLC0415  SQLite and the ledger take a third of the start
+
+    return recorded_history(state_dir)
+
+
+def _schema_text(schema: TextIO | None) -> str:
+    if schema is None:
+        return ""
+    try:
+        text = schema.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--schema: cannot be read: {error}") from None
+    check_schema(text)
+    return text
 
 
 def exit_status(verdicts: Sequence[str]) -> int:
@@ -108,22 +160,49 @@ def exit_status(verdicts: Sequence[str]) -> int:
     return AuditwatchError.exit_status if outcomes.UNCHECKED in verdicts else 0
 
 
-async def _validate(paths: tuple[str, ...], options: Options, *, as_json: bool) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    paths: tuple[str, ...]
+    options: Options
+    as_json: bool
+    expected: Expected | None
+
+
+async def _validate(asked: _Asked) -> list[str]:
+    if asked.expected and (asked.options.mode == "sample" or len(asked.paths) > 1 or STANDARD_INPUT in asked.paths):
+        raise UsageError("--expect-last means one trail that is read in full: one file, or --as-trail")
     verdicts = []
     bar = _Bar()
     with closing(bar):
-        async for outcome in validate_paths(paths, options, bar.progress_of):
+        async for outcome in validate_paths(asked.paths, asked.options, bar.progress_of):
             bar.close()
-            _print(outcome, as_json=as_json)
-            verdicts.append(outcome.verdict)
+            verdicts.append(_print(outcome, asked.paths, asked))
     return verdicts
 
 
-def _print(outcome: Outcome, *, as_json: bool) -> None:
-    text = json.dumps(outcome.as_json()) + "\n" if as_json else report_text(outcome)
+async def _validate_as_trail(asked: _Asked) -> list[str]:
+    paths, options = asked.paths, asked.options
+    if options.mode == "sample" or options.digest or STANDARD_INPUT in paths:
+        raise UsageError("--as-trail reads every line of files: no --mode sample, no --digest, no standard input")
+    segments = await asyncio.to_thread(_segments, paths)
+    with closing(_Bar()) as bar:
+        outcome = await validate_as_trail(paths[-1], segments, options, bar.progress_of(paths[-1]))
+    return [_print(outcome, segments, asked)]
+
+
+def _segments(paths: tuple[str, ...]) -> Sequence[str]:
+    return segments_in(paths[0]) if len(paths) == 1 and os.path.isdir(paths[0]) else paths
+
+
+def _print(outcome: Outcome, segments: Sequence[str], asked: _Asked) -> str:
+    """Print what is known of one trail; gives the verdict."""
+    if asked.expected is not None:
+        outcome = witnessed(outcome, segments, asked.expected, asked.options.rules.max_line_bytes)
+    text = json.dumps(outcome.as_json()) + "\n" if asked.as_json else report_text(outcome)
     print(text, end="", flush=True)
     if outcome.error is not None:
         print(f"auditwatch: {printable(outcome.error[1])}", file=sys.stderr)
+    return outcome.verdict
 
 
 class _Bar:

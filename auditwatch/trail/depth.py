@@ -25,6 +25,7 @@ _NO_OPENER = bytes(set(range(256)) - set(b"{[\n"))
 _STEPS = bytes.maketrans(b"{[}]", b"\x02\x02\x00\x00")
 _WINDOW_BYTES: Final = 1 << 16
 _PASSES: Final = 8
+_LONG: Final = 1 << 14
 
 
 def too_deep(line: bytes) -> bool:
@@ -39,7 +40,11 @@ def too_deep(line: bytes) -> bool:
 
 def may_be_too_deep(lines: list[bytes]) -> Iterator[int]:
     """Indexes of lines that need the closer look of `too_deep`; those that are left out are fine if they parse."""
-    openers = b"\n".join(lines).translate(None, _NO_OPENER).split(b"\n")
+    text = b"\n".join(lines)
+    if len(text) > _LONG * len(lines):  # they have many brackets anyway: no use in counting them first
+        yield from (index for index, line in enumerate(lines) if not _is_flat(line))
+        return
+    openers = text.translate(None, _NO_OPENER).split(b"\n")
     if max(map(len, openers)) > MAX_DEPTH:
         yield from (
             index for index, found in enumerate(openers) if len(found) > MAX_DEPTH and not _is_flat(lines[index])
@@ -60,7 +65,9 @@ def _is_flat(line: bytes) -> bool:
     """
     if b"\\" in line:
         line = line.replace(b"\\\\", b"").replace(b'\\"', b"")
-    left = line.translate(None, _NO_STRUCTURE).replace(b'""', b"")  # quotes that meet: others stay in or out of strings
+    left = line.translate(None, _NO_STRUCTURE)
+    for quotes in (b'""""""""', b'""'):  # an even number that meet: all others stay in or out of strings as they are
+        left = left.replace(quotes, b"")
     left = _PLAIN_STRING.sub(b"", left)
     for passed in range(_PASSES):
         if left.count(b"{") + left.count(b"[") + 2 * passed <= MAX_DEPTH:

@@ -18,11 +18,13 @@ from auditwatch.trail.field_types import lacks_required
 from auditwatch.trail.grammar import Walk, skip_blank, walk_text, walk_value
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
+from auditwatch.trail.schema import violates
 
 MAX_TRIES: Final = 64
 """Most places of one damaged line at which a whole record is looked for."""
 
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
+_LAST_IN_GLUED = b"{ \t\r"
 _MARK = b"\xef\xbb\xbf"
 _OBJECT = ord("{")
 _HEAD = re.compile(rb'\{[ \t\n\r]*+"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"[ \t\n\r]*+:', re.DOTALL)
@@ -139,6 +141,8 @@ def _explain_parsed(line: bytes, rules: Rules) -> Kind | None:
         return Kind.NOT_OBJECT
     if rules.require and lacks_required(line, rules.require):
         return Kind.SCHEMA
+    if rules.schema and violates(line, rules.schema):
+        return Kind.SCHEMA
     if rules.strict and has_duplicate_key(line):
         return Kind.DUPLICATE_KEY
     return None
@@ -172,6 +176,8 @@ def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
     for string in STRING.finditer(line, start):
         if string.start() >= error:
             break
+        if line[string.end() - 2] not in _LAST_IN_GLUED:
+            continue
         brace = _brace_at_end(line, string)
         if brace is not None and _HEAD.match(line, brace):
             return brace

@@ -35,10 +35,19 @@ def lacks_required(line: bytes, require: tuple[tuple[str, FieldType], ...]) -> b
     True
     """
     found = members(line)
-    if found.get(OWN_MEMBER, b"").startswith(b"{"):
+    if _marked(found):
         return False
     fields = {_text(key): value for key, value in found.items()}
     return any(not _has(fields, name, kind) for name, kind in require)
+
+
+def is_own(line: bytes) -> bool:
+    """Whether a line known to be one object is a record that the writer added of its own."""
+    return OWN_MEMBER in line and _marked(members(line))
+
+
+def _marked(found: Mapping[bytes, bytes]) -> bool:
+    return found.get(OWN_MEMBER, b"").startswith(b"{")
 
 
 def _has(fields: Mapping[str, bytes], name: str, kind: FieldType) -> bool:

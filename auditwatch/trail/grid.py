@@ -32,6 +32,7 @@ class Block:
         end: Just behind its last byte; for the last block, behind the last newline.
         digest: BLAKE3-256 of its bytes, 32 of them.
         report: What its lines are, with places counted from `start`.
+        marks: How many lines end in each piece of a fixed size and before it, where lines are found by number.
     """
 
     k: int
@@ -39,6 +40,7 @@ class Block:
     end: int
     digest: bytes
     report: Report
+    marks: tuple[int, ...] = ()
 
 
 def block_of(offset: int) -> int:

@@ -20,6 +20,7 @@ from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep
 from auditwatch.trail.explain import explain, is_utf8, may_repeat_key
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType, Rules
+from auditwatch.trail.schema import violates
 
 _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -82,6 +83,9 @@ class Judge:
             suspects.update(_without_colon(lines))
         if self.rules.strict:
             suspects.update(index for index, line in enumerate(lines) if may_repeat_key(line))
+        if self.rules.schema:
+            rest = (index for index in range(len(lines)) if index not in suspects)
+            suspects.update([index for index in rest if violates(lines[index], self.rules.schema)])
         for index in sorted(suspects):
             kind = explain(lines[index], self.rules)
             if kind is not None:

@@ -61,6 +61,16 @@ def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
     return None if mark is None else _order_of(mark, candidate)
 
 
+def segment_number(name: str) -> int | None:
+    """The number that our writer gave a closed segment, from its name without the ending of compression.
+
+    >>> segment_number("a-20260101T000000000000Z-0000000007.jsonl"), segment_number("a.jsonl.1")
+    (7, None)
+    """
+    ours = _OURS.search(_stem(name)[0])
+    return int(ours[2]) if ours else None
+
+
 def printable(name: str) -> str:
     r"""A file name made fit for a terminal or a log line: control characters and undecodable bytes are escaped.
 

@@ -37,6 +37,7 @@ class Rules:
     Attributes:
         max_line_bytes: Longest line, before its newline.
         require: Pairs of field and type that every record must have; sorted by the caller or not, order is nothing.
+        schema: A JSON Schema that every record must fit, as text; empty for none.
         strict: Whether a key twice in one object is damage.
         tolerate: Kinds that count as records. Not part of `rules_id`: it does not change a verdict.
     """
@@ -45,6 +46,7 @@ class Rules:
     require: tuple[tuple[str, FieldType], ...] = ()
     strict: bool = False
     tolerate: frozenset[Kind] = field(default_factory=frozenset)
+    schema: str = ""
 
     @property
     def rules_id(self) -> str:
@@ -57,6 +59,7 @@ class Rules:
         """
         asked = ",".join(f"{len(name)}:{name}={kind}" for name, kind in sorted(self.require))
         text = f"{JUDGE_VERSION}|{self.max_line_bytes}|{MAX_DEPTH}|{asked}|{self.strict}"
+        text += f"|{self.schema}" if self.schema else ""
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

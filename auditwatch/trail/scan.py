@@ -41,6 +41,11 @@ class Scan:
         """Bytes fed so far behind the last newline."""
         return self._carry.length
 
+    @property
+    def lines(self) -> int:
+        """Newline-ended lines since the last `take`."""
+        return self._lines
+
     def feed(self, chunk: bytes) -> None:
         """Judge the lines that this chunk ends; the rest of it waits for its newline."""
         lines = chunk.split(b"\n")

@@ -135,10 +135,11 @@ class _Work:
         is_unchanged = (
             before is not None and before.digest == verdict.digest and (before.start, before.end) == (start, end)
         )
-        report = before.report if before is not None and is_unchanged else verdict.report
+        known = before if before is not None and is_unchanged else verdict
+        report = known.report
         if end < self.size and report.bytes != end - start:
             raise Unreadable("changed", f"the file shrank while it was read: block at offset {start} is cut off")
-        return Block(k, start, start + report.bytes, verdict.digest, report), before
+        return Block(k, start, start + report.bytes, verdict.digest, report, known.marks), before
 
     async def cancel(self) -> None:
         """Nobody waits any more."""

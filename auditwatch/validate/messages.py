@@ -42,6 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
         cpu_seconds: Spent since the last answer, or since the process began.
         max_resident_bytes: The most memory the process ever held.
         problem: Reason and message, if it could not look.
+        marks: How many lines end in each piece of the range and before it; empty where nobody hashed.
     """
 
     report: Report
@@ -50,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
     cpu_seconds: float
     max_resident_bytes: int
     problem: tuple[str, str] | None = None
+    marks: tuple[int, ...] = ()
 
 
 encode_request = msgspec.msgpack.Encoder().encode

@@ -26,6 +26,14 @@ _HERE_BYTES: Final = 32 << 20
 """Files up to this size are judged before worker processes would have started (100 ms each)."""
 
 
+HistoryOf = Callable[[str, Rules], History | None]
+"""Gives what an agent recorded of the file at a path, by these rules; None where that is not to be used."""
+
+
+def nothing_recorded(_path: str, _rules: Rules) -> None:
+    """No agent is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is asked for.
@@ -48,7 +56,7 @@ class Options:
     rules: Rules = field(default_factory=Rules)
     final: bool = False
     digest: bool = False
-    history: Callable[[str, Rules], History | None] = lambda _path, _rules: None
+    history: HistoryOf = nothing_recorded
 
 
 ProgressOf = Callable[[str], Progress | None]
@@ -85,7 +93,7 @@ async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on
     try:
         if options.mode == "sample":
             return _sample_outcome(path, trail, descriptor, options)
-        return await _full_outcome(path, trail, descriptor, options, pool, on_progress)
+        return await full_outcome(path, trail, descriptor, options, pool, on_progress)
     except Unreadable as error:  # whoever reads knows the offset, not the path
         raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
     finally:
@@ -104,9 +112,15 @@ def _stream_outcome(options: Options) -> Outcome:
     )
 
 
-async def _full_outcome(
+async def full_outcome(
     path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
 ) -> Outcome:
+    """The outcome of one open file, judged in full.
+
+    Raises:
+        Unreadable: If it cannot be read.
+        WorkerDied: If a worker ended before it answered.
+    """
     size = os.fstat(descriptor).st_size
     small = size <= _HERE_BYTES
     recorded = options.history(path, options.rules)
@@ -139,7 +153,9 @@ def _progress_by_block(on_progress: Progress | None, size: int) -> OnBlock:
 def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) -> Outcome:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     size = os.fstat(descriptor).st_size
-    sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final)
+    history = options.history(path, options.rules)
+    recorded = history.block if history else lambda _k: None
+    sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final, recorded=recorded)
     report, drawn = sample.report, sample.report.lines + sample.report.torn_tail
     return Outcome(
         path,
@@ -147,5 +163,5 @@ def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) ->
         report=report,
         findings=found_in(report.defects, trail, os.path.basename(path)),
         coverage=report.bytes / sample.lines_end if sample.lines_end else 1.0,
-        sampling=Sampling(drawn, "bytes", seed, upper_bound(report.corrupt_lines, drawn)),
+        sampling=Sampling(drawn, sample.by, seed, upper_bound(report.corrupt_lines, drawn)),
     )

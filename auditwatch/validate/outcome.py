@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
@@ -75,6 +75,9 @@ class Outcome:
         sampling: In mode sample.
         error: Reason and message, if it could not be looked at.
         history: How it compares with what an agent recorded, if that was asked for.
+        segments: Names of the files in their order, if they are one trail.
+        violations: How many of each kind; only those that occurred.
+        witnessed: Number of the record that a witness remembers and what has become of it, if that was asked for.
     """
 
     path: str
@@ -87,6 +90,9 @@ class Outcome:
     sampling: Sampling | None = None
     error: tuple[str, str] | None = None
     history: Comparison | None = None
+    segments: tuple[str, ...] = ()
+    violations: Mapping[Violation, int] = field(default_factory=dict)
+    witnessed: tuple[int, str] | None = None
 
     @property
     def basis(self) -> list[str]:
@@ -100,7 +106,7 @@ class Outcome:
         """Whole, damaged or unchecked; hygiene is damage here, tolerated lines are not."""
         if self.error is not None:
             return UNCHECKED
-        return DAMAGED if self.report.corrupt_lines else WHOLE
+        return DAMAGED if self.report.corrupt_lines or self.violations else WHOLE
 
     def as_json(self) -> dict[str, object]:
         """The object that `validate --format json` prints."""
@@ -117,7 +123,7 @@ class Outcome:
             "torn_tail": report.torn_tail,
             "pending_bytes": report.pending_bytes,
             "by_kind": {kind.value: report.by_kind.get(kind, 0) for kind in Kind},
-            "violations": {violation.value: 0 for violation in Violation},
+            "violations": {violation.value: self.violations.get(violation, 0) for violation in Violation},
             "findings": [asdict(found) for found in self.findings],
             "findings_total": report.corrupt_lines,
             "coverage": self.coverage,

@@ -24,11 +24,13 @@ class RangeVerdict:
         report: With places counted from the start of the range.
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
         marker: BLAKE3-256 of the last min(4096, end) bytes before the end of what was judged.
+        marks: How many lines end in each piece of `CHUNK_BYTES` and before it; empty where nobody hashed.
     """
 
     report: Report
     digest: bytes
     marker: bytes
+    marks: tuple[int, ...] = ()
 
 
 def judge_range(
@@ -70,14 +72,16 @@ def judge_range(
 def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> RangeVerdict:
     scan, digest = Scan(rules), RangeDigest()
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
+    marks: list[int] = []
     for chunk in read_chunks(descriptor, start, lines_end):
         scan.feed(chunk)
         if hashed:
             digest.feed(chunk)
+            marks.append(scan.lines)
     report = scan.finish(final)
     report = replace(report, pending_bytes=report.pending_bytes + pending)
     marker = marker_at(descriptor, start + report.bytes)
-    return RangeVerdict(report, digest.digest() if hashed else b"", marker)
+    return RangeVerdict(report, digest.digest() if hashed else b"", marker, tuple(marks))
 
 
 def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:

@@ -1,18 +1,21 @@
-"""A sample: one line from each of N equal parts of a file, none twice, in a time that does not grow with the file."""
+"""A sample: one line from each of N equal parts of a file, none twice, in a time that hardly grows with the file."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.reading import find_newline, find_newline_before, read_chunks
+from auditwatch.trail.grid import Block
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+from auditwatch.validate.line_index import LineIndex, StaleIndex, line_index
 
 CONFIDENCE: Final = 0.95
 _HALVINGS: Final = 60
@@ -26,16 +29,28 @@ class Sample:
     Attributes:
         report: Counts over the drawn lines; its defects have their offsets in the file, and line 0.
         lines_end: Just behind the last newline of the file, or its end if that was final.
+        by: What the parts are equal in.
     """
 
     report: Report
     lines_end: int
+    by: Literal["bytes", "lines"] = "bytes"
 
 
-def draw_sample(descriptor: int, size: int, rules: Rules, lines: int, seed: int, *, final: bool = False) -> Sample:
+def draw_sample(
+    descriptor: int,
+    size: int,
+    rules: Rules,
+    lines: int,
+    seed: int,
+    *,
+    final: bool = False,
+    recorded: Callable[[int], Block | None] = lambda _k: None,
+) -> Sample:
     """Judge up to `lines` lines: all of them if the file has no more.
 
-    A long line is likelier to be drawn than a short one: the parts are equal in bytes.
+    Where all sealed blocks are known the parts are equal in lines. Elsewhere they are equal in bytes: a long line is
+    likelier to be drawn than a short one.
 
     Args:
         descriptor: Open for reading.
@@ -44,16 +59,37 @@ def draw_sample(descriptor: int, size: int, rules: Rules, lines: int, seed: int,
         lines: How many to draw.
         seed: The same draws the same.
         final: Whether bytes behind the last newline are a torn line; it is then always looked at.
+        recorded: Gives a sealed block as it was judged before.
 
     Raises:
         Unreadable: io_error, with the offset.
     """
     newline = find_newline_before(descriptor, size)
     end = 0 if newline is None else newline + 1
-    drawing = _Drawing(descriptor, end, Scan(rules), Random(seed))  # noqa: S311  reproducible, guards nothing
-    drawing.draw(min(lines, end))
     tail = _judged(descriptor, end, size, Scan(rules), final=True) if final and size > end else _pending(size - end)
-    return Sample(_together([*drawing.reports, tail]), size if final else end)
+    index = line_index(descriptor, end, recorded)
+    by: Literal["bytes", "lines"] = "bytes" if index is None else "lines"
+    try:
+        reports = _by_lines(index, descriptor, rules, lines, seed) if index else None
+    except StaleIndex:
+        reports, by = None, "bytes"
+    if reports is None:
+        drawing = _Drawing(descriptor, end, Scan(rules), _random(seed))
+        drawing.draw(min(lines, end))
+        reports = drawing.reports
+    return Sample(_together([*reports, tail]), size if final else end, by)
+
+
+def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed: int) -> list[Report]:
+    """One line from each part of the numbers."""
+    scan, random, total = Scan(rules), _random(seed), index.lines
+    parts = min(lines, total)
+    numbers = [random.randrange(total * part // parts, total * (part + 1) // parts) for part in range(parts)]
+    return [_judged(descriptor, *index.span(number), scan) for number in numbers]
+
+
+def _random(seed: int) -> Random:
+    return Random(seed)  # noqa: S311  reproducible, guards nothing
 
 
 def upper_bound(corrupt: int, lines: int) -> float:

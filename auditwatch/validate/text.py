@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from auditwatch.trail.causes import CAUSES
-from auditwatch.trail.kinds import Kind
+from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
-from auditwatch.validate.outcome import DAMAGED, UNCHECKED, Found, Outcome
+from auditwatch.validate.outcome import UNCHECKED, Found, Outcome
 
 MAX_PLACES: Final = 20
 """Most places that the text names; JSON has more."""
@@ -44,7 +44,7 @@ class _Place:
 
     def joined(self, found: Found) -> _Place | None:
         """This place and the finding, if that is of the same kind and follows directly."""
-        follows = found.offset == self.last.offset + self.last.length + 1
+        follows = found.offset == self.last.offset + self.last.length + 1 and found.segment == self.last.segment
         return replace(self, last=found, lines=self.lines + 1) if follows and found.kind == self.last.kind else None
 
 
@@ -55,9 +55,11 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield f"  could not look    {printable(outcome.error[1]) if outcome.error else ''}"
         return
     yield f"{name}: {outcome.verdict.upper()}, {_summary(outcome)}"
+    yield from _segments(outcome)
+    yield from _witnessed(outcome)
     yield from _basis(outcome)
     yield from _pending(outcome)
-    if outcome.verdict == DAMAGED:
+    if outcome.report.corrupt_lines:
         yield from _kinds(outcome)
         yield from _places(outcome)
         yield from _next_steps(outcome)
@@ -82,6 +84,30 @@ def _basis(outcome: Outcome) -> Iterator[str]:
         yield from _history(outcome)
     yield "  not judged        whether lines are missing: sequence numbers and hash chains were not read,"
     yield "                    so it cannot be told whether records were removed"
+
+
+def _segments(outcome: Outcome) -> Iterator[str]:
+    names = [printable(name) for name in outcome.segments]
+    for number, name in enumerate(names[:MAX_PLACES]):
+        yield f"  {'' if number else f'{len(names):,} segments':<18}{name}"
+    if len(names) > MAX_PLACES:
+        yield f"                    and {len(names) - MAX_PLACES:,} more"
+    if missing := outcome.violations.get(Violation.SEGMENT_MISSING):
+        yield f"  segment_missing   {missing:,} missing between them, by the numbers in their names"
+
+
+_WITNESSED: Final = {
+    "there": "is there, with the hash that was given",
+    "changed": "is there with another hash: its line was rewritten",
+    "removed": "is not there, though later ones are: it was removed",
+    "cut": "is not there, nor is any later one: the end of the trail was cut off",
+}
+
+
+def _witnessed(outcome: Outcome) -> Iterator[str]:
+    if outcome.witnessed is not None:
+        seq, found = outcome.witnessed
+        yield f"  expected last     record {seq:,} {_WITNESSED[found]}"
 
 
 def _history(outcome: Outcome) -> Iterator[str]:
@@ -128,7 +154,8 @@ def _places(outcome: Outcome) -> Iterator[str]:
     places = _joined(outcome.findings)
     yield "  places"
     for place in places[:MAX_PLACES]:
-        yield f"    {place.first.kind.value:<16}{_place_text(place)}"
+        where = f"{printable(place.first.segment)}, " if outcome.segments else ""
+        yield f"    {place.first.kind.value:<16}{where}{_place_text(place)}"
     shown = sum(place.lines for place in places[:MAX_PLACES])
     if outcome.report.corrupt_lines > shown:
         yield f"    and {outcome.report.corrupt_lines - shown:,} more; --format json lists the first 1,000"

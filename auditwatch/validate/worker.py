@@ -19,7 +19,7 @@ from typing import Final
 from auditwatch.errors import Unreadable
 from auditwatch.trail.report import Report
 from auditwatch.validate.messages import LENGTH, Answer, Request, decode_request, encode_answer, framed
-from auditwatch.validate.ranges import judge_range
+from auditwatch.validate.ranges import RangeVerdict, judge_range
 
 _PR_SET_PDEATHSIG: Final = 1
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
@@ -48,7 +48,7 @@ def main() -> int:
 
 def _answer(request: Request, descriptor: int, spent: float) -> Answer:
     problem = None
-    report, digest, marker = Report(), b"", b""
+    verdict = RangeVerdict(Report(), b"", b"")
     try:
         verdict = judge_range(
             descriptor,
@@ -59,12 +59,12 @@ def _answer(request: Request, descriptor: int, spent: float) -> Answer:
             hashed=request.hashed,
             recorded=request.recorded,
         )
-        report, digest, marker = verdict.report, verdict.digest, verdict.marker
     except Unreadable as error:
         problem = (error.reason, str(error))
     finally:
         os.close(descriptor)
-    return Answer(report, digest, marker, _cpu_seconds() - spent, _max_resident_bytes(), problem)
+    spent = _cpu_seconds() - spent
+    return Answer(verdict.report, verdict.digest, verdict.marker, spent, _max_resident_bytes(), problem, verdict.marks)
 
 
 def _receive(connection: socket.socket) -> tuple[Request, int] | None:

@@ -36,8 +36,8 @@ class Verdict(RangeVerdict):
         max_resident_bytes: The most memory that worker ever held.
     """
 
-    cpu_seconds: float
-    max_resident_bytes: int
+    cpu_seconds: float = 0.0
+    max_resident_bytes: int = 0
 
 
 class WorkerPool:
@@ -94,7 +94,14 @@ class WorkerPool:
         self.max_resident_bytes = max(self.max_resident_bytes, answer.max_resident_bytes)
         if answer.problem is not None:
             raise Unreadable(*answer.problem)
-        return Verdict(answer.report, answer.digest, answer.marker, answer.cpu_seconds, answer.max_resident_bytes)
+        return Verdict(
+            answer.report,
+            answer.digest,
+            answer.marker,
+            answer.marks,
+            answer.cpu_seconds,
+            answer.max_resident_bytes,
+        )
 
     async def close(self) -> None:
         """Let all idle workers go and wait until every worker has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from auditwatch.cli.main import run
-from auditwatch.state.blocks import BlockStore
+from auditwatch.state.blocks import BLOCKS_NAME, BlockStore
 from auditwatch.state.store import trail_key
 from auditwatch.trail.grid import BLOCK_BYTES, Block
 from auditwatch.trail.rules import Rules
@@ -67,6 +68,19 @@ def test_the_verdict_is_that_of_a_first_validation(
     assert judged(capsys, trail, "--state-dir", tmp_path / "state")["records"] == first["records"] - 5
 
 
+def test_a_sample_is_drawn_by_lines_where_the_agent_counted_them(
+    trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked(trail, tmp_path / "state")
+    asked = ["validate", "--format", "json", "--mode", "sample", "--seed", "3", str(trail)]
+    found = []
+    for more in ([], ["--state-dir", str(tmp_path / "state")], ["--state-dir", str(tmp_path / "state")]):
+        assert run([*asked, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out) | {"seconds": 0})
+    assert [values["sampled_by"] for values in found] == ["bytes", "lines", "lines"]
+    assert found[1] == found[2]
+
+
 def test_what_changed_since_is_judged_and_said(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     looked(trail, tmp_path / "state")
     with trail.open("r+b") as file:
@@ -101,6 +115,18 @@ def test_the_agent_believes_its_memory_where_the_bytes_are_the_same(trail: Path,
         key = trail_key("risk", str(trail))
         assert blocks.block(key, 1, Rules().reports_id, 0) != block
         assert blocks.count(key, 1, Rules().reports_id) == 2
+
+
+def test_an_agent_that_cannot_keep_blocks_says_so_and_goes_on(trail: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    BlockStore.open(state).close()
+    with closing(sqlite3.connect(state / BLOCKS_NAME)) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    done = looked(trail, state)
+    assert done.stderr.count("the next full validation will parse what it could have hashed") == 1
+    assert "no room" in done.stderr
+    assert "1 open" in done.stdout
 
 
 def test_the_agent_finds_a_byte_that_changed_deep_in_history(trail: Path, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_sample_says_what_it_rests_on(tmp_path: Path, capsys: pytest.CaptureFi
     path = written(tmp_path / "a.jsonl", b'{"a":1}\n' * 5000)
     arguments = ["--mode", "sample", "--lines", "50", "--seed", "4", path]
     status, (values,) = judged(capsys, *arguments)
-    assert (status, values["mode"], values["sampled_lines"], values["sampled_by"]) == (0, "sample", 50, "bytes")
+    assert (status, values["mode"], values["sampled_lines"], values["sampled_by"]) == (0, "sample", 50, "lines")
     assert (values["seed"], values["lines"], values["coverage"]) == (4, 50, 0.01)
     assert 0.05 < values["corrupt_ratio_upper_bound"] < 3 / 50
     again = judged(capsys, *arguments)[1][0]

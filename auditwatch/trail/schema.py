@@ -1,0 +1,57 @@
+"""Records against a JSON Schema: what the extra `schema` is for.
+
+The library is jsonschema-rs: all drafts, a microsecond a record where one in Python takes twenty-five, and patterns
+that cannot be made to run for ever. A schema may refer to itself only: nothing is fetched, from nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from auditwatch.errors import UsageError
+from auditwatch.trail.field_types import is_own
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
+
+
+def check_schema(schema: str) -> None:
+    """See that a schema can be used.
+
+    Raises:
+        UsageError: It is no JSON Schema, refers to another document, or the library is not installed.
+    """
+    try:
+        _validator(schema)
+    except ImportError:
+        raise UsageError("--schema takes one more library: pip install 'auditwatch[schema]'") from None
+    except (ValueError, RecursionError) as error:
+        said = str(error).partition("\n")[0]
+        raise UsageError(f"this is no JSON Schema that can be used: {said}; it may need no other file") from None
+
+
+def violates(line: bytes, schema: str) -> bool:
+    """Whether a line known to be one object is not as the schema asks; own records are exempt.
+
+    >>> violates(b'{"n":"x"}', '{"properties":{"n":{"type":"integer"}}}')
+    True
+    """
+    if is_own(line):
+        return False
+    try:
+        return not _validator(schema).is_valid(json.loads(line))
+    except (ValueError, RecursionError):  # what the library cannot take up, unpaired surrogates in a key for one
+        return True
+
+
+@lru_cache(4)
+def _validator(schema: str) -> Validator:
+    import jsonschema_rs  # noqa: PLC0415  an extra
+
+    return jsonschema_rs.validator_for(json.loads(schema), retriever=_refused)
+
+
+def _refused(uri: str) -> None:
+    raise ValueError(f"{uri!r} is another document")

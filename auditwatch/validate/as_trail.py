@@ -1,0 +1,145 @@
+"""Several files judged as the segments of one trail."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, islice, pairwise
+
+from auditwatch.errors import Unreadable, UsageError, WorkerDied
+from auditwatch.files.archives import is_compressed, read_archive
+from auditwatch.files.opening import open_trail
+from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.names import COMPRESSED, printable, segment_number, segment_order, trail_name
+from auditwatch.trail.report import Report
+from auditwatch.trail.scan import Scan
+from auditwatch.validate.full import Progress
+from auditwatch.validate.history import Comparison
+from auditwatch.validate.one_shot import Options, full_outcome
+from auditwatch.validate.outcome import MAX_FINDINGS, Outcome, found_in
+from auditwatch.validate.workers import WorkerPool
+
+
+def segments_in(directory: str) -> list[str]:
+    """The paths of the segments of the one trail in a directory, oldest first; hidden files are none of it.
+
+    Raises:
+        Unreadable: It cannot be listed.
+        UsageError: Its files are not those of one trail, as far as their names tell.
+    """
+    try:
+        names = sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    except OSError as error:
+        raise Unreadable("io_error", f"{printable(directory)}: {error.strerror}") from error
+    actives = [name for name in names if all(segment_order(name, other) is not None for other in names)]
+    if len(actives) != 1:
+        raise UsageError(f"{printable(directory)}: no name here is that of one trail with all others its segments; "
+                         "name the files, oldest first")  # fmt: skip
+    ordered = sorted(names, key=lambda name: segment_order(actives[0], name) or (0, 0, "", ""))
+    return [os.path.join(directory, name) for name in ordered]
+
+
+async def validate_as_trail(
+    path: str, segments: Sequence[str], options: Options, on_progress: Progress | None = None
+) -> Outcome:
+    """The outcome of a trail; what cannot be looked at is an outcome as well.
+
+    Args:
+        path: What the trail is called in the outcome.
+        segments: Oldest first, the active file last.
+        options: As for single files; only the last one may end in pending bytes.
+        on_progress: Is told how far each segment is.
+    """
+    begun = time.monotonic()
+    pool = WorkerPool(options.jobs, background=False)
+    trail = trail_name(_plain(segments[-1]))
+    try:
+        outcomes = [
+            await _segment(segment, trail, options, pool, on_progress, is_last=segment is segments[-1])
+            for segment in segments
+        ]
+        outcome = _joined(path, outcomes)
+    except Unreadable as error:
+        outcome = Outcome(path, "full", error=(error.reason, str(error)))
+    except WorkerDied as error:
+        outcome = Outcome(path, "full", error=("worker_died", str(error)))
+    finally:
+        await pool.close()
+    return replace(outcome, seconds=time.monotonic() - begun)
+
+
+async def _segment(
+    path: str, trail: str, options: Options, pool: WorkerPool, on_progress: Progress | None, *, is_last: bool
+) -> Outcome:
+    if is_compressed(path):
+        return _archive(path, trail, options)
+    options = replace(options, final=options.final or not is_last)
+    descriptor = open_trail(path)
+    try:
+        return await full_outcome(path, trail, descriptor, options, pool, on_progress)
+    except Unreadable as error:
+        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _archive(path: str, trail: str, options: Options) -> Outcome:
+    """Nobody writes compressed files any more: what is behind the last newline is torn."""
+    scan = Scan(options.rules)
+    for chunk in read_archive(path):
+        scan.feed(chunk)
+    report = scan.finish(final=True)
+    return Outcome(path, "full", report=report, findings=found_in(report.defects, trail, os.path.basename(path)))
+
+
+def _joined(path: str, outcomes: Sequence[Outcome]) -> Outcome:
+    names = tuple(os.path.basename(outcome.path) for outcome in outcomes)
+    return Outcome(
+        path,
+        "full",
+        report=_summed([outcome.report for outcome in outcomes]),
+        findings=tuple(islice(chain.from_iterable(outcome.findings for outcome in outcomes), MAX_FINDINGS)),
+        coverage=1.0,
+        history=_compared([outcome.history for outcome in outcomes if outcome.history]),
+        segments=names,
+        violations=_missing(names),
+    )
+
+
+def _summed(reports: Sequence[Report]) -> Report:
+    """Counts of all; their places are in the findings, each in its own segment."""
+    by_kind = {kind: sum(report.by_kind.get(kind, 0) for report in reports) for kind in Kind}
+    return Report(
+        bytes=sum(report.bytes for report in reports),
+        lines=sum(report.lines for report in reports),
+        records=sum(report.records for report in reports),
+        by_kind={kind: number for kind, number in by_kind.items() if number},
+        torn_tail=sum(report.torn_tail for report in reports),
+        pending_bytes=sum(report.pending_bytes for report in reports),
+    )
+
+
+def _compared(comparisons: Sequence[Comparison]) -> Comparison | None:
+    if not comparisons:
+        return None
+    return Comparison(
+        sum(one.recorded for one in comparisons),
+        sum(one.unchanged for one in comparisons),
+        sum(one.unchanged_bytes for one in comparisons),
+        (),
+    )
+
+
+def _missing(names: Sequence[str]) -> dict[Violation, int]:
+    """Holes in the numbers that our writer gives segments; the first known one may have any number."""
+    numbers = sorted({number for name in names if (number := segment_number(_plain(name))) is not None})
+    holes = sum(later - earlier - 1 for earlier, later in pairwise(numbers))
+    return {Violation.SEGMENT_MISSING: holes} if holes else {}
+
+
+def _plain(name: str) -> str:
+    for ending in COMPRESSED:
+        name = name.removesuffix(ending)
+    return name

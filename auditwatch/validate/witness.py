@@ -1,0 +1,133 @@
+"""A witness remembers the last stamped record that it saw: is it there still, with the same bytes?
+
+A hash chain cannot see its own tail cut off; whoever noted number and hash of a record elsewhere can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from auditwatch.errors import Unreadable
+from auditwatch.files.archives import is_compressed, read_archive
+from auditwatch.files.opening import open_trail
+from auditwatch.files.reading import read_chunks
+from auditwatch.trail.kinds import Violation
+from auditwatch.trail.names import printable
+from auditwatch.trail.stamp import parse_stamp
+from auditwatch.validate.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The record that a witness remembers.
+
+    Attributes:
+        seq: Its number.
+        sha256: 64 hex digits over its line, without the newline.
+    """
+
+    seq: int
+    sha256: str
+
+
+Witnessed = Literal["there", "changed", "removed", "cut"]
+
+_VIOLATIONS: dict[str, Violation] = {
+    "changed": Violation.REWRITTEN,
+    "removed": Violation.SEQUENCE_GAP,
+    "cut": Violation.TRUNCATED,
+}
+
+
+def witnessed(outcome: Outcome, segments: Sequence[str], expected: Expected, max_line_bytes: int) -> Outcome:
+    """The outcome of a trail with what has become of the record in it.
+
+    Args:
+        outcome: Of the same files.
+        segments: Paths, oldest first; searched from the last one back.
+        expected: What is remembered.
+        max_line_bytes: Longer lines bear no stamp.
+    """
+    if outcome.error is not None:
+        return outcome
+    search = _Search(expected, max_line_bytes)
+    try:
+        found = search.through(segments)
+    except Unreadable as error:
+        return replace(outcome, error=(error.reason, str(error)))
+    violation = _VIOLATIONS.get(found)
+    violations = {**outcome.violations, violation: 1} if violation else outcome.violations
+    return replace(outcome, violations=violations, witnessed=(expected.seq, found))
+
+
+@dataclass(slots=True)
+class _Search:
+    """Looks for the line that bears the number.
+
+    Attributes:
+        latest: The last number met; 0 before.
+        other: Whether the number was met with another hash.
+    """
+
+    expected: Expected
+    max_line_bytes: int
+    latest: int = 0
+    other: bool = False
+    _needle: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._needle = b'"_seq":%d,' % self.expected.seq
+
+    def through(self, segments: Sequence[str]) -> Witnessed:
+        """What has become of it."""
+        for path in reversed(segments):
+            if self._is_in(_chunks(path)):
+                return "there"
+        if self.other:
+            return "changed"
+        return "removed" if self.latest > self.expected.seq else "cut"
+
+    def _is_in(self, chunks: Iterable[bytes]) -> bool:
+        for lines in _whole_lines(chunks, self.max_line_bytes):
+            last = parse_stamp(lines[lines.rfind(b"\n", 0, -1) + 1 : -1])
+            self.latest = max(self.latest, last.seq if last else 0)
+            if self._needle in lines and self._is_among(lines.split(b"\n")):
+                return True
+        return False
+
+    def _is_among(self, lines: list[bytes]) -> bool:
+        for line in lines:
+            stamp = parse_stamp(line) if self._needle in line else None
+            if stamp is not None and stamp.seq == self.expected.seq:
+                if hashlib.sha256(line).hexdigest() == self.expected.sha256:
+                    return True
+                self.other = True
+        return False
+
+
+def _whole_lines(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The bytes in pieces that end with a newline; of lines too long to bear a stamp, their end alone."""
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield data[:end]
+        rest = data[max(end, len(data) - most - 1) :]
+
+
+def _chunks(path: str) -> Iterator[bytes]:
+    if is_compressed(path):
+        yield from read_archive(path)
+        return
+    descriptor = open_trail(path)
+    try:
+        yield from read_chunks(descriptor, 0, os.fstat(descriptor).st_size)
+    except Unreadable as error:
+        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
+    finally:
+        os.close(descriptor)

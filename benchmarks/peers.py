@@ -1,0 +1,208 @@
+"""Who else can say which lines of a file are JSON, each in a process of its own.
+
+    python -m benchmarks.peers NAME
+
+Reads paths, a line each, from standard input; answers with one JSON object for each: whole lines, seconds by the
+clock and of processors, and the most memory that the process, or one it started, ever held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from auditwatch.trail.grid import Block
+from auditwatch.trail.rules import FieldType, Rules
+from auditwatch.validate.full import Full, validate_full
+from auditwatch.validate.workers import WorkerPool
+from benchmarks.original import validate as validate_original
+
+Count = Callable[[str], int]
+"""Gives the number of whole lines in the file at a path."""
+
+_REQUIRED = Rules(require=(("timestamp", FieldType.DATETIME), ("event", FieldType.STRING)))
+_SIMDJSON = r"""
+#include <simdjson.h>
+#include <cstdio>
+#include <cstring>
+int main(int, char **argv) {
+  auto data = simdjson::padded_string::load(argv[1]).take_value();
+  simdjson::dom::parser parser;
+  size_t whole = 0;
+  const char *at = data.data(), *end = at + data.size();
+  while (at < end) {
+    const char *newline = static_cast<const char *>(memchr(at, '\n', end - at));
+    if (!newline) break;
+    simdjson::dom::object object;  // the bytes behind the line are there: no copy is needed
+    whole += !parser.parse(reinterpret_cast<const uint8_t *>(at), newline - at, false).get(object);
+    at = newline + 1;
+  }
+  printf("%zu\n", whole);
+}
+"""
+
+
+class NotRun(Exception):
+    """A peer is not installed, or says nothing of such a file."""
+
+
+def _original(path: str) -> int:
+    lines, complaint = validate_original(path)
+    if complaint is not None:
+        raise NotRun("stops at the first damaged line")
+    return lines
+
+
+def _orjson(path: str) -> int:
+    import orjson
+
+    whole = 0
+    with open(path, "rb") as trail:
+        for line in trail:
+            try:
+                whole += isinstance(orjson.loads(line), dict)
+            except ValueError:
+                continue
+    return whole
+
+
+def _jq(path: str) -> int:
+    if shutil.which("jq") is None:
+        raise NotRun("no jq here")
+    done = subprocess.run(["jq", "-c", "-n", "reduce inputs as $_ (0; . + 1)", path], capture_output=True, check=False)
+    if done.returncode:
+        raise NotRun("stops at the first damaged line")
+    return int(done.stdout)
+
+
+def _duckdb(threads: int, path: str) -> int:
+    import duckdb
+
+    query = (
+        "SELECT count(*) FILTER (json_valid(line)) FROM read_csv(?, columns = {'line': 'VARCHAR'}, delim = '\x01',"
+        " quote = '', escape = '', header = false, auto_detect = false, max_line_size = 4000000)"
+    )
+    with duckdb.connect(config={"threads": threads}) as connection:
+        return int(connection.execute(query, [path]).fetchall()[0][0])
+
+
+def _chdb(threads: int, path: str) -> int:
+    import chdb
+
+    query = (
+        f"SELECT countIf(isValidJSON(line)) FROM file('{path}', LineAsString, 'line String')"
+        f" SETTINGS max_threads = {threads}"
+    )
+    return int(bytes(chdb.query(query).bytes()))
+
+
+def _simdjson(path: str) -> int:
+    program = Path(tempfile.gettempdir()) / f"simdjson-lines-{os.getuid()}-{os.getppid()}"
+    if not program.exists():
+        compile_ = ["g++", "-O3", "-march=native", "-std=c++17", "-x", "c++", "-", "-o", str(program), "-lsimdjson"]
+        try:
+            subprocess.run(compile_, input=_SIMDJSON.encode(), capture_output=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            raise NotRun("simdjson's C++ library cannot be built against here") from None
+    return int(subprocess.run([program, path], capture_output=True, check=True).stdout)
+
+
+class _Ours:
+    """auditwatch with so many workers; with memory, it keeps the blocks of each path."""
+
+    def __init__(self, workers: int, rules: Rules | None = None, *, remembers: bool = False) -> None:
+        self._rules = rules or Rules()
+        self._remembers = remembers
+        self._blocks: dict[str, dict[int, Block]] = {}
+        self._runner = asyncio.Runner()
+        self.pool = self._runner.run(_pool(workers))
+
+    def __call__(self, path: str) -> int:
+        return self._runner.run(self._full(path)).report.records
+
+    async def _full(self, path: str) -> Full:
+        known = self._blocks.get(path, {})
+        seen: dict[int, Block] = {}
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return await validate_full(
+                descriptor,
+                self._rules,
+                self.pool,
+                hashed=self._remembers,
+                recorded=known.get,
+                on_block=lambda block, _: seen.__setitem__(block.k, block),
+            )
+        finally:
+            os.close(descriptor)
+            if self._remembers:
+                self._blocks[path] = seen
+
+
+async def _pool(workers: int) -> WorkerPool:
+    return WorkerPool(workers, idle_seconds=3600, background=False)
+
+
+PEERS: dict[str, Callable[[], Count]] = {
+    "original script": lambda: _original,
+    "orjson a line": lambda: _orjson,
+    "jq": lambda: _jq,
+    "simdjson C++, a line": lambda: _simdjson,
+    "DuckDB json_valid, 1 thread": lambda: partial(_duckdb, 1),
+    "DuckDB json_valid, 2 threads": lambda: partial(_duckdb, 2),
+    "chDB isValidJSON, 1 thread": lambda: partial(_chdb, 1),
+    "chDB isValidJSON, 2 threads": lambda: partial(_chdb, 2),
+    "auditwatch, 1 worker": lambda: _Ours(1),
+    "auditwatch, 2 workers": lambda: _Ours(2),
+    "auditwatch, 1 worker, two fields required": lambda: _Ours(1, _REQUIRED),
+    "auditwatch, 2 workers, two fields required": lambda: _Ours(2, _REQUIRED),
+    "auditwatch, 1 worker, unchanged history": lambda: _Ours(1, remembers=True),
+    "auditwatch, 2 workers, unchanged history": lambda: _Ours(2, remembers=True),
+}
+"""By name; each is made in its own process."""
+
+
+def _peak_bytes(count: Count) -> int:
+    if isinstance(count, _Ours):
+        return count.pool.max_resident_bytes
+    if count in {_jq, _simdjson}:
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
+
+
+def _cpu_seconds(count: Count) -> float:
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    workers = count.pool.cpu_seconds if isinstance(count, _Ours) else 0.0
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent) + workers
+
+
+def _answer(count: Count, path: str) -> dict[str, object]:
+    begun, spent = time.perf_counter(), _cpu_seconds(count)
+    try:
+        whole = count(path)
+    except (NotRun, ImportError) as error:
+        return {"not_run": str(error)}
+    seconds, spent = time.perf_counter() - begun, _cpu_seconds(count) - spent
+    return {"whole": whole, "seconds": seconds, "cpu_seconds": spent, "peak_bytes": _peak_bytes(count)}
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    count = PEERS[sys.argv[1]]()
+    for line in sys.stdin:
+        print(json.dumps(_answer(count, line.rstrip("\n"))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
