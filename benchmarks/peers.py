@@ -18,8 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 
 from auditwatch.trail.grid import Block
 from auditwatch.trail.rules import FieldType, Rules
@@ -76,13 +75,28 @@ def _orjson(path: str) -> int:
     return whole
 
 
+_peaks: list[int] = []
+"""The most memory of each program that was run for a count."""
+
+
+def _ran(*arguments: str) -> tuple[int, bytes]:
+    """A program's exit status and output; its memory is noted, apart from that of compilers and the like."""
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    _peaks.append(usage.ru_maxrss * 1024)
+    return process.returncode, output
+
+
 def _jq(path: str) -> int:
     if shutil.which("jq") is None:
         raise NotRun("no jq here")
-    done = subprocess.run(["jq", "-c", "-n", "reduce inputs as $_ (0; . + 1)", path], capture_output=True, check=False)
-    if done.returncode:
+    status, output = _ran("jq", "-n", "reduce inputs as $_ (0; . + 1)", path)
+    if status:
         raise NotRun("stops at the first damaged line")
-    return int(done.stdout)
+    return int(output)
 
 
 def _duckdb(threads: int, path: str) -> int:
@@ -107,14 +121,19 @@ def _chdb(threads: int, path: str) -> int:
 
 
 def _simdjson(path: str) -> int:
-    program = Path(tempfile.gettempdir()) / f"simdjson-lines-{os.getuid()}-{os.getppid()}"
-    if not program.exists():
-        compile_ = ["g++", "-O3", "-march=native", "-std=c++17", "-x", "c++", "-", "-o", str(program), "-lsimdjson"]
-        try:
-            subprocess.run(compile_, input=_SIMDJSON.encode(), capture_output=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            raise NotRun("simdjson's C++ library cannot be built against here") from None
-    return int(subprocess.run([program, path], capture_output=True, check=True).stdout)
+    return int(_ran(f"{_compiled().name}/lines", path)[1])
+
+
+@cache
+def _compiled() -> tempfile.TemporaryDirectory[str]:
+    """Where the program lies; it goes with this process."""
+    directory = tempfile.TemporaryDirectory()
+    asked = ["g++", "-O3", "-march=native", "-std=c++17", "-x", "c++", "-", "-o", f"{directory.name}/lines"]
+    try:
+        subprocess.run([*asked, "-lsimdjson"], input=_SIMDJSON.encode(), capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise NotRun("simdjson's C++ library cannot be built against here") from None
+    return directory
 
 
 class _Ours:
@@ -175,8 +194,8 @@ PEERS: dict[str, Callable[[], Count]] = {
 def _peak_bytes(count: Count) -> int:
     if isinstance(count, _Ours):
         return count.pool.max_resident_bytes
-    if count in {_jq, _simdjson}:
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    if _peaks:
+        return max(_peaks)
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
