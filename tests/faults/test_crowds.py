@@ -66,8 +66,9 @@ def test_a_crowd_loses_nothing_and_nobody_hangs(tmp_path: Path, scene: str, reco
         assert (found.faults, found.ended, found.unended) == ({}, 0, 0)
         assert (raised > 0) == (scene == "signals")
         acknowledged, refused = acknowledged + stored, refused + raised
-    seen = f"{times} times {SCENES[scene][0]}; {refused:,} refused; 0 lost, 0 corrupt, 0 hangs"
-    report(record_property, f"crowds: {scene}", acknowledged, "acknowledged records", seen)
+    size = SCENES[scene][0]
+    seen = f"of {size}: {acknowledged:,} acknowledged, {refused:,} refused; 0 lost, 0 corrupt, 0 hangs"
+    report(record_property, f"crowds: {scene}", times, "crowds", seen)
 
 
 def test_a_stopped_process_with_the_lock_is_a_timeout_and_is_named(tmp_path: Path, record_property: Note) -> None:

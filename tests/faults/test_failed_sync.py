@@ -100,7 +100,7 @@ def test_after_a_sync_that_failed_on_a_real_disk_nothing_is_acknowledged(tmp_pat
                 refused=told.count(Outcome.NOT_STORED), lost=len(found.lost),
             )  # fmt: skip
     seen = "{acknowledged:,} acknowledged before, {unknown:,} failed, {refused:,} refused".format(**totals)
-    lost = f"{totals['lost']:,} lost to the ext4 race below"
+    lost = f"{totals['lost']:,} lost to the ext4 gap below"
     report(record_property, "fsync failure, disk", count, "disks", f"{seen}; 0 acknowledged after it; {lost}")
 
 
