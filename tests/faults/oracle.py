@@ -110,8 +110,11 @@ def _judge(name: str, data: bytes, lines: list[bytes], found: Survey) -> None:
     found.unended += report.torn_tail
     found.ended += len(explained)
     found.kinds.update({kind.value: count for kind, count in report.by_kind.items()})
+    torn_at = {offset for offset, _, _ in explained}
     for defect in report.defects:
-        if (defect.offset, defect.length, defect.sha256) not in explained:
+        is_named = (defect.offset, defect.length, defect.sha256) in explained
+        # Who ended it was killed before it had named it: its own record is the torn piece behind.
+        if not is_named and defect.offset + defect.length + 1 not in torn_at:
             found.corrupt.append(f"{name}:{defect.line}: {defect.kind.value}, {defect.length} bytes")
 
 
