@@ -9,6 +9,7 @@ from typing import Final
 from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
+from auditwatch.validate.filemap import file_map
 from auditwatch.validate.outcome import UNCHECKED, Found, Outcome
 
 MAX_PLACES: Final = 20
@@ -61,6 +62,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from _pending(outcome)
     if outcome.report.corrupt_lines:
         yield from _kinds(outcome)
+        yield from _map(outcome)
         yield from _places(outcome)
         yield from _next_steps(outcome)
     if outcome.digest is not None:
@@ -148,6 +150,16 @@ def _kinds(outcome: Outcome) -> Iterator[str]:
     yield "  kinds"
     for kind, count in outcome.report.by_kind.items():
         yield f"    {kind.value:<16}{count:>9,}  {CAUSES[kind].meaning}"
+
+
+def _map(outcome: Outcome) -> Iterator[str]:
+    """Of all that was judged; a sample knows too few places."""
+    if outcome.sampling is not None:
+        return
+    drawn = file_map(outcome.report)
+    yield f"  map               {drawn}"
+    legend = "X damaged; ? not told one by one" if "?" in drawn else "X damaged"
+    yield f"                    from the first byte, {size_text(outcome.report.bytes / len(drawn))} each; {legend}"
 
 
 def _places(outcome: Outcome) -> Iterator[str]:
