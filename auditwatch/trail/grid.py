@@ -60,6 +60,15 @@ def block_start(k: int, find_newline: FindNewline) -> int | None:
     return None if newline is None else newline + 1
 
 
+def is_sealed(k: int, end: int) -> bool:
+    """Whether block k, ending here, stays as it is: the newline that ends it lies on or behind the grid's next line.
+
+    >>> is_sealed(0, BLOCK_BYTES - 1), is_sealed(0, BLOCK_BYTES)
+    (False, True)
+    """
+    return end >= (k + 1) * BLOCK_BYTES
+
+
 def block_ranges(end: int, find_newline: FindNewline) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of each block of a segment, from left to right; the last one ends at `end`.
 
