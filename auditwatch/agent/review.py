@@ -16,7 +16,7 @@ from auditwatch.ledger.events import Reviewed
 from auditwatch.ledger.state import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
-from auditwatch.trail.grid import BLOCK_BYTES, Block, is_sealed
+from auditwatch.trail.grid import BLOCK_BYTES, Block, Share, is_sealed
 from auditwatch.trail.report import Report
 from auditwatch.validate.full import Recorded, judged_blocks, validate_full
 from auditwatch.validate.ranges import count_lines
@@ -67,18 +67,16 @@ async def review(
 async def review_part(
     monitor: Monitor,
     segment: Segment,
-    part: tuple[int, int],
+    share: Share,
     blocks: BlockStore,
     moved: Callable[[int], None],
     troubled: Troubled,
 ) -> None:
     """Judge every Nth block of what was judged of a segment, and let the ledger compare; all else stays as it is.
 
-    Args and errors are those of `review`; `part` is (r, n): the blocks whose number is r modulo n, the last one, which
-    grows still, like the others.
+    Args and errors are those of `review`. The last block, which grows still, is judged in its turn like the others.
     """
     reviewing = _Reviewing(monitor, segment, blocks, moved)
-    remainder, parts = part
     descriptor = await monitor.means.prober.call(open_segment, monitor.place, segment)
     try:
         lines = _LinesBefore(monitor, descriptor, reviewing.recorded)
@@ -88,7 +86,7 @@ async def review_part(
             monitor.means.pool,
             segment.judged,
             recorded=reviewing.recorded,
-            wanted=lambda k: k % parts == remainder,
+            wanted=share.holds,
             in_thread=monitor.means.prober.call,
         )
         async with aclosing(judged):

@@ -19,7 +19,7 @@ from auditwatch.ledger.lifecycle import LIVING
 from auditwatch.ledger.state import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
-from auditwatch.trail.grid import Block
+from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
 from auditwatch.validate.sample import draw_sample, upper_bound
@@ -62,14 +62,14 @@ class Runs:
         parts = monitor.config.sample_cover_in
         if not parts:
             return
-        part = monitor.recorder.run(Mode.SAMPLE).runs % parts, parts
+        share = Share(monitor.recorder.run(Mode.SAMPLE).runs % parts, parts)
         async with self._one_at_a_time:
             segments = _readable(monitor)
             total, done = sum(segment.judged for segment in segments) or 1, 0
             for segment in segments:
                 show = partial(self._show_reviewed, monitor, Mode.SAMPLE, done, total)
                 troubled = partial(self._could_not_keep, monitor)
-                await review_part(monitor, segment, part, self._blocks, show, troubled)
+                await review_part(monitor, segment, share, self._blocks, show, troubled)
                 done += segment.judged
 
     async def _run(self, monitor: Monitor, mode: Mode, look: Callable[[Monitor], Awaitable[Report]]) -> None:

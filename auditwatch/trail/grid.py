@@ -43,6 +43,22 @@ class Block:
     marks: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Every Nth block of a segment: those whose number is `number` modulo `of`, counted from 0."""
+
+    number: int
+    of: int
+
+    def holds(self, k: int) -> bool:
+        """Whether block k belongs to it.
+
+        >>> [k for k in range(9) if Share(1, 4).holds(k)]
+        [1, 5]
+        """
+        return k % self.of == self.number
+
+
 def block_of(offset: int) -> int:
     """The number of the block that a line starting at this offset belongs to.
 
