@@ -54,6 +54,7 @@ class TrailConfig:
         path: Absolute; symbolic links are not followed here.
         watch: `auto` takes events where the file system can be trusted with them.
         workers: Processes of a full validation.
+        sample_cover_in: Sample runs in which every block is judged again; 0 = no block is.
         expect_append_seconds: A longer silence is reported; 0 = no expectation.
         sequence: Whether sequence numbers are judged where lines carry them.
     """
@@ -68,6 +69,7 @@ class TrailConfig:
     full: Schedule
     sample: Schedule
     sample_lines: int
+    sample_cover_in: int
     expect_append_seconds: float
     follow_symlink: bool
     sequence: Literal["auto", "off"]
@@ -245,6 +247,7 @@ def _trail(path: str, keys: DefaultKeys) -> TrailConfig:
         full=_schedule(keys.full, 7 * _DAY),
         sample=_schedule(keys.sample, _DAY),
         sample_lines=keys.sample.lines if keys.sample else 0,
+        sample_cover_in=(keys.sample.cover_in or 0) if keys.sample else 0,
         expect_append_seconds=keys.expect_append_every or 0.0,
         follow_symlink=keys.follow_symlink,
         sequence=keys.sequence,

@@ -129,6 +129,9 @@ class SampleKeys(ScheduleKeys):
     """When a sample is due, and how large it is."""
 
     lines: Annotated[int, _within(1, 1_000_000, "1 and 1000000")] = Field(default=100, description="lines in a sample")
+    cover_in: Annotated[int, _within(1, 1000, "1 and 1000")] | None = Field(
+        default=None, description="runs in which every block of 4 MiB is read again; without it, none is"
+    )
 
 
 def _schedule_schema(keys: type[ScheduleKeys]) -> WithJsonSchema:

@@ -1,9 +1,10 @@
-"""A segment's history judged again: what is as the last full run left it is hashed, the rest is parsed."""
+"""A segment's history judged again, all of it or every Nth block: what is as it was kept is hashed, the rest parsed."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,9 +16,13 @@ from auditwatch.ledger.events import Reviewed
 from auditwatch.ledger.state import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
-from auditwatch.trail.grid import Block
+from auditwatch.trail.grid import BLOCK_BYTES, Block, Share, is_sealed
 from auditwatch.trail.report import Report
-from auditwatch.validate.full import validate_full
+from auditwatch.validate.full import Recorded, judged_blocks, validate_full
+from auditwatch.validate.ranges import count_lines
+
+Troubled = Callable[[StateUnwritable], None]
+"""Is told why blocks cannot be kept: the ledger knows everything nevertheless."""
 
 
 async def review(
@@ -25,7 +30,7 @@ async def review(
     segment: Segment,
     blocks: BlockStore,
     moved: Callable[[int], None],
-    troubled: Callable[[StateUnwritable], None],
+    troubled: Troubled,
 ) -> Report:
     """Judge everything that was judged of a segment, and let the ledger compare, block by block.
 
@@ -34,7 +39,7 @@ async def review(
         segment: Whose file is there.
         blocks: What earlier runs saw; takes what this one sees.
         moved: Called with how far it got, in bytes.
-        troubled: Called if the blocks cannot be kept: the ledger knows everything nevertheless.
+        troubled: Called if the blocks cannot be kept.
 
     Raises:
         Unreadable: It cannot be read now.
@@ -55,16 +60,78 @@ async def review(
         reviewing.end()
     finally:
         os.close(descriptor)
-    if (trouble := reviewing.trouble) is not None:
-        troubled(trouble)
+    reviewing.tell(troubled)
     return replace(full.report, pending_bytes=0)
 
 
+async def review_part(
+    monitor: Monitor,
+    segment: Segment,
+    share: Share,
+    blocks: BlockStore,
+    moved: Callable[[int], None],
+    troubled: Troubled,
+) -> None:
+    """Judge every Nth block of what was judged of a segment, and let the ledger compare; all else stays as it is.
+
+    Args and errors are those of `review`. The last block, which grows still, is judged in its turn like the others.
+    """
+    reviewing = _Reviewing(monitor, segment, blocks, moved)
+    descriptor = await monitor.means.prober.call(open_segment, monitor.place, segment)
+    try:
+        lines = _LinesBefore(monitor, descriptor, reviewing.recorded)
+        judged = judged_blocks(
+            descriptor,
+            monitor.config.rules,
+            monitor.means.pool,
+            segment.judged,
+            recorded=reviewing.recorded,
+            wanted=share.holds,
+            in_thread=monitor.means.prober.call,
+        )
+        async with aclosing(judged):
+            async for block, before in judged:
+                if block.report.defects:
+                    reviewing.lines = await lines.of(block)
+                reviewing.take(block, block == before)
+    finally:
+        os.close(descriptor)
+    reviewing.tell(troubled)
+
+
+class _LinesBefore:
+    """How many lines end before a block: known where all blocks before it are kept, counted where they are not.
+
+    Only damage needs it. Blocks that changed since they were kept, and are not read again yet, may set it wrong until
+    they are: it is told to people, and decides nothing.
+    """
+
+    def __init__(self, monitor: Monitor, descriptor: int, recorded: Recorded) -> None:
+        self._in_thread = monitor.means.prober.call
+        self._descriptor = descriptor
+        self._recorded = recorded
+        self._k = self._end = self._lines = 0
+
+    async def of(self, block: Block) -> int:
+        """Of blocks from left to right."""
+        self._pass_kept(block.start)
+        while self._end < block.start:
+            end = min(self._end + BLOCK_BYTES, block.start)
+            self._lines += await self._in_thread(count_lines, self._descriptor, self._end, end)
+            self._end = end
+        self._k = block.k
+        return self._lines
+
+    def _pass_kept(self, start: int) -> None:
+        while (kept := self._recorded(self._k)) and kept.start == self._end and kept.end <= start and self._end < start:
+            self._k, self._end, self._lines = kept.k + 1, kept.end, self._lines + kept.report.lines
+
+
 class _Reviewing:
-    """What becomes of each block: the ledger hears of it, and once it is sealed it is kept.
+    """What becomes of each block: the ledger hears of it, and if it is sealed it is kept.
 
     Attributes:
-        trouble: Why it could not be kept.
+        lines: How many there are before the next block; of use only if that is damaged.
     """
 
     def __init__(self, monitor: Monitor, segment: Segment, blocks: BlockStore, moved: Callable[[int], None]) -> None:
@@ -76,35 +143,36 @@ class _Reviewing:
         self.recorded = partial(blocks.block, key, segment.number, self._rules_id)
         self._keep = partial(blocks.keep, key, segment.number, self._rules_id)
         self._forget = partial(blocks.forget, key, segment.number)
-        self._lines = self._k = 0
-        self._fresh: Block | None = None
-        self.trouble: StateUnwritable | None = None
+        self._k = 0
+        self._trouble: StateUnwritable | None = None
+        self.lines = 0
 
     def take(self, block: Block, is_unchanged: bool) -> None:
-        """The next block: whatever comes before it is sealed."""
-        self._keep_fresh()
+        """The next block."""
         report = replace(block.report, pending_bytes=0)
         if report.lines:
             at = self._monitor.means.clock()
-            event = Reviewed(at, self._segment, block.start, self._lines, self._rules_id, report)
+            event = Reviewed(at, self._segment, block.start, self.lines, self._rules_id, report)
             self._monitor.apply(event)
-        self._lines += report.lines
+        self.lines += report.lines
         self._k = block.k
-        self._fresh = None if is_unchanged else block
+        if not is_unchanged and is_sealed(block.k, block.end):
+            self._try(self._keep, [block])
         self._moved(block.end)
 
     def end(self) -> None:
-        """The last block is not sealed: it grows still."""
+        """All blocks were taken. The last one is not sealed: it grows still."""
         self._try(self._forget, self._k)
 
-    def _keep_fresh(self) -> None:
-        if self._fresh is not None:
-            self._try(self._keep, [self._fresh])
+    def tell(self, troubled: Troubled) -> None:
+        """Say it if blocks could not be kept."""
+        if self._trouble is not None:
+            troubled(self._trouble)
 
     def _try(self, store: Callable[[Any], None], what: object) -> None:
         """Once it fails it is left alone: a full disk needs no attempt a block."""
-        if self.trouble is None:
+        if self._trouble is None:
             try:
                 store(what)
             except StateUnwritable as error:
-                self.trouble = error
+                self._trouble = error

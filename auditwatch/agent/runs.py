@@ -1,4 +1,4 @@
-"""Scheduled validation of what was judged before: full, by workers, one at a time; sampled, on the spot."""
+"""Scheduled validation of what was judged before: whole blocks by workers, one run at a time; samples on the spot."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from itertools import count, takewhile
 from auditwatch.agent.looking import open_segment
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.review import review
+from auditwatch.agent.review import review, review_part
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied
 from auditwatch.ledger.lifecycle import LIVING
 from auditwatch.ledger.state import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
-from auditwatch.trail.grid import Block
+from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
 from auditwatch.validate.sample import draw_sample, upper_bound
@@ -42,16 +42,35 @@ class Runs:
             await self._run(monitor, Mode.FULL, self._review)
 
     async def sample(self, monitor: Monitor) -> None:
-        """Judge some lines; damage that the ledger does not know calls for a full run at once."""
+        """Judge some lines, and some blocks if asked to; damage known to nobody calls for a full run at once.
+
+        The ledger compares the blocks, so what is found in them is known.
+        """
         drawn: list[tuple[Segment, Report]] = []
 
         async def draw(monitor: Monitor) -> Report:
+            await self._cover(monitor)
             drawn.extend([found async for found in _draws(monitor, self._blocks)])
             return merge(*(report for _, report in drawn))
 
         await self._run(monitor, Mode.SAMPLE, draw)
         if any(_is_news(segment, defect) for segment, report in drawn for defect in report.defects):
             await self.full(monitor)
+
+    async def _cover(self, monitor: Monitor) -> None:
+        """Judge again this run's share of all blocks. Which one is stored with the run: no end of ours skips any."""
+        parts = monitor.config.sample_cover_in
+        if not parts:
+            return
+        share = Share(monitor.recorder.run(Mode.SAMPLE).runs % parts, parts)
+        async with self._one_at_a_time:
+            segments = _readable(monitor)
+            total, done = sum(segment.judged for segment in segments) or 1, 0
+            for segment in segments:
+                show = partial(self._show_reviewed, monitor, Mode.SAMPLE, done, total)
+                troubled = partial(self._could_not_keep, monitor)
+                await review_part(monitor, segment, share, self._blocks, show, troubled)
+                done += segment.judged
 
     async def _run(self, monitor: Monitor, mode: Mode, look: Callable[[Monitor], Awaitable[Report]]) -> None:
         """One run with its record; what could not look is counted, never taken for damage."""
@@ -92,7 +111,7 @@ class Runs:
         total = sum(segment.judged for segment in segments) or 1
         done, whole = 0, Report()
         for segment in segments:
-            show = partial(self._show_reviewed, monitor, done, total)
+            show = partial(self._show_reviewed, monitor, Mode.FULL, done, total)
             whole += await review(monitor, segment, self._blocks, show, partial(self._could_not_keep, monitor))
             done += segment.judged
         self._forget_vanished(monitor)
@@ -110,8 +129,8 @@ class Runs:
     def _could_not_keep(self, monitor: Monitor, error: StateUnwritable) -> None:
         self._report_error(monitor.name, f"the next full validation will parse what it could have hashed: {error}")
 
-    def _show_reviewed(self, monitor: Monitor, before: int, total: int, done: int) -> None:
-        self._show(monitor, Mode.FULL, (before + done) / total)
+    def _show_reviewed(self, monitor: Monitor, mode: Mode, before: int, total: int, done: int) -> None:
+        self._show(monitor, mode, (before + done) / total)
 
 
 def _readable(monitor: Monitor) -> tuple[Segment, ...]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 
 from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
+from auditwatch.trail.grid import Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.schema import check_schema
@@ -28,6 +29,10 @@ from auditwatch.validate.witness import Expected, witnessed
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+
+MOST_SHARES = 1000
+"""As the agent's `cover_in`."""
 
 
 class _Requirement(click.ParamType[tuple[str, FieldType]]):
@@ -58,6 +63,18 @@ class _Witness(click.ParamType[Expected]):
         return Expected(int(match[1]), match[2].lower())
 
 
+class _Share(click.ParamType[Share]):
+    """K/N."""
+
+    name = "k/n"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Share:
+        match = re.fullmatch(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", str(value))
+        if match is None or not int(match[1]) <= int(match[2]) <= MOST_SHARES:
+            self.fail(f"write K/N, K from 1 to N and N at most {MOST_SHARES}, for example 7/30", param, ctx)
+        return Share(int(match[1]) - 1, int(match[2]))
+
+
 @click.command(name="validate")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
@@ -67,6 +84,12 @@ class _Witness(click.ParamType[Expected]):
     "--lines", type=click.IntRange(1), default=100, show_default=True, help="Lines of a sample, one from each part."
 )
 @click.option("--seed", type=click.IntRange(0), help="Draw the same sample again; without it, a random one.")
+@click.option(
+    "--cover",
+    type=_Share(),
+    metavar="K/N",
+    help="Beside a sample judge every Nth block of 4 MiB, from the Kth on: K from 1 to N in turn reads everything.",
+)
 @click.option("--jobs", type=click.IntRange(1, 256), help="Worker processes; without it, one a processor.")
 @click.option("--strict", is_flag=True, help="A key twice in one object is damage too.")
 @click.option(
@@ -105,6 +128,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     mode: Mode,
     lines: int,
     seed: int | None,
+    cover: Share | None,
     jobs: int | None,
     strict: bool,
     requirements: tuple[tuple[str, FieldType], ...],
@@ -120,11 +144,13 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
 
     PATH is a file, or - for standard input. Exit status: 0 whole, 1 damaged, 3 could not check.
     """
+    if cover is not None and mode != "sample":
+        raise UsageError("--cover goes with --mode sample: a full validation reads every block")
     rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
     with _history(state_dir) as history:
-        options = replace(options, history=history)
+        options = replace(options, history=history, cover=cover)
         asked = _Asked(paths, options, format_name == "json", expect_last)
         verdicts = asyncio.run(_validate_as_trail(asked) if as_trail else _validate(asked))
     return exit_status(verdicts)

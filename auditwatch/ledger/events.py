@@ -72,7 +72,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The verdict on whole lines that were judged before: by a full validation, or by a sample.
+    """The verdict on whole lines that were judged before: by a full validation, or one that covers some blocks.
 
     Attributes:
         segment: Number of the segment.

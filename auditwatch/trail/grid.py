@@ -43,6 +43,22 @@ class Block:
     marks: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Every Nth block of a segment: those whose number is `number` modulo `of`, counted from 0."""
+
+    number: int
+    of: int
+
+    def holds(self, k: int) -> bool:
+        """Whether block k belongs to it.
+
+        >>> [k for k in range(9) if Share(1, 4).holds(k)]
+        [1, 5]
+        """
+        return k % self.of == self.number
+
+
 def block_of(offset: int) -> int:
     """The number of the block that a line starting at this offset belongs to.
 
@@ -58,6 +74,15 @@ def block_start(k: int, find_newline: FindNewline) -> int | None:
         return 0
     newline = find_newline(k * BLOCK_BYTES - 1)
     return None if newline is None else newline + 1
+
+
+def is_sealed(k: int, end: int) -> bool:
+    """Whether block k, ending here, stays as it is: the newline that ends it lies on or behind the grid's next line.
+
+    >>> is_sealed(0, BLOCK_BYTES - 1), is_sealed(0, BLOCK_BYTES)
+    (False, True)
+    """
+    return end >= (k + 1) * BLOCK_BYTES
 
 
 def block_ranges(end: int, find_newline: FindNewline) -> Iterator[tuple[int, int, int]]:

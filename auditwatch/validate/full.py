@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ Recorded = Callable[[int], Block | None]
 
 OnBlock = Callable[[Block, bool], None]
 """Is told of each block, in order, and whether it is as recorded; the digest is empty if nobody asked for it."""
+
+Wanted = Callable[[int], bool]
+"""Says whether block k is to be judged."""
 
 InThread = Callable[..., Awaitable[Any]]
 """Makes a call that reads the file in a thread that may block."""
@@ -90,16 +94,39 @@ async def validate_full(  # noqa: PLR0913  what is not said has a true default
         WorkerDied: If a worker ended before it answered.
     """
     size = os.fstat(descriptor).st_size if size is None else size
-    work = _Work(descriptor, rules, pool, size, size if final else -1, hashed, recorded, in_thread)
     full = Full()
+    judged = judged_blocks(
+        descriptor, rules, pool, size, final=final, hashed=hashed, recorded=recorded, in_thread=in_thread
+    )
+    async with aclosing(judged):
+        async for block, before in judged:
+            on_block(block, _add(full, block, before))
+    return full
+
+
+async def judged_blocks(  # noqa: PLR0913  what is not said has a true default
+    descriptor: int,
+    rules: Rules,
+    pool: WorkerPool | None,
+    size: int,
+    *,
+    final: bool = False,
+    hashed: bool = True,
+    recorded: Recorded = lambda _k: None,
+    wanted: Wanted = lambda _k: True,
+    in_thread: InThread = asyncio.to_thread,
+) -> AsyncGenerator[tuple[Block, Block | None]]:
+    """Each wanted block as it is now, and as it was recorded; in order, several on their way. Close it when done.
+
+    Args and errors are those of `validate_full`.
+    """
+    work = _Work(descriptor, rules, pool, size, size if final else -1, hashed, recorded, wanted, in_thread)
     ranges = block_ranges(size, lambda offset: find_newline(descriptor, offset, size))
     try:
         while await work.fill(ranges):
-            block, before = await work.next()
-            on_block(block, _add(full, block, before))
+            yield await work.next()
     finally:
         await work.cancel()
-    return full
 
 
 @dataclass(slots=True)
@@ -117,6 +144,7 @@ class _Work:
     final_end: int
     hashed: bool
     recorded: Recorded
+    wanted: Wanted
     in_thread: InThread
     window: deque[tuple[_Range, Block | None, asyncio.Task[RangeVerdict]]] = field(default_factory=deque)
 
@@ -124,6 +152,8 @@ class _Work:
         """Keep all workers busy; looking for the next block reads the file, so a thread does it."""
         width = self.pool.size + 1 if self.pool else 1
         while len(self.window) < width and (found := await self.in_thread(next, ranges, None)) is not None:
+            if not self.wanted(found[0]):
+                continue
             before = self.recorded(found[0])
             self.window.append((found, before, asyncio.ensure_future(self._judge(found, before))))
         return bool(self.window)

@@ -11,8 +11,10 @@ from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.files.opening import open_trail
+from auditwatch.trail.grid import Share
 from auditwatch.trail.names import distinct_names, printable
 from auditwatch.trail.rules import Rules
+from auditwatch.validate.cover import Cover, cover_share
 from auditwatch.validate.full import OnBlock, Progress, validate_full
 from auditwatch.validate.history import History, compared
 from auditwatch.validate.outcome import Mode, Outcome, Sampling, found_in
@@ -42,6 +44,7 @@ class Options:
         mode: Everything, or a sample. Standard input cannot be sampled: it is read in full.
         lines: Of a sample.
         seed: Of a sample; None draws one.
+        cover: Blocks that are judged beside a sample; None = none.
         jobs: Worker processes.
         rules: What decides.
         final: Whether bytes behind the last newline are a torn line.
@@ -52,6 +55,7 @@ class Options:
     mode: Mode = "full"
     lines: int = 100
     seed: int | None = None
+    cover: Share | None = None
     jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     rules: Rules = field(default_factory=Rules)
     final: bool = False
@@ -92,7 +96,7 @@ async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on
     descriptor = open_trail(path)
     try:
         if options.mode == "sample":
-            return _sample_outcome(path, trail, descriptor, options)
+            return await _sample_outcome(path, trail, descriptor, options, pool, on_progress)
         return await full_outcome(path, trail, descriptor, options, pool, on_progress)
     except Unreadable as error:  # whoever reads knows the offset, not the path
         raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
@@ -150,18 +154,27 @@ def _progress_by_block(on_progress: Progress | None, size: int) -> OnBlock:
     return lambda block, _is_unchanged: on_progress(block.end, size)
 
 
-def _sample_outcome(path: str, trail: str, descriptor: int, options: Options) -> Outcome:
+async def _sample_outcome(
+    path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
+) -> Outcome:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     size = os.fstat(descriptor).st_size
     history = options.history(path, options.rules)
     recorded = history.block if history else lambda _k: None
     sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final, recorded=recorded)
-    report, drawn = sample.report, sample.report.lines + sample.report.torn_tail
+    drawn = sample.report.lines + sample.report.torn_tail
+    cover = Cover()
+    if options.cover is not None:
+        workers = None if size <= _HERE_BYTES else pool
+        cover = await cover_share(descriptor, size, options.cover, options.rules, workers, recorded, on_progress)
+    report = cover.with_sample(sample)
     return Outcome(
         path,
         "sample",
         report=report,
         findings=found_in(report.defects, trail, os.path.basename(path)),
         coverage=report.bytes / sample.lines_end if sample.lines_end else 1.0,
-        sampling=Sampling(drawn, sample.by, seed, upper_bound(report.corrupt_lines, drawn)),
+        sampling=Sampling(
+            drawn, sample.by, seed, upper_bound(sample.report.corrupt_lines, drawn), options.cover, len(cover.ranges)
+        ),
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from auditwatch.trail.findings import finding_id
+from auditwatch.trail.grid import Share
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.report import Defect, Report
 from auditwatch.validate.history import Comparison
@@ -52,12 +53,16 @@ class Sampling:
         by: What the strata are made of.
         seed: Draws the same lines from the same bytes again.
         upper_bound: Highest ratio of corrupt lines that the sample does not speak against, at 95 %.
+        cover: Blocks that were judged beside it, if any were to be.
+        blocks: How many these were.
     """
 
     lines: int
     by: Literal["bytes", "lines"]
     seed: int
     upper_bound: float
+    cover: Share | None = None
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,20 @@ def judge_range(
             drop_cached(descriptor, start, end)
 
 
+def count_lines(descriptor: int, start: int, end: int) -> int:
+    """How many lines end in a range; the page cache forgets what was not in it before.
+
+    Raises:
+        Unreadable: io_error, with the offset.
+    """
+    was_cached = is_cached(descriptor, start, end)
+    try:
+        return sum(chunk.count(b"\n") for chunk in read_chunks(descriptor, start, end))
+    finally:
+        if not was_cached:
+            drop_cached(descriptor, start, end)
+
+
 def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> RangeVerdict:
     scan, digest = Scan(rules), RangeDigest()
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)

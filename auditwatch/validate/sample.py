@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal
@@ -12,10 +12,13 @@ from typing import Final, Literal
 from auditwatch.errors import Unreadable
 from auditwatch.files.reading import find_newline, find_newline_before, read_chunks
 from auditwatch.trail.grid import Block
-from auditwatch.trail.report import Report, merge
+from auditwatch.trail.report import MAX_DEFECTS, Report, merge
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from auditwatch.validate.line_index import LineIndex, StaleIndex, line_index
+
+Judged = tuple[int, Report]
+"""Where in the file lines begin, and what they are; their defects have their offsets in the file, and line 0."""
 
 CONFIDENCE: Final = 0.95
 _HALVINGS: Final = 60
@@ -30,11 +33,13 @@ class Sample:
         report: Counts over the drawn lines; its defects have their offsets in the file, and line 0.
         lines_end: Just behind the last newline of the file, or its end if that was final.
         by: What the parts are equal in.
+        drawn: The lines one by one; the last is what lies behind the last newline.
     """
 
     report: Report
     lines_end: int
-    by: Literal["bytes", "lines"] = "bytes"
+    by: Literal["bytes", "lines"]
+    drawn: tuple[Judged, ...]
 
 
 def draw_sample(
@@ -77,15 +82,17 @@ def draw_sample(
         drawing = _Drawing(descriptor, end, Scan(rules), _random(seed))
         drawing.draw(min(lines, end))
         reports = drawing.reports
-    return Sample(_together([*reports, tail]), size if final else end, by)
+    drawn = (*reports, (end, tail))
+    return Sample(together(report for _, report in drawn), size if final else end, by, drawn)
 
 
-def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed: int) -> list[Report]:
+def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed: int) -> list[Judged]:
     """One line from each part of the numbers."""
     scan, random, total = Scan(rules), _random(seed), index.lines
     parts = min(lines, total)
     numbers = [random.randrange(total * part // parts, total * (part + 1) // parts) for part in range(parts)]
-    return [_judged(descriptor, *index.span(number), scan) for number in numbers]
+    spans = (index.span(number) for number in numbers)
+    return [(start, _judged(descriptor, start, stop, scan)) for start, stop in spans]
 
 
 def _random(seed: int) -> Random:
@@ -125,7 +132,7 @@ class _Drawing:
     """Draws lines without replacement; `spans` are the drawn ones, in order of place."""
 
     def __init__(self, descriptor: int, end: int, scan: Scan, random: Random) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[Judged] = []
         self._descriptor = descriptor
         self._end = end
         self._scan = scan
@@ -151,7 +158,7 @@ class _Drawing:
         last = find_newline(self._descriptor, offset, self._end)
         stop = self._end if last is None else last + 1
         insort(self._spans, (start, stop))
-        self.reports.append(_judged(self._descriptor, start, stop, self._scan))
+        self.reports.append((start, _judged(self._descriptor, start, stop, self._scan)))
 
     def _gaps(self) -> list[tuple[int, int]]:
         starts = [0, *(stop for _, stop in self._spans)]
@@ -168,11 +175,12 @@ def _judged(descriptor: int, start: int, end: int, scan: Scan, *, final: bool = 
     return replace(report, defects=tuple(replace(defect, line=0, offset=start) for defect in report.defects))
 
 
-def _together(reports: list[Report]) -> Report:
-    """Counts added up; the defects keep their places in the file."""
+def together(reports: Iterable[Report]) -> Report:
+    """Counts added up; the defects, the first of them, keep their places in the file."""
+    reports = list(reports)
     counts = merge(*(replace(report, defects=()) for report in reports))
     defects = sorted((defect for report in reports for defect in report.defects), key=lambda defect: defect.offset)
-    return replace(counts, defects=tuple(defects))
+    return replace(counts, defects=tuple(defects[:MAX_DEFECTS]))
 
 
 def _pending(size: int) -> Report:

@@ -74,7 +74,8 @@ def _summary(outcome: Outcome) -> str:
     judged = report.lines + report.torn_tail
     damaged = f"{report.corrupt_lines:,} corrupt" if report.corrupt_lines else "none corrupt"
     rate = f", {size_text(report.bytes / outcome.seconds)}/s" if outcome.seconds else ""
-    lines = f"{judged:,} {'sampled ' if outcome.sampling else ''}{'line' if judged == 1 else 'lines'}"
+    is_drawn = outcome.sampling is not None and outcome.sampling.cover is None
+    lines = f"{judged:,} {'sampled ' if is_drawn else ''}{'line' if judged == 1 else 'lines'}"
     return f"{lines}, {damaged} ({size_text(report.bytes)} in {outcome.seconds:.2f} s{rate})"
 
 
@@ -133,6 +134,9 @@ def _sampling(outcome: Outcome) -> Iterator[str]:
         return
     parts = f"one from each of as many parts, equal in {sampling.by}"
     yield f"  judged            {sampling.lines:,} lines, {parts}; seed {sampling.seed}"
+    if (share := sampling.cover) is not None:
+        blocks = f"{sampling.blocks:,} {'block' if sampling.blocks == 1 else 'blocks'} of 4 MiB"
+        yield f"                    and every line of {blocks}: share {share.number + 1} of {share.of}"
     yield f"                    {outcome.coverage:.4%} of the file was read"
     yield f"  supports          fewer than {sampling.upper_bound:.3%} of all lines are corrupt (95 % confidence)"
 

@@ -77,11 +77,12 @@ def test_a_schedule_is_an_interval_a_cron_line_or_off(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
         'trails: [{path: /a, full: {cron: "15 3 * * sun", timezone: Europe/London}, sample: off},'
-        " {path: /b, sample: {lines: 7}}]",
+        " {path: /b, sample: {lines: 7, cover_in: 30}}]",
     )
     first, second = config.trails
     assert (first.full, first.sample) == (Schedule(None, "15 3 * * sun", "Europe/London"), Schedule())
-    assert (second.sample, second.sample_lines) == (Schedule(DAY), 7)
+    assert (second.sample, second.sample_lines, second.sample_cover_in) == (Schedule(DAY), 7, 30)
+    assert first.sample_cover_in == 0
 
 
 def test_all_mistakes_are_said_at_once_each_with_line_key_and_remedy(tmp_path: Path) -> None:
@@ -132,6 +133,10 @@ trails:
         ("tolerate: blank", "must be a list"),
         ("tolerate: [blanks]", "must be one of 'oversize', 'blank'"),
         ("sample: {every: 1d, lines: 0}", "must be between 1 and 1000000"),
+        ("sample: {cover_in: 0}", "must be between 1 and 1000"),
+        ("sample: {cover_in: 1001}", "must be between 1 and 1000"),
+        ("sample: {cover_in: 1.5}", "must be a whole number"),
+        ("full: {cover_in: 30}", "unknown key"),
         ("sample: {every: 1d, cron: '0 0 * * *'}", "has both every and cron"),
         ("full: null", "is empty"),
         ("full: on", "must hold keys"),

@@ -1,0 +1,67 @@
+"""Every Nth block of a file, judged beside a sample: who runs all shares in turn has read the whole file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from auditwatch.trail.grid import Block, Share
+from auditwatch.trail.report import Report
+from auditwatch.trail.rules import Rules
+from auditwatch.validate.full import Progress, Recorded, judged_blocks
+from auditwatch.validate.sample import Sample, together
+from auditwatch.validate.workers import WorkerPool
+
+
+@dataclass(slots=True)
+class Cover:
+    """The blocks of a share.
+
+    Attributes:
+        report: Over all of them; its defects have their offsets in the file, and line 0.
+        ranges: Start and end of each, in order.
+    """
+
+    report: Report = field(default_factory=Report)
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+
+    def with_sample(self, sample: Sample) -> Report:
+        """The report over these blocks and the drawn lines outside them: no line counts twice."""
+        outside = (report for start, report in sample.drawn if not self._holds(start))
+        return together([self.report, *outside])
+
+    def add(self, block: Block) -> None:
+        """One more; bytes behind the last newline are the sample's."""
+        defects = tuple(replace(d, line=0, offset=d.offset + block.start) for d in block.report.defects)
+        self.report = together([self.report, replace(block.report, defects=defects, pending_bytes=0)])
+        self.ranges.append((block.start, block.end))
+
+    def _holds(self, offset: int) -> bool:
+        at = bisect_right(self.ranges, offset, key=lambda found: found[0])
+        return at > 0 and offset < self.ranges[at - 1][1]
+
+
+async def cover_share(
+    descriptor: int,
+    size: int,
+    share: Share,
+    rules: Rules,
+    pool: WorkerPool | None,
+    recorded: Recorded,
+    on_progress: Progress | None,
+) -> Cover:
+    """Judge the blocks of a share.
+
+    Raises:
+        Unreadable: If the file cannot be read, or shrank by more than its pending bytes while it was.
+        WorkerDied: If a worker ended before it answered.
+    """
+    cover = Cover()
+    judged = judged_blocks(descriptor, rules, pool, size, hashed=False, recorded=recorded, wanted=share.holds)
+    async with aclosing(judged):
+        async for block, _ in judged:
+            cover.add(block)
+            if on_progress is not None:
+                on_progress(block.end, size)
+    return cover
