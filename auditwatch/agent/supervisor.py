@@ -9,7 +9,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from auditwatch.agent.recorder import News
 from auditwatch.agent.roster import Roster, Services
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.schedule import Timetable
+from auditwatch.agent.wakes import Wakes
 from auditwatch.errors import AuditwatchError, StateUnwritable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state.blocks import BlockStore
@@ -136,7 +136,7 @@ class Agent:
         self._publisher = Publisher(monitors, time.time)
         self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
         self._timetable = Timetable(self._missed)
-        self._watcher = Watcher(self._wake)
+        self._watcher = Watcher(Wakes(self._woken).wake)
         self._blocks = BlockStore.open(state_dir)
         self._runs = Runs(self._publisher, self._blocks, _log_blindness)
         self._roster = Roster(monitors, self._services())
@@ -259,10 +259,8 @@ class Agent:
                 log.exception("%s: an error in auditwatch itself; going on", name)
                 await asyncio.sleep(RESTART_SECONDS)
 
-    def _wake(self, path: str) -> None:
-        """From the watcher's threads."""
-        with suppress(RuntimeError):  # the loop ended between the event and now
-            self._loop.call_soon_threadsafe(self._roster.wake, path)
+    def _woken(self, path: str) -> None:
+        self._roster.wake(path)
 
     def _missed(self, reason: str) -> None:
         missed = dict(self._publisher.agent.missed_runs)
