@@ -138,6 +138,7 @@ class _Dissection:
         self._line = line
         self._habits = habits
         self._awaited = awaited
+        self._is_cut = False
         self._left = _WALKED_LINES * len(line)
         self._next_nul = -1
 
@@ -211,8 +212,14 @@ class _Dissection:
             return Confidence.LIKELY if is_usual else None
         may_be_nested = not is_usual or self._habits.was_nested
         if not self._is_doubtful(at, end, may_be_nested=may_be_nested):
-            return Confidence.CERTAIN
+            return Confidence.LIKELY if is_usual and self._is_patched(self._line[at:end]) else Confidence.CERTAIN
         return Confidence.LIKELY if is_usual and not self._habits.is_nested else None
+
+    def _is_patched(self, record: bytes) -> bool:
+        """Whether it may be the beginning of one record and the end of another, which parse together by accident."""
+        if not self._habits.is_regular or self._habits.knows_shape(record):
+            return False
+        return self._is_cut or self._habits.lacks_keys(record)
 
     def _is_doubtful(self, at: int, end: int, *, may_be_nested: bool) -> bool:
         """Whether the object may have been part of a record that was cut right before it.
@@ -250,6 +257,7 @@ class _Dissection:
         piece = self._line[start:end]
         self._awaited = self._awaited or awaits_value(piece)
         kind = _kind_of(piece)
+        self._is_cut = True
         return Fragment(start if kind is FragmentKind.BEGINNING else blank, end, kind)
 
 
