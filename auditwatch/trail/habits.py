@@ -70,11 +70,6 @@ class Habits:
         """Whether there are whole records with the same keys on the same levels."""
         return shape_of(record) in self.shapes
 
-    def lacks_keys(self, record: bytes) -> bool:
-        """Whether it has some keys of a known shape and no others: its middle may be missing."""
-        shape = shape_of(record)
-        return any(shape < known for known in self.shapes)
-
 
 class HabitCounter:
     r"""Learns the habits of a trail from its whole lines.

@@ -217,9 +217,7 @@ class _Dissection:
 
     def _is_patched(self, record: bytes) -> bool:
         """Whether it may be the beginning of one record and the end of another, which parse together by accident."""
-        if not self._habits.is_regular or self._habits.knows_shape(record):
-            return False
-        return self._is_cut or self._habits.lacks_keys(record)
+        return self._is_cut and self._habits.is_regular and not self._habits.knows_shape(record)
 
     def _is_doubtful(self, at: int, end: int, *, may_be_nested: bool) -> bool:
         """Whether the object may have been part of a record that was cut right before it.

@@ -204,8 +204,10 @@ def regular(*records: bytes) -> Habits:
 def test_the_beginning_of_one_record_and_the_end_of_another_are_not_certain() -> None:
     habits = regular(b'{"event":"A","id":"1","by":{"process":1}}')
     whole, patched = b'{"event":"B","id":"2","by":{"process":2}}', b'{"event":"3","by":{"process":3}}'
-    assert found(whole + patched, habits) == [(whole, "c"), (patched, "l")]
-    assert found(whole + patched, EVENT) == [(whole, "c"), (patched, "c")]
+    line = b'{"event":"C","id": ' + whole + patched
+    assert found(line, habits) == [(whole, "l"), (patched, "l")]
+    assert found(line + whole, habits) == [(whole, "l"), (patched, "l"), (whole, "c")]
+    assert found(line, EVENT) == [(whole, "l"), (patched, "c")]
 
 
 def test_a_record_with_keys_of_its_own_is_certain_unless_cut_pieces_are_about() -> None:
