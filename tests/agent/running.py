@@ -42,7 +42,7 @@ def until(ask: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
     """The first true answer.
 
     What is asked about changes in another process, which wakes nobody here: short pauses and a deadline are all there
-    is. No other place in these tests waits.
+    is. No other place waits; the producers of tests/faults only take their time between records.
     """
     deadline = time.monotonic() + seconds
     while not (answer := ask()):

@@ -125,13 +125,13 @@ def grow(writer: Writer, told: Acknowledgements) -> None:
             told.note_trouble()
             if writer.stops:
                 raise
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS)  # nobody waits for this: a producer that meets a full disk does not spin
         else:
             told.note(writer.number, number, Outcome.ACKNOWLEDGED)
             if is_late:
                 told.note_late(writer.number)
         if writer.rest_seconds:
-            time.sleep(writer.rest_seconds)
+            time.sleep(writer.rest_seconds)  # nor for this: it is how fast this producer is
 
 
 def made_by(writer: Writer) -> Callable[[dict[str, Any]], None]:
