@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 import struct
 import threading
 import time
@@ -25,6 +24,8 @@ from auditwatch.writer.failures import warn
 _SUPPORTED: Final = hasattr(fcntl, "F_OFD_SETLK")
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
+# The trail has no name in the middle of a rotation, or others claim their slots: gone by the next look, as a rule.
+_MOMENTARY: Final = frozenset({errno.ENOENT, errno.EAGAIN})
 
 # Where the numbers of a slot stand (auditwatch.trail.counters).
 _BEGUN, _STORED, _BYTES, _FAILED = 1, 2, 3, 4
@@ -46,6 +47,7 @@ class Counting:
         self._trail_path = trail_path
         self._path = os.path.join(directory, counters_name(name))
         self._warned = False
+        self._missed = False
         self._begin()
         forks.remember(self)
 
@@ -75,7 +77,12 @@ class Counting:
                     self._let_go()
                     self._claim()
             except OSError as error:
-                self._warn(error)
+                # What is counted until the next look goes out with it.
+                if self._missed or error.errno not in _MOMENTARY:
+                    self._warn(error)
+                self._missed = True
+            else:
+                self._missed = False
 
     def stored(self, records: int, length: int, bucket: int, now: float) -> None:
         """Count records of so many bytes together that waited so long for the locks (`wait_bucket`)."""
@@ -150,11 +157,8 @@ class Counting:
     def _claim(self) -> None:
         if not _SUPPORTED:
             raise OSError(errno.ENOTSUP, "this system has no open file description locks")
-        trail = os.stat(self._trail_path)
-        if not stat.S_ISREG(trail.st_mode):
-            raise OSError(errno.EINVAL, "the trail is no regular file")
         # Open also where no slot is free: which file is poisoned can be read and said without one.
-        self._descriptor = slots.open_counters(self._path, trail)
+        self._descriptor = slots.open_counters(self._path, self._trail_path)
         self._offset, self._identity = slots.claim(self._descriptor)
 
     def _publish(self) -> None:

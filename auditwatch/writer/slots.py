@@ -36,7 +36,7 @@ def claim(descriptor: int) -> tuple[int, bytes]:
         The offset of the slot, and the id of the file.
 
     Raises:
-        OSError: If the file is busy, full, of a later version, or refuses to be written.
+        OSError: If the file is locked (EAGAIN), full, of a later version, or refuses to be written.
     """
     with _header_locked(descriptor):
         header = _header(descriptor)
@@ -49,15 +49,18 @@ def claim(descriptor: int) -> tuple[int, bytes]:
     raise OSError(errno.EBUSY, "all slots of the counters file are taken")
 
 
-def open_counters(path: str, trail: os.stat_result) -> int:
+def open_counters(path: str, trail_path: str) -> int:
     """The counters file, created with the mode and the group of the trail.
 
     Raises:
-        OSError: If it cannot be opened or is no regular file.
+        OSError: If it cannot be opened or is no regular file, or where the trail is that it would be created for.
     """
     try:
         descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
+        trail = os.stat(trail_path)
+        if not stat.S_ISREG(trail.st_mode):
+            raise OSError(errno.EINVAL, "the trail is no regular file") from None
         descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
         _dress(descriptor, trail)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -178,7 +181,7 @@ def _header_locked(descriptor: int, attempts: int = _HEADER_ATTEMPTS) -> Iterato
             break
         time.sleep(_HEADER_NAP_SECONDS)
     else:
-        raise OSError(errno.EBUSY, "the counters file is locked")
+        raise OSError(errno.EAGAIN, "the counters file is locked")
     try:
         yield
     finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import struct
+import time
 import warnings
 
 import pytest
@@ -13,6 +15,7 @@ from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail import counters
 from auditwatch.trail.counters import FILE_BYTES, Header, Slot
 from auditwatch.writer import slots
+from auditwatch.writer.counting import counting_of
 
 
 @pytest.fixture
@@ -184,6 +187,45 @@ def test_a_file_that_cannot_be_used_is_one_warning_and_appends_go_on(trail, file
         writer.append({})  # a second warning would be an error here
     assert trail.read_bytes().count(b"\n") == 3
     assert not trail.with_name("elsewhere").exists()
+
+
+def test_what_is_appended_between_two_segments_is_counted_with_the_next_look(trail, file):
+    with AuditWriter(trail) as writer:
+        counting = writer._counting
+        counting.abandon()
+        file.unlink()
+        trail.rename(trail.with_name("segment"))
+        counting.stored(1, 3, 0, time.monotonic())  # no warning, which would be an error here
+        assert not file.exists()
+        trail.write_bytes(b"")
+        due(writer)
+        counting.stored(1, 3, 0, time.monotonic())
+        assert read(file).total.stored == 2
+
+
+@pytest.mark.parametrize("counters_exist", [True, False])
+def test_a_trail_between_two_segments_needs_no_counters_file_of_its_own(trail, file, counters_exist):
+    AuditWriter(trail).close()
+    if not counters_exist:
+        file.unlink()
+    trail.unlink()
+    counting = counting_of(str(trail))
+    counting.look()
+    assert (counting._offset > 0) is counters_exist
+
+
+def test_a_header_that_stays_locked_is_warned_of_at_the_second_look(trail, file):
+    AuditWriter(trail).close()
+    with file.open("r+b") as holder:
+        slots._set_lock(holder.fileno(), fcntl.F_WRLCK, 0)
+        writer = AuditWriter(trail)  # no warning yet
+        writer.append({})
+        due(writer)
+        with pytest.warns(RuntimeWarning, match="locked"):
+            writer.append({})
+    due(writer)
+    writer.append({})
+    assert read(file).total.stored == 3
 
 
 def test_warnings_that_are_errors_break_no_append_either(trail, file):
