@@ -78,7 +78,8 @@ class InMemoryAuditWriter(AuditWriter):
 
     def _stored(self, lines: list[bytes], now: float) -> bool:
         self._refuse_if_closed()
-        self._locks.refuse_reentry()
+        if self._locks.are_mine():
+            raise self._locks.reentry()
         try:
             free = self._locks.acquire(now + self._settings.lock_timeout)
             if self.fail_with is not None:

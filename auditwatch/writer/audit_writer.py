@@ -116,6 +116,8 @@ class AuditWriter:
         self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
         self._stamp_bytes = stamp_bytes_of(settings)
         self._longest = settings.max_line_bytes + 1 - self._stamp_bytes
+        self._stamp = settings.stamp
+        self._lock_timeout = settings.lock_timeout
         self._durable = settings.durability != "process"
         self._waits_its_turn = settings.reentrant == "after"
         self._group: GroupCommit | None = None
@@ -319,7 +321,7 @@ class AuditWriter:
         while (free := self._stored_in(self._trail or self._opened(), lines, now)) is None:
             self._trail = None
             attempts += 1
-            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._settings.lock_timeout:
+            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._lock_timeout:
                 raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
         return free
 
@@ -330,18 +332,19 @@ class AuditWriter:
     def _stored_in(self, trail: TrailFile, lines: list[bytes], now: float) -> bool | None:
         """As `_stored`, or None where the file no longer bears the name: it is closed for all writers then."""
         locks = trail.locks
-        locks.refuse_reentry()
+        if locks.are_mine():
+            raise locks.reentry()
         stored: Stored = "no"
         try:
             try:
-                free = locks.acquire(now + self._settings.lock_timeout)
+                free = locks.acquire(now + self._lock_timeout)
                 size = trail.size_if_there(self._path, now)
                 if size is None or (self._rotation is not None and self._rotated(trail, size, lines)):
                     trail.close()
                     return None
                 if self._durable or now >= trail.look_for_poison_at:
                     self._look_for_poison(trail, size, now)
-                trail.store(lines, size, stamp=self._settings.stamp)
+                trail.store(lines, size, self._stamp)
                 stored, sync = "unknown", trail.sync
                 if failpoints.armed:
                     failpoints.reach("append.written")

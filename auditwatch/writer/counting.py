@@ -32,7 +32,7 @@ _BEGUN, _STORED, _BYTES, _FAILED = 1, 2, 3, 4
 _WAITS: Final = _FAILED + len(FAILURES)
 _LAST_FAILURE: Final = _WAITS + WAIT_BUCKETS
 _NUMBERS: Final = _LAST_FAILURE + 2
-_SLOT: Final = struct.Struct(f"<{_NUMBERS}Q{BLOCK_BYTES - 8 * _NUMBERS}x")
+_pack: Final = struct.Struct(f"<{_NUMBERS}Q{BLOCK_BYTES - 8 * _NUMBERS}x").pack
 
 
 class Counting:
@@ -166,7 +166,7 @@ class Counting:
         numbers[0] = numbers[-1] = numbers[0] + 2
         if self._offset:
             try:
-                os.pwrite(self._descriptor, _SLOT.pack(*numbers), self._offset)
+                os.pwrite(self._descriptor, _pack(*numbers), self._offset)
             except OSError:
                 # The counts only ever grow: what cannot be published now goes out with the next.
                 return

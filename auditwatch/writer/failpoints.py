@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +69,8 @@ def _parsed(part: str) -> tuple[str, _Armed]:
 def _action(text: str) -> Callable[[], None]:
     name, _, value = text.partition(":")
     if name == "kill":
+        import signal  # noqa: PLC0415  only tests come here
+
         return lambda: os.kill(os.getpid(), signal.SIGKILL)
     if name == "raise":
         number = int(getattr(errno, value))

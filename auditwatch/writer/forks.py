@@ -7,9 +7,15 @@ where Python forks, and before its first append where a C library did.
 
 from __future__ import annotations
 
+import mmap
 import os
 import weakref
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
+
+# Linux since 4.14 (madvise(2)); the standard library has no name for it.
+_MADV_WIPEONFORK: Final = 18
+_NO_ADVICE: Final = -1
 
 
 class Inheritable(Protocol):
@@ -19,21 +25,43 @@ class Inheritable(Protocol):
         """Close, unlock nothing, replace locks that a thread of the parent may hold."""
 
 
+def _page() -> mmap.mmap | None:
+    """A page of memory that a child finds empty, whoever forks it; None where the system has no such thing."""
+    if not hasattr(mmap.mmap, "madvise"):
+        return None
+    page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        page.madvise(_MADV_WIPEONFORK)
+    except OSError:
+        return None
+    with suppress(OSError):
+        page.madvise(_NO_ADVICE)
+        return None  # an emulator that takes any advice keeps none
+    return page
+
+
 class _Process:
     """This process, and what it would pass on."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
+        self.page = _page()
         self.heirlooms: weakref.WeakSet[Inheritable] = weakref.WeakSet()
+        self.mark = self._marked()
 
     def begin_anew(self) -> None:
-        self.pid = os.getpid()
+        self.mark = self._marked()
         for heirloom in list(self.heirlooms):
             heirloom.abandon()
 
+    def _marked(self) -> int:
+        """What `notice` must not find changed."""
+        if self.page is None:
+            return os.getpid()
+        self.page[0] = 1
+        return 1
 
-_process = _Process()
-_getpid = os.getpid
+
+_process: Final = _Process()
 
 
 def remember(heirloom: Inheritable) -> None:
@@ -42,8 +70,9 @@ def remember(heirloom: Inheritable) -> None:
 
 
 def notice() -> None:
-    """Find out about a fork that Python did not make; costs one system call."""
-    if _process.pid != _getpid():
+    """Find out about a fork that Python did not make; a look into memory, elsewhere than on Linux a system call."""
+    page = _process.page
+    if (os.getpid() if page is None else page[0]) != _process.mark:
         _process.begin_anew()
 
 

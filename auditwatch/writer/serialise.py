@@ -8,22 +8,25 @@ for a number that is not finite.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
-from decimal import Decimal
 from enum import Enum
 from types import NoneType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from uuid import UUID
 
 import orjson
 
 from auditwatch.trail.limits import MAX_DEPTH
 from auditwatch.trail.own import RESERVED
-from auditwatch.writer.timestamp import utc_bytes, utc_text
+from auditwatch.writer.timestamp import utc_text
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 # A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_APPEND_NEWLINE
@@ -42,7 +45,7 @@ class Serialiser:
         dumps: Replaces the serialisation; what it returns is checked.
     """
 
-    __slots__ = ("_default", "_dumps", "_field", "_head", "_standard")
+    __slots__ = ("_default", "_dumps", "_field", "_standard")
 
     def __init__(
         self,
@@ -51,7 +54,6 @@ class Serialiser:
         dumps: Callable[[Any], bytes | str] | None,
     ) -> None:
         self._field = timestamp_field
-        self._head = b'{%b:"' % orjson.dumps(timestamp_field)
         self._default = default
         self._dumps = dumps
         self._standard = json.JSONEncoder(
@@ -67,32 +69,22 @@ class Serialiser:
         members = record if type(record) is dict else _members(record)
         if not RESERVED.isdisjoint(members):
             raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
+        if self._field is not None and self._field not in members:
+            members = {self._field: utc_text(time.time_ns()), **members}
         if self._dumps is not None:
-            return checked_line(_encoded(self._dumps(self._dated(members)))) + b"\n"
-        body = self._body(members)
-        if self._field is None or self._field in members:
-            return body
-        separator = b'",' if members else b'"'
-        return self._head + utc_bytes(time.time_ns()) + separator + body[1:]
-
-    def _dated(self, members: Mapping[str, object]) -> dict[str, object]:
-        if self._field is None or self._field in members:
-            return dict(members)
-        return {self._field: utc_text(time.time_ns()), **members}
-
-    def _body(self, members: Mapping[str, object]) -> bytes:
+            return checked_line(_encoded(self._dumps(members))) + b"\n"
         try:
-            body = orjson.dumps(members, self._known, _OPTIONS)
+            line = orjson.dumps(members, self._known, _OPTIONS)
         except TypeError as error:
             if error.__cause__ is not None:  # what `_known` or the caller's hook raised, an interrupt included
                 raise error.__cause__ from None
-            return self._standard_body(members)
+            return self._standard_line(members)
         # NaN and Infinity come out as null without a word: only a line with null needs the second look.
-        if b"null" in body:
-            self._standard_body(members)
-        return body
+        if line.find(b"null") >= 0:  # half the price of `in`
+            self._standard_line(members)
+        return line
 
-    def _standard_body(self, members: Mapping[str, object]) -> bytes:
+    def _standard_line(self, members: Mapping[str, object]) -> bytes:
         try:
             text = self._standard.encode(members)
             self._refuse_odd_keys(members)
@@ -113,8 +105,10 @@ class Serialiser:
             raise UnserialisableError("a datetime has no time zone: use datetime.now(timezone.utc)")
         if isinstance(value, (date, time_of_day)):
             return value.isoformat()
-        if isinstance(value, (Decimal, UUID)):
-            return _number_text(value) if isinstance(value, Decimal) else str(value)
+        if isinstance(value, UUID):
+            return str(value)
+        if _is_decimal(value):
+            return _number_text(value)
         plain = _plain(value)
         return plain if plain is not value else self._asked(value)
 
@@ -193,6 +187,12 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
     return float(value) if isinstance(value, float) else value
+
+
+def _is_decimal(value: object) -> TypeGuard[Decimal]:
+    # Who never imported it has none, and is spared the millisecond.
+    decimal = sys.modules.get("decimal")
+    return decimal is not None and isinstance(value, decimal.Decimal)
 
 
 def _number_text(value: Decimal) -> str:

@@ -96,7 +96,8 @@ class TrailFile:
             AuditWriteError: If this very thread is: a signal handler closes.
         """
         forks.notice()
-        self.locks.refuse_reentry()
+        if self.locks.are_mine():
+            raise self.locks.reentry()
         with self.locks.between_threads:
             self.close()
 
@@ -124,7 +125,7 @@ class TrailFile:
         """Whether so many bytes more belong into a new file, as `Rotation.is_due` says."""
         return rotation.is_due(self, self._descriptor, size, length)
 
-    def store(self, lines: list[bytes], size: int, *, stamp: bool) -> None:
+    def store(self, lines: list[bytes], size: int, stamp: bool) -> None:
         """Append lines in one write.
 
         Args:

@@ -322,6 +322,10 @@ def test_a_child_does_not_keep_the_lock_of_a_parent_that_was_killed(tmp_path, st
 FORKED_BY_C = """
 import ctypes, os
 from auditwatch import AuditWriter
+from auditwatch.writer import forks
+if sys.argv[2] == "by process id":  # as where the system wipes no page of memory
+    forks._process.page = None
+    forks._process.begin_anew()
 writer = AuditWriter(sys.argv[1])
 writer.append({"who": "parent"})
 old = writer._trail
@@ -333,6 +337,7 @@ assert os.waitpid(child, 0)[1] == 0
 """
 
 
-def test_a_fork_that_python_did_not_make_is_noticed(tmp_path, run, records):
-    run(FORKED_BY_C, tmp_path / "audit.jsonl")
+@pytest.mark.parametrize("told", ["by an empty page", "by process id"])
+def test_a_fork_that_python_did_not_make_is_noticed(tmp_path, run, records, told):
+    run(FORKED_BY_C, tmp_path / "audit.jsonl", told)
     assert [record["who"] for record in records(tmp_path / "audit.jsonl")] == ["parent", "child"]

@@ -25,13 +25,13 @@ OURS = {
 }  # fmt: skip
 
 THEIRS = {
-    "__future__", "_ast", "_blake2", "_collections", "_datetime", "_decimal", "_functools", "_hashlib", "_json",
+    "__future__", "_ast", "_blake2", "_collections", "_datetime", "_functools", "_hashlib", "_json",
     "_opcode", "_operator", "_sre", "_struct", "_typing", "_uuid", "_weakrefset", "ast", "collections",
-    "collections.abc", "contextlib", "copy", "copyreg", "dataclasses", "datetime", "decimal", "dis", "enum", "errno",
+    "collections.abc", "contextlib", "copy", "copyreg", "dataclasses", "datetime", "dis", "enum", "errno",
     "fcntl", "functools", "hashlib", "importlib", "importlib._bootstrap", "importlib._bootstrap_external",
     "importlib.machinery", "inspect", "itertools", "json", "json.decoder", "json.encoder", "json.scanner", "keyword",
-    "linecache", "math", "numbers", "opcode", "operator", "orjson", "orjson.orjson", "platform", "re", "re._casefix",
-    "re._compiler", "re._constants", "re._parser", "reprlib", "signal", "struct", "threading", "token", "tokenize",
+    "linecache", "math", "mmap", "opcode", "operator", "orjson", "orjson.orjson", "platform", "re", "re._casefix",
+    "re._compiler", "re._constants", "re._parser", "reprlib", "struct", "threading", "token", "tokenize",
     "types", "typing", "typing.io", "typing.re", "uuid", "warnings", "weakref",
     # What later Pythons split off from these.
     "_colorize", "_opcode_metadata", "_py_warnings", "_string", "_suggestions", "_tokenize", "_zoneinfo",
