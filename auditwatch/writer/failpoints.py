@@ -14,7 +14,6 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 VARIABLE: Final = "AUDITWATCH_FAILPOINTS"
@@ -32,13 +31,13 @@ POINTS: Final = (
 )
 
 
-@dataclass(slots=True)
 class _Armed:
     """What happens at one point, and at which of its turns; 0: at every one."""
 
-    action: Callable[[], None]
-    turn: int
-    reached: int = 0
+    def __init__(self, action: Callable[[], None], turn: int) -> None:
+        self.action = action
+        self.turn = turn
+        self.reached = 0
 
     def reach(self) -> None:
         self.reached += 1
