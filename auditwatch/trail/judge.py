@@ -1,8 +1,9 @@
 """The judge: the kind of a line is a function of its bytes and the rules alone.
 
-One C call decides a whole line: a decoder for a structure made from the rules checks grammar, "is an object" and
-required fields at once. Whatever it refuses goes to `explain`, which has the last word. So the structure may refuse
-too much (unpaired surrogates, huge numbers, deep stacks of the caller) but must never let anything pass.
+One C call decides a whole line, or a text of whole lines: a decoder for a structure made from the rules checks grammar,
+"is an object" and required fields at once. Whatever it refuses goes to `explain`, which has the last word. So the
+structure may refuse too much (unpaired surrogates, huge numbers, deep stacks of the caller) but must never let anything
+pass.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from operator import length_hint
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from auditwatch.trail.bulk import Bulk
 from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep
 from auditwatch.trail.explain import explain, is_utf8, may_repeat_key
 from auditwatch.trail.kinds import Kind
@@ -51,6 +54,10 @@ _HIDDEN: Final = (b"\\u002", b"\\u003")
 """How the escapes of signs and digits begin."""
 
 
+_TEXTS_AFTER_DAMAGE: Final = 4
+"""How many texts are not even tried at once after one that held damage: it seldom comes alone."""
+
+
 class Judge:
     """Judges lines by one set of rules.
 
@@ -61,12 +68,44 @@ class Judge:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._decode = msgspec.json.Decoder(_shape(rules)).decode
+        shape = _shape(rules.require)
+        self._decode = msgspec.json.Decoder(shape).decode
+        self._bulk = None if rules.strict or rules.schema else _bulk(shape)
+        self._not_at_once = 0
         self._asks_for_offset = any(kind is FieldType.DATETIME for _, kind in rules.require)
 
     def kind_of(self, line: bytes) -> Kind | None:
         """What is wrong with one line, given without its newline; None if it is whole."""
         return next((kind for _, kind in self.damaged([line])), None)
+
+    def whole_lines(self, text: bytes) -> int | None:
+        """How many lines a text has, if all are whole; None where they have to be judged one by one.
+
+        Args:
+            text: Lines with their newlines.
+        """
+        if self._bulk is None:
+            return None
+        if self._not_at_once:
+            self._not_at_once -= 1
+            return None
+        lines = self._at_once(self._bulk, text)
+        if lines is None:
+            self._not_at_once = _TEXTS_AFTER_DAMAGE
+        return lines
+
+    def _at_once(self, bulk: Bulk, text: bytes) -> int | None:
+        if not (text.isascii() or is_utf8(text)) or (self._asks_for_offset and _may_lack_colon(text)):
+            return None
+        if _has_line_of(text, self.rules.max_line_bytes + 1):
+            return None
+        try:
+            lines = bulk.lines(text)
+        except _REFUSALS:
+            return None
+        if _has_line_of(text, SHORTEST_TOO_DEEP) and next(may_be_too_deep(text.split(b"\n")), None) is not None:
+            return None
+        return lines
 
     def damaged(self, lines: list[bytes], utf8: bool = False) -> Iterator[tuple[int, Kind]]:
         """The index and the kind of each line that is not whole, in order.
@@ -111,6 +150,16 @@ class Judge:
             yield from may_be_too_deep(lines)
 
 
+def _has_line_of(text: bytes, size: int) -> bool:
+    """Whether a line of a text is as long as that, or longer."""
+    at = 0
+    while len(text) - at > size:
+        at = text.rfind(b"\n", at, at + size) + 1
+        if at == 0:
+            return True
+    return False
+
+
 def _not_utf8(lines: list[bytes]) -> Iterator[int]:
     if is_utf8(b"\n".join(lines)):
         return
@@ -128,9 +177,15 @@ def _may_lack_colon(text: bytes) -> bool:
     return hides or any(pattern.search(text) for pattern in _COLONLESS)
 
 
-def _shape(rules: Rules) -> type[msgspec.Struct]:
-    if not rules.require:
+@lru_cache
+def _shape(require: tuple[tuple[str, FieldType], ...]) -> type[msgspec.Struct]:
+    if not require:
         return _Object
-    names = {f"field_{index}": name for index, (name, _) in enumerate(rules.require)}
-    fields = [(own, _SHAPES[kind]) for own, (_, kind) in zip(names, rules.require, strict=True)]
+    names = {f"field_{index}": name for index, (name, _) in enumerate(require)}
+    fields = [(own, _SHAPES[kind]) for own, (_, kind) in zip(names, require, strict=True)]
     return msgspec.defstruct("Record", fields, rename=names, gc=False)
+
+
+@lru_cache
+def _bulk(shape: type[msgspec.Struct]) -> Bulk:
+    return Bulk(shape)

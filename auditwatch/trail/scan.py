@@ -18,6 +18,9 @@ from auditwatch.trail.rules import Rules
 _MOST_LINES: Final = 8192
 """Lines judged at a time: what is noted of damaged ones must stay small where every line is."""
 
+_TEXT_BYTES: Final = 1 << 16
+"""Bytes judged at once: larger texts are no faster, and one damaged line makes all of a text be judged line by line."""
+
 
 class Scan:
     r"""Judges the lines of a range of bytes as they come.
@@ -48,12 +51,15 @@ class Scan:
 
     def feed(self, chunk: bytes) -> None:
         """Judge the lines that this chunk ends; the rest of it waits for its newline."""
-        lines = chunk.split(b"\n")
-        rest = lines.pop()
-        if lines:
-            self._end_carried(lines)
-            self._judge_lines(lines, chunk)
-        self._carry.add(rest)
+        start, end = 0, chunk.rfind(b"\n") + 1
+        if end and self._carry.length:
+            start = chunk.index(b"\n") + 1
+            self._end_carried(chunk[: start - 1])
+        while start < end:
+            cut = chunk.rfind(b"\n", start, start + _TEXT_BYTES) + 1 or chunk.index(b"\n", start) + 1
+            self._judge_text(chunk[start:cut])
+            start = cut
+        self._carry.add(chunk[end:])
 
     def take(self) -> Report:
         """The report of the lines ended since the last call, with places counted from there; pending bytes stay.
@@ -82,19 +88,25 @@ class Scan:
         self._by_kind: Counter[Kind] = Counter()
         self._defects: list[Defect] = []
 
-    def _end_carried(self, lines: list[bytes]) -> None:
-        """Put the carried bytes before the first line, or judge that line now if it is too long to be held."""
-        self._carry.add(lines[0])
+    def _end_carried(self, piece: bytes) -> None:
+        """Judge the line of which the carried bytes are the beginning, and this is the end."""
+        self._carry.add(piece)
         body, length, sha256 = self._carry.taken()
         if length <= self._rules.max_line_bytes:
-            lines[0] = body
+            self._judge_batch([body], utf8=False)
             return
-        del lines[0]
         self._add_kind(Kind.OVERSIZE, body, length, sha256)
         self._pass(1, length + 1)
 
-    def _judge_lines(self, lines: list[bytes], chunk: bytes) -> None:
-        utf8 = chunk.isascii() and (not lines or is_utf8(lines[0]))  # only the first may have begun before it
+    def _judge_text(self, text: bytes) -> None:
+        whole = self._judge.whole_lines(text)
+        if whole is not None:
+            self._records += whole
+            self._pass(whole, len(text))
+            return
+        lines = text.split(b"\n")
+        lines.pop()
+        utf8 = text.isascii() or is_utf8(text)
         for start in range(0, len(lines), _MOST_LINES):
             self._judge_batch(lines[start : start + _MOST_LINES], utf8)
 
