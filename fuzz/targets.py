@@ -21,6 +21,7 @@ from tests.trail.slow_judge import slow_kind
 
 _LINE_BYTES: Final = 200
 _RULES: Final = Rules(max_line_bytes=_LINE_BYTES, strict=True)
+_LENIENT: Final = Rules(max_line_bytes=_LINE_BYTES)
 _STRICT: Final = Judge(Rules(strict=True))
 _HABITS: Final = (
     Habits(),
@@ -43,13 +44,19 @@ def judge(data: bytes) -> None:
 def scan(data: bytes) -> None:
     """One report, however the bytes come; of each line what a second judge says. The first byte says how to cut."""
     step, trail = 1 + (data[0] if data else 0), data[1:]
-    whole = _scanned([trail])
-    assert _scanned([trail[at : at + step] for at in range(0, len(trail), step)]) == whole
+    for rules in (_RULES, _LENIENT):
+        _scan(trail, step, rules)
+
+
+def _scan(trail: bytes, step: int, rules: Rules) -> None:
+    whole = _scanned([trail], rules)
+    assert _scanned([trail[at : at + step] for at in range(0, len(trail), step)], rules) == whole
     lines = [line + b"\n" for line in trail.split(b"\n")]
     lines[-1] = lines[-1][:-1]
     middle = step % len(lines)
-    assert merge(_scanned([b"".join(lines[:middle])]), _scanned([b"".join(lines[middle:])])) == whole
-    kinds = [slow_kind(line[:-1], _LINE_BYTES, strict=True) for line in lines[:-1]]
+    halves = [_scanned([b"".join(half)], rules) for half in (lines[:middle], lines[middle:])]
+    assert merge(*halves) == whole
+    kinds = [slow_kind(line[:-1], _LINE_BYTES, strict=rules.strict) for line in lines[:-1]]
     assert [defect.kind.value for defect in whole.defects] == [kind for kind in kinds if kind is not None]
     assert whole.lines == whole.records + whole.corrupt_lines == len(lines) - 1
     for defect in whole.defects:
@@ -58,8 +65,8 @@ def scan(data: bytes) -> None:
         assert defect.sha256 == hashlib.sha256(body).hexdigest()
 
 
-def _scanned(pieces: list[bytes]) -> Report:
-    one = Scan(_RULES)
+def _scanned(pieces: list[bytes], rules: Rules) -> Report:
+    one = Scan(rules)
     for piece in pieces:
         one.feed(piece)
     return one.finish()

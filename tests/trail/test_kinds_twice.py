@@ -19,7 +19,8 @@ from tests.trail.slow_judge import slow_kind
 
 STRIDE = int(os.environ.get("AUDITWATCH_FLIP_STRIDE", "37"))  # a prime: every bit of a byte has its turn
 
-JUDGE = Judge(Rules(strict=True, max_line_bytes=700))
+STRICT, LENIENT = Rules(strict=True, max_line_bytes=700), Rules(max_line_bytes=700)
+JUDGE = Judge(STRICT)
 
 SCRAPS = st.lists(
     st.sampled_from(
@@ -44,19 +45,22 @@ def test_two_judges_agree_on_every_line(line: bytes) -> None:
 TRAILS = st.lists(SCRAPS, max_size=6).map(b"\n".join)
 
 
-@given(TRAILS, st.data())
-def test_a_trail_of_such_lines_has_one_report_however_it_is_cut(trail: bytes, data: st.DataObject) -> None:
-    whole = scanned([trail])
-    assert {defect.offset: defect.kind.value for defect in whole.defects} == kind_by_offset(trail, 700, strict=True)
+@given(TRAILS, st.sampled_from([STRICT, LENIENT]), st.data())
+def test_a_trail_of_such_lines_has_one_report_however_it_is_cut(
+    trail: bytes, rules: Rules, data: st.DataObject
+) -> None:
+    whole = scanned([trail], rules)
+    kinds = kind_by_offset(trail, 700, strict=rules.strict)
+    assert {defect.offset: defect.kind.value for defect in whole.defects} == kinds
     pieces = data.draw(st.lists(st.integers(0, len(trail)), max_size=9).map(sorted))
-    assert scanned(cut(trail, pieces)) == whole
+    assert scanned(cut(trail, pieces), rules) == whole
     ends = [at + 1 for at, byte in enumerate(trail) if byte == 0x0A]
     between = data.draw(st.lists(st.sampled_from(ends), max_size=5).map(sorted)) if ends else []
-    assert merge(*(scanned([part]) for part in cut(trail, between))) == whole
+    assert merge(*(scanned([part], rules) for part in cut(trail, between))) == whole
 
 
-def scanned(pieces: list[bytes]) -> Report:
-    scan = Scan(JUDGE.rules)
+def scanned(pieces: list[bytes], rules: Rules) -> Report:
+    scan = Scan(rules)
     for piece in pieces:
         scan.feed(piece)
     return scan.finish()

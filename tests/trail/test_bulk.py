@@ -1,0 +1,154 @@
+"""Many lines in one call: nothing passes that a slow judge would not pass line by line."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auditwatch.trail import bulk
+from auditwatch.trail.judge import Judge
+from auditwatch.trail.rules import MAX_DEPTH, FieldType, Rules
+from tests.trail.slow_judge import slow_kind
+
+WHOLE = (
+    b'{"event":"TRADE","tags":["a",[1,2.5e-3],{}],"none":null}\n'
+    b' { "a" : [ ] , "b" : { "c" : "\\u00e9\\\\ {\\"" } }\t\r\n'
+    b"{}\n"
+    b'{"a":1,"b":[true,false],"n":{"m":[[{"k":"x,y"}]]}}\n'
+)
+
+
+def at_once(text: bytes, rules: Rules | None = None) -> int | None:
+    return Judge(rules or Rules()).whole_lines(text)
+
+
+def line_by_line(text: bytes) -> int | None:
+    lines = text.split(b"\n")[:-1]
+    return None if any(slow_kind(line) for line in lines) else len(lines)
+
+
+def test_whole_lines_are_counted() -> None:
+    assert at_once(WHOLE) == line_by_line(WHOLE) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{}{}\n\n",  # two damages that make up for each other: as many objects as newlines
+        b"{},{}\n\n",
+        b"{} {}\n\n",
+        b'{},{}\n{"a":"x\ny"}\n',
+        b'{},{}\n{"a":1\n"b":2}\n',
+        b'{}{}\n{"a":\n1}\n',
+        b'{}],[{}\n{"a":[[1\n2]]}\n',
+        b'{}],["",{}\n{"a":[[1\n2]]}\n',
+        b'{}],["0123456789abcdef",{}\n{"a":[[1\n2]]}\n',
+        b'{}]]\n[["0123456789abcdef",{}\n',
+        b'{"a":[\n]}\n{}\n{}{}\n',
+        *[b"\n", b"\n\n", b" \n", b"{}\n\n", b"\n{}\n", b"[{}]\n", b"[{},{}]\n", b"1\n", b'"{}"\n', b"null\n{}\n"],
+        *[
+            b"{},\n",
+            b"{},1\n",
+            b",{}\n",
+            b"{}\0\n",
+            b"\xef\xbb\xbf{}\n",
+            b'{"a":"\xff"}\n',
+            b"{}\x0b\n",
+            b'{"a":NaN}\n',
+        ],
+    ],
+)
+def test_what_only_looks_whole_in_the_sum_is_left_to_the_judge_of_lines(text: bytes) -> None:
+    assert line_by_line(text) is None
+    assert at_once(text) is None
+
+
+def test_the_mark_is_the_secret_of_a_process() -> None:
+    known = b'{}],["%s",{}\n{"a":[[1\n2]]}\n' % bulk._MARK.encode()
+    assert at_once(known) == 3, "whoever knows the mark can pass: nobody may"
+    assert len(bulk._MARK) == 16
+
+
+@pytest.mark.parametrize("at", range(len(WHOLE)))
+def test_no_byte_of_whole_lines_can_change_unseen(at: int) -> None:
+    changed = {WHOLE[:at] + WHOLE[at + 1 :], WHOLE[:at] + b"\n" + WHOLE[at:]}
+    changed |= {WHOLE[:at] + bytes([WHOLE[at] ^ 1 << bit]) + WHOLE[at + 1 :] for bit in range(8)}
+    changed |= {WHOLE[:at] + byte + WHOLE[at + 1 :] for byte in (b"\n", b",", b"]", b"}", b"{", b'"')}
+    for text in changed:
+        if text.endswith(b"\n"):
+            assert at_once(text) == line_by_line(text), text
+
+
+TOKENS = st.sampled_from(
+    [
+        *[
+            b"{}",
+            b'{"a":1}',
+            b'{"a":[1,{"b":[]}]}',
+            b'{"a":',
+            b'"b":2}',
+            b'{"',
+            b'"}',
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b":",
+        ],
+        *[
+            b"],[",
+            b']],[["',
+            b'"a"',
+            b"1",
+            b" ",
+            b"\t",
+            b"\r",
+            b'\\"',
+            b"\\",
+            b"[[",
+            b"]]",
+            b"null",
+            b'["a",{}]',
+            b"[1",
+        ],
+    ]
+)
+TEXTS = st.lists(st.one_of(TOKENS, st.just(b"\n"), st.just(b"{}\n"), st.just(b'{"a":1}\n')), max_size=16).map(b"".join)
+
+
+@given(TEXTS)
+def test_any_text_is_whole_if_each_of_its_lines_is(text: bytes) -> None:
+    assert at_once(text + b"\n") == line_by_line(text + b"\n")
+
+
+@pytest.mark.parametrize(("levels", "lines"), [(MAX_DEPTH, 2), (MAX_DEPTH + 1, None)])
+def test_a_line_among_others_may_nest_as_deep_as_alone(levels: int, lines: int | None) -> None:
+    assert at_once(b'{}\n{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}\n") == lines
+
+
+@pytest.mark.parametrize(("longest", "lines"), [(40, 3), (39, None)])
+def test_a_line_among_others_may_be_as_long_as_alone(longest: int, lines: int | None) -> None:
+    assert at_once(b'{}\n{"a":"' + b"x" * 32 + b'"}\n{"a":"y"}\n', Rules(max_line_bytes=longest)) == lines
+
+
+def test_required_fields_are_asked_of_every_line() -> None:
+    rules = Rules(require=(("at", FieldType.DATETIME), ("n", FieldType.INTEGER)))
+    good = b'{"at":"2025-10-07T12:00:00+00:00","n":1,"x":[1]}\n'
+    assert at_once(good * 3, rules) == 3
+    for bad in (good.replace(b"+00:00", b"+0000"), good.replace(b'"n":1', b'"n":"1"'), good.replace(b"at", b"to")):
+        assert at_once(good + bad + good, rules) is None
+
+
+def test_after_damage_texts_are_judged_line_by_line_for_a_while() -> None:
+    judge = Judge(Rules())
+    assert judge.whole_lines(b"{}\n[]\n") is None
+    tried = [judge.whole_lines(b"{}\n") for _ in range(6)]
+    assert tried[0] is None
+    assert tried[-1] == 1
+
+
+@pytest.mark.parametrize("rules", [Rules(strict=True), Rules(schema='{"type":"object"}')])
+def test_rules_that_look_at_more_than_grammar_ask_line_by_line(rules: Rules) -> None:
+    assert at_once(b"{}\n", rules) is None
