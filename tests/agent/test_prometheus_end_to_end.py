@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent.running import SPLICED, Agent, Agents, append, command, not_run, until
+from tests.agent.running import SPLICED, Agent, Agents, append, command, until
 
 RULES = Path(__file__).parents[2] / "alerts" / "auditwatch.rules.yml"
 
@@ -85,7 +85,7 @@ class Prometheus:
 @pytest.fixture
 def prometheus_program() -> str:
     program = shutil.which("prometheus")
-    return program or not_run("prometheus is not installed")
+    return program or pytest.skip("NOT RUN: prometheus is not installed")
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from auditwatch import AuditWriter
 from auditwatch.trail import counters
 from auditwatch.trail.own import parse_own
-from tests.agent.running import not_run
 
 SHORT = """
 import resource, os, json
@@ -120,7 +121,7 @@ def test_on_a_full_disk_each_record_is_stored_or_raised_and_afterwards_it_goes_o
         ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
     )
     if mounted.returncode:
-        not_run("a tmpfs cannot be mounted here")
+        pytest.skip("NOT RUN: a tmpfs cannot be mounted here")
     try:
         (disk / "ballast").write_bytes(b"b" * 65536)
         stored, failed, reasons = json.loads(run(DISK, disk / "audit.jsonl", disk / "ballast"))
@@ -143,7 +144,7 @@ def test_an_append_only_file_takes_records_and_a_torn_tail_is_ended(tmp_path):
         shutil.which("chattr") is None
         or subprocess.run(["chattr", "+a", path], capture_output=True, check=False).returncode
     ):
-        not_run("chattr +a does not work here")
+        pytest.skip("NOT RUN: chattr +a does not work here")
     try:
         with AuditWriter(path, timestamp_field=None) as writer:
             writer.append({"a": 1})
@@ -166,7 +167,7 @@ except AuditWriteError as error:
 
 def test_a_read_only_trail_is_a_permission_error_and_says_so(tmp_path):
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
-        not_run("no way to give up the powers of root here")
+        pytest.skip("NOT RUN: no way to give up the powers of root here")
     path = tmp_path / "audit.jsonl"
     path.write_bytes(b"")
     path.chmod(0o444)
@@ -174,5 +175,5 @@ def test_a_read_only_trail_is_a_permission_error_and_says_so(tmp_path):
     command = [*drop, sys.executable, "-c", REFUSED, str(Path(__file__).parents[2]), str(path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if "setpriv" in result.stderr:
-        not_run("the powers of root cannot be given up here")
+        pytest.skip("NOT RUN: the powers of root cannot be given up here")
     assert result.stdout.split() == ["permission", "no"], result.stderr
