@@ -112,11 +112,17 @@ class Homemade:
         end = os.lseek(descriptor, 0, os.SEEK_END)
         tail = self._tail(descriptor, end)
         # The line and its newline: two writes, and only the lock keeps them together.
-        for piece in (tail + line, b"\n"):
-            written = os.write(descriptor, piece)
-            if self._counts and written != len(piece):
+        try:
+            for piece in (tail + line, b"\n"):
+                self._write(descriptor, piece)
+        except OSError:
+            if self._counts:  # of the line too, where there was no room for its newline alone
                 os.ftruncate(descriptor, end)
-                raise OSError(errno.ENOSPC, "not stored: short write")
+            raise
+
+    def _write(self, descriptor: int, piece: bytes) -> None:
+        if os.write(descriptor, piece) != len(piece) and self._counts:
+            raise OSError(errno.ENOSPC, "not stored: short write")
 
     def _tail(self, descriptor: int, end: int) -> bytes:
         """What ends a torn tail."""
