@@ -78,7 +78,7 @@ class Housekeeping:
     async def _turn(self) -> None:
         self._answer_requests()
         self._save_again()
-        self._show_figures()
+        self.show_figures()
         now = time.monotonic()
         for chore, interval in ((self._check_watcher, WATCHER_CHECK_SECONDS), (self.selftest, SELFTEST_SECONDS)):
             if now >= self._due[chore]:
@@ -113,7 +113,8 @@ class Housekeeping:
             if not monitor.recorder.is_saved:
                 monitor.recorder.save()
 
-    def _show_figures(self) -> None:
+    def show_figures(self) -> None:
+        """What workers, watcher and store have come to."""
         recorders = [monitor.recorder for monitor in self._monitors.values()]
         figures = {
             "state_writable": self._can_answer and all(recorder.is_saved for recorder in recorders),

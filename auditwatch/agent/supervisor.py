@@ -182,6 +182,7 @@ class Agent:
             await self._runs.sample(monitor)
             await monitor.last_look()
         await self._housekeeping.selftest()
+        self._housekeeping.show_figures()
         snapshot = self._publisher.snapshot()
         await self._end(last_look=False)
         return snapshot

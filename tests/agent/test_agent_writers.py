@@ -205,11 +205,16 @@ def test_counters_that_one_may_not_read_are_not_up_until_one_may(
     agent.stop()
 
 
-def test_once_reads_the_counters_too(tmp_path: Path, trail: Path, produce: Callable[[], Producer]) -> None:
+def test_once_reads_the_counters_and_its_own_workers_too(
+    tmp_path: Path, trail: Path, produce: Callable[[], Producer]
+) -> None:
     assert produce().append(2) == []
     arguments = ("run", "--once", trail, "--state-dir", tmp_path / "state", "--metrics-file", tmp_path / "a.prom")
     assert command(*arguments).returncode == 0
-    assert 'auditwatch_writes_total{trail="risk"} 2.0\n' in (tmp_path / "a.prom").read_text()
+    metrics = (tmp_path / "a.prom").read_text()
+    assert 'auditwatch_writes_total{trail="risk"} 2.0\n' in metrics
+    assert "auditwatch_worker_max_resident_bytes 0" not in metrics, "what its workers took is told too"
+    assert "auditwatch_worker_cpu_seconds_total 0.0\n" not in metrics
     said = command("status", "--state-dir", tmp_path / "state").stdout
     assert "writes: 2 stored, 0 failed; waits for the lock: 0 over 1 s, 0 timed out" in said
 
