@@ -13,6 +13,8 @@ from typing import Final
 from auditwatch.trail.own import Recovered
 
 _CHUNK_BYTES: Final = 64 * 1024
+# Where several stamp, each append looks here first, and most lines end in it: a tenth of the time of a whole chunk.
+_FIRST_BYTES: Final = 4096
 
 # The end of a stamped line with its newline (auditwatch.trail.stamp), and the most bytes that it can have.
 _STAMPED: Final = re.compile(rb'[{,]"_seq":([1-9][0-9]{0,18}),"_prev":"[0-9a-f]{64}"\}\r?\n')
@@ -49,25 +51,28 @@ def last_seq(descriptor: int, end: int, start: int = 0) -> int | None:
     Raises:
         OSError: If the file cannot be read.
     """
+    size = _FIRST_BYTES
     while end > start:
-        begin = max(start, end - _CHUNK_BYTES)
+        begin = max(start, end - size)
         chunk = os.pread(descriptor, end - begin, begin)
         found = _STAMPED.findall(chunk)
         if found:
             return int(found[-1])
         # The next piece overlaps, for a stamp may lie across the cut.
         end = begin + _LONGEST_STAMP if begin > start and len(chunk) > _LONGEST_STAMP else start
+        size = _CHUNK_BYTES
     return None
 
 
 def line_start(descriptor: int, end: int) -> int:
     """Just behind the last newline of the first `end` bytes; 0 where there is none."""
+    size = _FIRST_BYTES
     while end > 0:
-        begin = max(0, end - _CHUNK_BYTES)
+        begin = max(0, end - size)
         newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
         if newline >= 0:
             return begin + newline + 1
-        end = begin
+        end, size = begin, _CHUNK_BYTES
     return 0
 
 

@@ -87,7 +87,7 @@ def test_a_torn_tail_is_ended_and_recorded_in_front_of_the_record(trail, records
     assert parse_own(own) == Recovered(12, len(torn), hashlib.sha256(torn).hexdigest())
 
 
-@pytest.mark.parametrize("length", [1, 65535, 65536, 65537, 200_000])
+@pytest.mark.parametrize("length", [1, 4095, 4096, 4097, 65_535, 65_536, 65_537, 69_632, 200_000])
 def test_a_torn_tail_of_any_length_is_hashed_in_full(trail, length):
     torn = b"\0" * length
     trail.write_bytes(b"{}\n" + torn)

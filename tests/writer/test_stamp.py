@@ -112,7 +112,7 @@ def test_nothing_is_read_from_the_file_while_nobody_else_writes(trail, monkeypat
     assert stamps(trail) == [1, 2]
 
 
-@pytest.mark.parametrize("between", [0, 1, 65_400, 65_536, 65_600, 131_072, 200_000])
+@pytest.mark.parametrize("between", [0, 1, 3_900, 4_000, 4_096, 4_200, 65_400, 65_536, 65_600, 131_072, 200_000])
 def test_the_last_stamp_is_found_however_far_back_it_is(trail, between):
     fill(trail, 3)
     with trail.open("ab") as other:
