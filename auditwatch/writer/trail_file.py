@@ -122,8 +122,16 @@ class TrailFile:
         self._poisoned = True
 
     def is_full(self, rotation: Rotation, size: int, length: int) -> bool:
-        """Whether so many bytes more belong into a new file, as `Rotation.is_due` says."""
-        return rotation.is_due(self, self._descriptor, size, length)
+        """Whether so many bytes more belong into a new file, as `Rotation.is_due` says.
+
+        Never behind a torn tail: it is ended and named where it is, or nobody would. Only a file that takes nothing
+        more is left with it.
+
+        Raises:
+            OSError: If the end of the file cannot be read.
+        """
+        is_due = rotation.is_due(self, self._descriptor, size, length)
+        return is_due and (self._poisoned or self._is_ended(size))
 
     def store(self, lines: list[bytes], size: int, stamp: bool) -> None:
         """Append lines in one write.
@@ -200,6 +208,9 @@ class TrailFile:
             known = self._tip if size == self._end and size else None
             lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
         return ([b"\n", *lines] if torn else lines), tip
+
+    def _is_ended(self, size: int) -> bool:
+        return size == self._end or os.pread(self._descriptor, 1, size - 1) == b"\n"
 
     def _own_records(self, size: int, torn: Recovered | None) -> list[bytes]:
         """Records of ours that go before the caller's: of a torn tail, or of the segment before an empty file."""

@@ -100,8 +100,11 @@ class Homemade:
             return False
 
     def _rotated(self, descriptor: int) -> bool:
-        if self._rotate_bytes is None or os.fstat(descriptor).st_size < self._rotate_bytes:
+        size = os.fstat(descriptor).st_size
+        if self._rotate_bytes is None or size < self._rotate_bytes:
             return False
+        if self._repairs and os.pread(descriptor, 1, size - 1) != b"\n":
+            return False  # whoever renames a torn tail leaves it to nobody
         directory, name = os.path.split(self._path)
         number = 1 + len([other for other in os.listdir(directory) if "Z-" in other and other.endswith(".jsonl")])
         os.rename(self._path, os.path.join(directory, segment_name(name, time.time_ns(), number)))

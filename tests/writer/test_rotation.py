@@ -42,6 +42,34 @@ def test_no_segment_is_larger_than_asked_for_stamps_included(trail):
     assert max(sizes) <= 2000
 
 
+def test_a_torn_tail_is_ended_and_named_before_its_file_is_renamed(trail):
+    with AuditWriter(trail, rotate_bytes=100, stamp=True, **PLAIN) as writer:
+        writer.append({"a": 1})
+        with trail.open("ab") as other:
+            other.write(b'{"a":')
+        writer.append({"a": 2})
+        writer.append({"a": 3})
+    closed, active = segments(trail)
+    _, torn, own, behind = lines_of(closed)
+    assert (torn, parse_own(own).length) == (b'{"a":', 5)
+    assert behind.startswith(b'{"a":2,')
+    assert lines_of(active)[-1].startswith(b'{"a":3,')
+    assert stamps(closed, active) == [1, 2, 3, 4, 5]
+    assert judged(closed).corrupt_lines == 1
+
+
+def test_a_poisoned_file_is_renamed_with_its_torn_tail_for_nobody_can_end_it(trail):
+    with AuditWriter(trail, rotate_bytes=20, **PLAIN) as writer:
+        writer.append({"a": 1})
+        writer._trail.poison()
+        with trail.open("ab") as other:
+            other.write(b'{"a":"............')
+        writer.append({"a": 2})
+    closed, active = segments(trail)
+    assert closed.read_bytes().endswith(b"....")
+    assert lines_of(active)[-1] == b'{"a":2}'
+
+
 def test_segments_are_numbered_and_sort_as_the_agent_sorts_them(trail):
     with AuditWriter(trail, rotate_bytes=300, **PLAIN) as writer:
         for number in range(100):
