@@ -46,7 +46,7 @@ concurrency: $(STAMP)
 	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
 	done
 
-# The long fault programme, about half an hour; needs root and the tools that docs/robustness.md names. The short one
+# The long fault programme, about ten minutes; needs root and the tools that docs/robustness.md names. The short one
 # is part of the tests.
 faults: $(STAMP)
 	AUDITWATCH_FAULTS=long $(BIN)/pytest -n auto tests/faults
