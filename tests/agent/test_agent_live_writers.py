@@ -132,8 +132,8 @@ def test_no_line_of_locked_writers_is_ever_accused(agents: Agents, tmp_path: Pat
 def assert_pending_is_young(agent: Agent) -> None:
     """With lines judged three times since this began, the bytes behind them were seen to grow since it began.
 
-    What is judged first was seen before, and what is judged second may have been, while the first was on its way. Nearly
-    always nothing is pending here, for locked writers write whole lines: the age itself is held by the test below.
+    What is judged first was seen before, and what is judged second may have been, while the first was on its way.
+    Nearly always nothing is pending here, for locked writers write whole lines: the test below holds the age itself.
     """
     begun, lines, pending = time.time(), appended(agent), 0.0
     for _ in range(3):
