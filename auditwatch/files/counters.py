@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Final
 
 from auditwatch.errors import Unreadable
@@ -34,7 +33,7 @@ def read_counters(path: str) -> Counters:
                 return found
     finally:
         os.close(descriptor)
-    return replace(found, unsettled=max(1, found.unsettled))
+    return found._replace(unsettled=max(1, found.unsettled))
 
 
 def _read(path: str, descriptor: int) -> tuple[Counters, bool]:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from functools import reduce
+from typing import Final, NamedTuple
 
 REASONS: Final = (
     "disk_full",
@@ -54,8 +54,7 @@ _HEADER: Final = struct.Struct("<8sII16sQQ")
 _SLOT: Final = struct.Struct(f"<{4 + len(FAILURES) + WAIT_BUCKETS + 2}Q")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What stands at the start of a counters file.
 
     Attributes:
@@ -69,8 +68,7 @@ class Header:
     poisoned_inode: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """What one process counted; `Slot()` has counted nothing.
 
     Attributes:
@@ -91,7 +89,7 @@ class Slot:
     lock_waits: tuple[int, ...] = (0,) * WAIT_BUCKETS
     last_failure_ns: int = 0
 
-    def __add__(self, other: Slot) -> Slot:
+    def plus(self, other: Slot) -> Slot:
         """Both counts together, as one would have counted them; the generation is that of the left."""
         return Slot(
             generation=self.generation,
@@ -104,8 +102,7 @@ class Slot:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """A whole counters file.
 
     Attributes:
@@ -228,7 +225,7 @@ def fold(slots: Iterable[Slot]) -> Slot:
     >>> fold([Slot(stored=1, last_failure_ns=5), Slot(stored=2)]).stored
     3
     """
-    return sum(slots, Slot())
+    return reduce(Slot.plus, slots, Slot())
 
 
 def wait_bucket(seconds: float) -> int:

@@ -7,8 +7,7 @@ They carry a member `_auditwatch`, which producers may not bring. They are stamp
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 OWN_VERSION: Final = 1
 
@@ -16,8 +15,7 @@ RESERVED: Final = frozenset({"_seq", "_prev", "_auditwatch"})
 """Members that only the writer itself may add."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(NamedTuple):
     """Says that a torn tail was found and ended with a newline.
 
     Attributes:
@@ -31,8 +29,7 @@ class Recovered:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Continues:
+class Continues(NamedTuple):
     """Says, at the start of a segment, which one it continues.
 
     Attributes:
@@ -46,7 +43,11 @@ class Continues:
 
 Own = Recovered | Continues
 
-_KINDS: Final[dict[str, type[Recovered] | type[Continues]]] = {"recovered": Recovered, "continues": Continues}
+_KINDS: Final[dict[str, tuple[type[Recovered] | type[Continues], dict[str, type]]]] = {
+    "recovered": (Recovered, {"offset": int, "length": int, "sha256": str}),
+    "continues": (Continues, {"segment": str, "last_sha256": str}),
+}
+"""The kinds, and the members of each with their types."""
 
 
 def format_own(timestamp: str, own: Own) -> bytes:
@@ -56,7 +57,7 @@ def format_own(timestamp: str, own: Own) -> bytes:
     b'{"timestamp":"T","event":"auditwatch.recovered","_auditwatch'
     """
     kind = type(own).__name__.lower()
-    body = {"v": OWN_VERSION, "kind": kind, **asdict(own)}
+    body = {"v": OWN_VERSION, "kind": kind, **own._asdict()}
     record = {"timestamp": timestamp, "event": f"auditwatch.{kind}", "_auditwatch": body}
     return json.dumps(record, separators=(",", ":")).encode()
 
@@ -82,13 +83,8 @@ def _own(body: object) -> Own | None:
     if not isinstance(body, dict) or body.get("v") != OWN_VERSION:
         return None
     fields = {name: value for name, value in body.items() if name not in ("v", "kind")}
-    kind = _KINDS.get(body["kind"]) if isinstance(body.get("kind"), str) else None
-    if kind is None or not _fits(kind, fields):
+    found = _KINDS.get(body["kind"]) if isinstance(body.get("kind"), str) else None
+    if found is None:
         return None
-    return kind(**fields)
-
-
-def _fits(kind: type[Recovered] | type[Continues], fields: dict[str, object]) -> bool:
-    asked = {"int": int, "str": str}
-    wanted = {name: asked[str(field.type)] for name, field in kind.__dataclass_fields__.items()}
-    return {name: type(value) for name, value in fields.items()} == wanted
+    kind, wanted = found
+    return kind(**fields) if {name: type(value) for name, value in fields.items()} == wanted else None

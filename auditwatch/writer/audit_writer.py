@@ -104,7 +104,7 @@ class AuditWriter:
                 rotate_every=rotate_every,
                 ballast_bytes=ballast_bytes,
                 reentrant=reentrant,
-            )
+            ).checked()
         )
 
     def _begin(self, settings: Settings) -> None:

@@ -10,8 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from auditwatch.trail.names import segment_order
 from auditwatch.writer.durability import Descriptor
@@ -22,8 +21,7 @@ _CHUNK_BYTES: Final = 1 << 20
 _SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """What lies before the active file.
 
     Attributes:

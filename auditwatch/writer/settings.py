@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from auditwatch.errors import AuditWriteError
 
@@ -14,13 +13,8 @@ Reentrant = Literal["raise", "after"]
 OnFailure = Literal["raise"] | Callable[[AuditWriteError], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The parameters of `AuditWriter`, where their meaning is told.
-
-    Raises:
-        ValueError: If a number cannot be.
-    """
+class Settings(NamedTuple):
+    """The parameters of `AuditWriter`, where their meaning is told."""
 
     path: str
     lock_path: str | None
@@ -40,7 +34,12 @@ class Settings:
     ballast_bytes: int | None
     reentrant: Reentrant
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Settings:
+        """These settings, if a writer can be made of them.
+
+        Raises:
+            ValueError: If not.
+        """
         if not self.lock_timeout >= 0:
             raise ValueError(f"lock_timeout must be a number of seconds from 0, not {self.lock_timeout!r}")
         if self.max_line_bytes < 2:
@@ -50,6 +49,7 @@ class Settings:
         if self.on_failure != "raise" and not callable(self.on_failure):
             raise ValueError('on_failure must be "raise" or a callable that takes the error')
         self._check_files()
+        return self
 
     def _check_files(self) -> None:
         if self.durability not in get_args(Durability):

@@ -15,7 +15,6 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from auditwatch.trail import counters
@@ -114,7 +113,7 @@ def take_back_poison(descriptor: int, device: int, inode: int) -> None:
 
 
 def _set_poison(descriptor: int, header: Header, device: int, inode: int) -> None:
-    block = counters.encode_header(replace(header, poisoned_device=device, poisoned_inode=inode))
+    block = counters.encode_header(header._replace(poisoned_device=device, poisoned_inode=inode))
     os.pwrite(descriptor, block, 0)
 
 
@@ -169,7 +168,7 @@ def _fold(descriptor: int, offset: int) -> None:
     mark, dead = counters.folding_mark(block), counters.decode_unsettled_slot(block)
     if dead is not None and (mark is None or mark > base.generation):
         os.pwrite(descriptor, struct.pack("<Q", base.generation + 1), offset)
-        total = replace(base + dead, generation=base.generation + 2)
+        total = base.plus(dead)._replace(generation=base.generation + 2)
         os.pwrite(descriptor, counters.encode_slot(total), base_offset)
     os.pwrite(descriptor, bytes(BLOCK_BYTES), offset)
 

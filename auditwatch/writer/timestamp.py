@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from typing import Final
+
+_SECOND: Final = 1_000_000_000
+_NEVER: Final = 1 << 63
 
 
-def utc_text(nanoseconds: int) -> str:
-    """A point in time as text.
+class _Clock:
+    """Formats what changes with every record; the calendar, which costs more, once a second."""
 
-    >>> utc_text(1_759_795_200_000_001_999)
-    '2025-10-07T00:00:00.000001+00:00'
-    """
-    microseconds = nanoseconds // 1000
-    return "%s.%06d+00:00" % (_second(microseconds // 1_000_000), microseconds % 1_000_000)  # noqa: UP031  cheaper
+    def __init__(self) -> None:
+        # Where a second begins, and its text; one pair, so that no thread sees the halves of two.
+        self._second = (_NEVER, "")
+
+    def text(self, nanoseconds: int) -> str:
+        """A point in time, counted from 1970, as text.
+
+        >>> utc_text(1_759_795_200_000_001_999)
+        '2025-10-07T00:00:00.000001+00:00'
+        """
+        began, calendar = self._second
+        passed = nanoseconds - began
+        if not 0 <= passed < _SECOND:
+            passed = nanoseconds % _SECOND
+            calendar = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(nanoseconds // _SECOND))
+            self._second = (nanoseconds - passed, calendar)
+        return calendar + "%06d+00:00" % (passed // 1000)  # noqa: UP031  cheaper
 
 
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    """Formatting the calendar costs more than everything else, and it changes once a second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+utc_text: Final = _Clock().text
