@@ -14,6 +14,9 @@ from auditwatch.trail.rules import MAX_DEPTH
 SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
 """A line that parses needs this many bytes to open and close one level too many."""
 
+_SHORTEST_OF_OBJECTS: Final = 5 * MAX_DEPTH + 2
+"""As above, of nothing but objects: `{"":` and `}` for each but the innermost, `{}`."""
+
 STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
 """A string; its group is empty where the line ends before it does."""
 
@@ -36,6 +39,11 @@ def too_deep(line: bytes) -> bool:
     floor = accumulate(levels, min, initial=0)
     next(floor)
     return max(map(sub, levels, floor), default=0) > MAX_DEPTH
+
+
+def shortest_too_deep(text: bytes) -> int:
+    """The bytes that a line of this text needs to nest too deep, if it parses."""
+    return SHORTEST_TOO_DEEP if b"[" in text else _SHORTEST_OF_OBJECTS
 
 
 def may_be_too_deep(lines: list[bytes]) -> Iterator[int]:

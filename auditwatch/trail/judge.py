@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from auditwatch.trail.bulk import Bulk
-from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep
+from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep, shortest_too_deep
 from auditwatch.trail.explain import explain, is_utf8, may_repeat_key
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType, Rules
@@ -103,7 +103,7 @@ class Judge:
             lines = bulk.lines(text)
         except _REFUSALS:
             return None
-        if _has_line_of(text, SHORTEST_TOO_DEEP) and next(may_be_too_deep(text.split(b"\n")), None) is not None:
+        if _has_line_of(text, shortest_too_deep(text)) and next(may_be_too_deep(text.split(b"\n")), None) is not None:
             return None
         return lines
 
@@ -152,12 +152,10 @@ class Judge:
 
 def _has_line_of(text: bytes, size: int) -> bool:
     """Whether a line of a text is as long as that, or longer."""
-    at = 0
-    while len(text) - at > size:
-        at = text.rfind(b"\n", at, at + size) + 1
-        if at == 0:
-            return True
-    return False
+    at, last = 0, len(text) - size
+    while at < last and (at := text.rfind(b"\n", at, at + size) + 1):
+        pass
+    return last > 0 and at == 0
 
 
 def _not_utf8(lines: list[bytes]) -> Iterator[int]:

@@ -45,6 +45,13 @@ def test_whole_lines_are_counted() -> None:
         b'{}],["",{}\n{"a":[[1\n2]]}\n',
         b'{}],["0123456789abcdef",{}\n{"a":[[1\n2]]}\n',
         b'{}]]\n[["0123456789abcdef",{}\n',
+        b'{},"0123456789abcdef",{}\n{"a":[1\n2]}\n',
+        b'{},"x",{}\n{"a":[1\n2]}\n',
+        b'{},"x"\n{"a":[1\n2]}\n',
+        b'{},{}\n{"a":[1\n2]}\n',
+        b'"x",{}\n{"a":[1\n2]}\n',
+        b'{"a":[1\n2]}\n{},"x",{}\n',
+        b'{"a":[1\n2]}\n"x",{}\n',
         b'{"a":[\n]}\n{}\n{}{}\n',
         *[b"\n", b"\n\n", b" \n", b"{}\n\n", b"\n{}\n", b"[{}]\n", b"[{},{}]\n", b"1\n", b'"{}"\n', b"null\n{}\n"],
         *[
@@ -65,7 +72,7 @@ def test_what_only_looks_whole_in_the_sum_is_left_to_the_judge_of_lines(text: by
 
 
 def test_the_mark_is_the_secret_of_a_process() -> None:
-    known = b'{}],["%s",{}\n{"a":[[1\n2]]}\n' % bulk._MARK.encode()
+    known = b'{},"%s",{}\n{"a":[1\n2]}\n' % bulk._MARK.encode()
     assert at_once(known) == 3, "whoever knows the mark can pass: nobody may"
     assert len(bulk._MARK) == 16
 
@@ -126,6 +133,11 @@ def test_any_text_is_whole_if_each_of_its_lines_is(text: bytes) -> None:
 @pytest.mark.parametrize(("levels", "lines"), [(MAX_DEPTH, 2), (MAX_DEPTH + 1, None)])
 def test_a_line_among_others_may_nest_as_deep_as_alone(levels: int, lines: int | None) -> None:
     assert at_once(b'{}\n{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}\n") == lines
+
+
+@pytest.mark.parametrize(("levels", "lines"), [(MAX_DEPTH, 2), (MAX_DEPTH + 1, None)])
+def test_so_it_may_where_nothing_but_objects_nests(levels: int, lines: int | None) -> None:
+    assert at_once(b"{}\n" + b'{"":' * (levels - 1) + b"{}" + b"}" * (levels - 1) + b"\n") == lines
 
 
 @pytest.mark.parametrize(("longest", "lines"), [(40, 3), (39, None)])
