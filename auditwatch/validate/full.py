@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from auditwatch.errors import Unreadable
@@ -37,6 +38,7 @@ Wanted = Callable[[int], bool]
 InThread = Callable[..., Awaitable[Any]]
 """Makes a call that reads the file in a thread that may block."""
 
+_LOOKED_FOR_AT_ONCE: Final = 8
 _NOTHING: Final = RangeVerdict(Report(), RangeDigest().digest(), b"")
 _Range = tuple[int, int, int]
 
@@ -135,6 +137,8 @@ class _Work:
 
     Attributes:
         final_end: Where bytes behind the last newline are a torn line; -1 nowhere.
+        ahead: Ranges that were found and are not yet on their way.
+        window: Blocks on their way.
     """
 
     descriptor: int
@@ -146,16 +150,21 @@ class _Work:
     recorded: Recorded
     wanted: Wanted
     in_thread: InThread
+    ahead: deque[_Range] = field(default_factory=deque)
     window: deque[tuple[_Range, Block | None, asyncio.Task[RangeVerdict]]] = field(default_factory=deque)
 
     async def fill(self, ranges: Iterator[_Range]) -> bool:
-        """Keep all workers busy; looking for the next block reads the file, so a thread does it."""
+        """Keep all workers busy; looking for the next blocks reads the file, so a thread does it."""
         width = self.pool.size + 1 if self.pool else 1
-        while len(self.window) < width and (found := await self.in_thread(next, ranges, None)) is not None:
-            if not self.wanted(found[0]):
-                continue
-            before = self.recorded(found[0])
-            self.window.append((found, before, asyncio.ensure_future(self._judge(found, before))))
+        while len(self.window) < width:
+            if not self.ahead:
+                self.ahead.extend(await self.in_thread(list, islice(ranges, _LOOKED_FOR_AT_ONCE)))
+            if not self.ahead:
+                break
+            found = self.ahead.popleft()
+            if self.wanted(found[0]):
+                before = self.recorded(found[0])
+                self.window.append((found, before, asyncio.ensure_future(self._judge(found, before))))
         return bool(self.window)
 
     async def next(self) -> tuple[Block, Block | None]:

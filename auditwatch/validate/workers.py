@@ -23,6 +23,8 @@ from auditwatch.validate.ranges import RangeVerdict
 IDLE_SECONDS: Final = 30.0
 """An idle worker is let go after this time."""
 
+_RECEIVE_BYTES: Final = 1 << 16
+
 _LAST_WAIT_SECONDS: Final = 5.0
 """How long a worker whose socket was closed may take to end before it is killed."""
 
@@ -164,10 +166,10 @@ class _Worker:
             self.ends_at.cancel()
         loop = asyncio.get_running_loop()
         message = framed(encode_request(request))
-        socket.send_fds(self._socket, [message[: LENGTH.size]], [fd])
-        await loop.sock_sendall(self._socket, message[LENGTH.size :])
-        (length,) = LENGTH.unpack(await self._read(loop, LENGTH.size))
-        return decode_answer(await self._read(loop, length))
+        sent = socket.send_fds(self._socket, [message], [fd])
+        if sent < len(message):
+            await loop.sock_sendall(self._socket, message[sent:])
+        return decode_answer(await self._received(loop))
 
     async def end(self, *, at_once: bool) -> None:
         """Close the socket, upon which the worker ends, and reap it."""
@@ -178,14 +180,17 @@ class _Worker:
             self._process.kill()
         await asyncio.to_thread(self._reap)
 
-    async def _read(self, loop: asyncio.AbstractEventLoop, size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            part = await loop.sock_recv(self._socket, size - len(parts))
+    async def _received(self, loop: asyncio.AbstractEventLoop) -> bytes:
+        """The body of the one message that is on its way."""
+        message, size = bytearray(), LENGTH.size
+        while len(message) < size:
+            part = await loop.sock_recv(self._socket, _RECEIVE_BYTES)
             if not part:
                 raise EOFError
-            parts += part
-        return bytes(parts)
+            message += part
+            if len(message) >= LENGTH.size:
+                size = LENGTH.size + LENGTH.unpack_from(message)[0]
+        return bytes(message[LENGTH.size :])
 
     def _reap(self) -> None:
         with suppress(subprocess.TimeoutExpired):
