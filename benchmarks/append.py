@@ -2,8 +2,10 @@
 
     python -m benchmarks.append
 
-All writers get the same time to settle first: a trail's directory that was changed in the last seconds is looked at
-more closely, and a producer runs for days. Peers that are not installed (`pip install --group bench`) are NOT RUN.
+All writers of a table are there at once and take turns in bursts of some milliseconds: a machine that is busy for
+seconds hits all of them alike. The ratios are medians over the ratios of the bursts. They get the same time to settle
+first: a trail's directory that was changed in the last seconds is looked at more closely, and a producer runs for days.
+Peers that are not installed (`pip install --group bench`) are NOT RUN.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import statistics
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.producers import BASE, PRODUCERS, Producer, is_missing
 
-ROUNDS = 3
+BURSTS = 31
 SETTLE_SECONDS = 3.5
 EVENT = "TRADE_APPROVED"
 
@@ -34,7 +37,7 @@ class Table:
         survives: What an acknowledged record survives, a key of `PRODUCERS`: which writers are measured.
         processes: On one trail.
         threads: In each of them.
-        calls: Of each thread.
+        calls: Of each thread in each burst.
     """
 
     title: str
@@ -45,88 +48,129 @@ class Table:
 
 
 TABLES = (
-    Table("one process", "kill -9", 1, 1, 20_000),
-    Table("four processes on one trail", "kill -9", 4, 1, 20_000),
-    Table("on disk before it is acknowledged, one thread", "power cut", 1, 1, 2_000),
-    Table("on disk before it is acknowledged, 16 threads", "power cut", 1, 16, 500),
+    Table("one process", "kill -9", 1, 1, 2_000),
+    Table("four processes on one trail", "kill -9", 4, 1, 2_000),
+    Table("on disk before it is acknowledged, one thread", "power cut", 1, 1, 200),
+    Table("on disk before it is acknowledged, 16 threads", "power cut", 1, 16, 50),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One writer in one setting.
+class Burst:
+    """Calls of one writer, one after the other in each of its threads.
 
     Attributes:
-        writer: Its name.
-        median_us: Median over all calls, in microseconds.
-        p99_us: 99th percentile.
-        records_per_second: All together, over the wall clock, until everything is in the file.
-        lost: Records that were written and are not in the file as whole lines.
+        nanoseconds: Of each call.
+        seconds: For all together, until everything is in the file.
     """
 
-    writer: str
-    median_us: float
-    p99_us: float
-    records_per_second: float
-    lost: int
+    nanoseconds: list[int]
+    seconds: float
+
+    @property
+    def median(self) -> float:
+        """Nanoseconds of a call."""
+        return statistics.median(self.nanoseconds)
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return len(self.nanoseconds) / self.seconds
 
 
-Round = tuple[list[int], float, int]
-"""Nanoseconds of each call, seconds for all, records lost."""
+class Crew:
+    """One writer in all of its processes, on a trail of its own.
+
+    Args:
+        table: How many processes, threads and calls.
+        writer: Its name.
+        path: The trail.
+    """
+
+    def __init__(self, table: Table, writer: str, path: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._barrier = context.Barrier(table.processes)
+        self.writer = writer
+        self.bursts: list[Burst] = []
+        self._path = path
+        self._written = 0
+        self._lines, self._processes = [], []
+        for _ in range(table.processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(table, writer, path, self._barrier, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            self._lines.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for line in self._lines:
+            line.close()  # which ends its process
+        for process in self._processes:
+            process.join(10)
+
+    def is_ready(self) -> None:
+        """Wait until each process has written its first record."""
+        for line in self._lines:
+            self._written += line.recv()
+
+    def burst(self) -> None:
+        """Let all processes write, and keep what it took."""
+        for line in self._lines:
+            line.send(None)
+        answers = [line.recv() for line in self._lines]
+        nanoseconds = [ns for calls, _, _ in answers for ns in calls]
+        seconds = max(end for _, _, end in answers) - min(begin for _, begin, _ in answers)
+        self._written += len(nanoseconds)
+        self.bursts.append(Burst(nanoseconds, seconds))
+
+    @property
+    def lost(self) -> int:
+        """Records that were written and are not in the file as whole lines."""
+        with open(self._path, "rb") as file:
+            return self._written - sum(map(_is_whole, file))
 
 
-def measure(table: Table, directory: str) -> list[Row]:
-    """Every writer that is installed; they take turns, so that all see the same machine."""
-    writers = [writer for writer in PRODUCERS[table.survives] if not is_missing(writer)]
-    rounds: dict[str, list[Round]] = {writer: [] for writer in writers}
-    for _ in range(ROUNDS):
-        for writer in writers:
-            with tempfile.TemporaryDirectory(dir=directory) as fresh:
-                rounds[writer].append(_round(table, writer, os.path.join(fresh, "audit_trail.jsonl")))
-    return [_row(writer, rounds[writer]) for writer in writers]
+def measure(table: Table, directory: str) -> list[Crew]:
+    """Every writer that is installed, with its bursts."""
+    with ExitStack() as crews:
+        taking_part = []
+        for writer in PRODUCERS[table.survives]:
+            if not is_missing(writer):
+                fresh = tempfile.mkdtemp(dir=directory)
+                taking_part.append(crews.enter_context(Crew(table, writer, os.path.join(fresh, "audit_trail.jsonl"))))
+        for crew in taking_part:
+            crew.is_ready()
+        time.sleep(SETTLE_SECONDS)
+        for _ in range(BURSTS):
+            for crew in taking_part:
+                crew.burst()
+        return taking_part
 
 
-def _row(writer: str, rows: list[Round]) -> Row:
-    nanoseconds = sorted(ns for calls, _, _ in rows for ns in calls)
-    return Row(
-        writer,
-        statistics.median(nanoseconds) / 1e3,
-        nanoseconds[len(nanoseconds) * 99 // 100] / 1e3,
-        len(nanoseconds) / sum(wall for _, wall, _ in rows),
-        sum(lost for _, _, lost in rows),
-    )
-
-
-def _round(table: Table, writer: str, path: str) -> Round:
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(table.processes)
-    results = context.Queue()
-    arguments = (table, writer, path, barrier, results)
-    workers = [context.Process(target=_work, args=arguments) for _ in range(table.processes)]
-    for worker in workers:
-        worker.start()
-    answers = [results.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join()
-    wall = max(end for _, _, end in answers) - min(begin for _, begin, _ in answers)
-    written = table.processes * (1 + table.threads * table.calls)
-    return [ns for calls, _, _ in answers for ns in calls], wall, written - _whole(path)
-
-
-def _work(table: Table, writer: str, path: str, barrier: Any, results: Any) -> None:
+def _work(table: Table, writer: str, path: str, barrier: Any, line: Any) -> None:
+    """One process: writes bursts until nobody asks for another."""
     producer = PRODUCERS[table.survives][writer](path)
     producer.write(EVENT)
-    time.sleep(SETTLE_SECONDS)
-    calls: list[list[int]] = [[] for _ in range(table.threads)]
-    threads = [threading.Thread(target=_produce, args=(producer, table.calls, timed)) for timed in calls]
-    barrier.wait(120)
-    begin = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    producer.finish()
-    results.put(([ns for timed in calls for ns in timed], begin, time.monotonic()))
+    line.send(1)
+    while True:
+        try:
+            line.recv()
+        except EOFError:
+            return
+        calls: list[list[int]] = [[] for _ in range(table.threads)]
+        threads = [threading.Thread(target=_produce, args=(producer, table.calls, timed)) for timed in calls]
+        barrier.wait(120)
+        begin = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        producer.finish()
+        line.send(([ns for timed in calls for ns in timed], begin, time.monotonic()))
 
 
 def _produce(producer: Producer, count: int, timed: list[int]) -> None:
@@ -137,12 +181,6 @@ def _produce(producer: Producer, count: int, timed: list[int]) -> None:
         timed.append(clock() - start)
 
 
-def _whole(path: str) -> int:
-    """How many whole records of ours the file holds."""
-    with open(path, "rb") as file:
-        return sum(_is_whole(line) for line in file)
-
-
 def _is_whole(line: bytes) -> bool:
     try:
         return bool(json.loads(line)["event"] == EVENT)
@@ -151,14 +189,19 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _print(table: Table, directory: str) -> None:
-    print(f"\n{table.title}: {ROUNDS} x {table.calls} calls in each of {table.processes * table.threads}")
+    print(f"\n{table.title}: {BURSTS} x {table.calls} calls in each of {table.processes * table.threads}")
     print(f"{'writer':<26}{'median us':>10}{'ratio':>8}{'p99 us':>10}{'records/s':>12}{'ratio':>8}{'lost':>6}")
-    rows = measure(table, directory)
-    base = next(row for row in rows if row.writer == BASE)
-    for row in rows:
+    crews = measure(table, directory)
+    base = next(crew for crew in crews if crew.writer == BASE)
+    for crew in crews:
+        nanoseconds = sorted(ns for burst in crew.bursts for ns in burst.nanoseconds)
+        pairs = list(zip(crew.bursts, base.bursts, strict=True))
         print(
-            f"{row.writer:<26}{row.median_us:>10.2f}{base.median_us / row.median_us:>7.2f}x{row.p99_us:>10.1f}"
-            f"{row.records_per_second:>12,.0f}{row.records_per_second / base.records_per_second:>7.2f}x{row.lost:>6}"
+            f"{crew.writer:<26}{statistics.median(nanoseconds) / 1e3:>10.2f}"
+            f"{statistics.median(theirs.median / ours.median for ours, theirs in pairs):>7.2f}x"
+            f"{nanoseconds[len(nanoseconds) * 99 // 100] / 1e3:>10.1f}"
+            f"{statistics.median(burst.rate for burst in crew.bursts):>12,.0f}"
+            f"{statistics.median(ours.rate / theirs.rate for ours, theirs in pairs):>7.2f}x{crew.lost:>6}"
         )
     for writer in filter(is_missing, PRODUCERS[table.survives]):
         print(f"{writer:<26}NOT RUN: not installed")
