@@ -1,10 +1,11 @@
 """Many lines in one call of the decoder, where all of them are whole.
 
 A call for each line costs as much again as the decoding. So a text of lines is made one array, in which each newline
-becomes a mark: `{A}`, `{B}` on two lines become `["MARK",{A},"MARK",{B},"MARK","MARK"]`. The decoder takes nothing there but
-marks and objects, and whoever wrote the trail does not know the mark: it is nowhere but where it was put. So if every
-other element is the mark, and they are as many as were put there, then none of them lies inside of anything, and between
-two of them is one object: neither can two share a line, nor can one lie across a newline, inside a string or outside.
+becomes a mark: `{A}`, `{B}` on two lines become `["MARK",{A},"MARK",{B},"MARK","MARK"]`. The decoder takes nothing
+there but marks and objects, and whoever wrote the trail does not know the mark: it is nowhere but where it was put. So
+if every other element is the mark, and they are as many as were put there, then none lies inside of anything, and
+between two of them is one object: neither can two share a line, nor can one lie across a newline, inside a string or
+outside.
 """
 
 from __future__ import annotations
