@@ -11,9 +11,12 @@ outside.
 from __future__ import annotations
 
 import secrets
+from operator import attrgetter
 from typing import Final, Literal
 
 import msgspec
+
+from auditwatch.trail.dates import are_dates
 
 _MARK: Final = secrets.token_hex(8)
 """Which one it is changes no verdict: what is refused here is judged line by line."""
@@ -29,9 +32,11 @@ class Bulk:
 
     Args:
         shape: What every line has to be.
+        dates: Fields of it that are strings to the decoder, and have to be dates.
     """
 
-    def __init__(self, shape: type[msgspec.Struct]) -> None:
+    def __init__(self, shape: type[msgspec.Struct], dates: tuple[str, ...] = ()) -> None:
+        self._dates = [attrgetter(name) for name in dates]
         self._decode = msgspec.json.Decoder(list[Literal[_MARK] | shape]).decode  # type: ignore[valid-type]
 
     def lines(self, text: bytes) -> int | None:
@@ -47,4 +52,6 @@ class Bulk:
         marked = text.replace(b"\n", _BETWEEN)
         lines = (len(marked) - len(text)) // _GROWTH
         found = self._decode(b"".join((_FIRST, marked, _LAST)))
-        return lines if len(found) == 2 * lines + 2 and found[::2] == [_MARK] * (lines + 1) else None
+        if len(found) != 2 * lines + 2 or found[::2] != [_MARK] * (lines + 1):
+            return None
+        return lines if all(are_dates(list(map(date, found[1:-1:2]))) for date in self._dates) else None

@@ -8,7 +8,6 @@ pass.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from auditwatch.trail.bulk import Bulk
+from auditwatch.trail.dates import Aware, may_lack_colon
 from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep, shortest_too_deep
 from auditwatch.trail.explain import explain, is_utf8, may_repeat_key
 from auditwatch.trail.kinds import Kind
@@ -44,15 +44,9 @@ _SHAPES: Final[dict[FieldType, Any]] = {
     FieldType.OBJECT: _Object,
     FieldType.ARRAY: _Array,
     FieldType.ANY: msgspec.Raw,
-    FieldType.DATETIME: Annotated[datetime, msgspec.Meta(tz=True)],
+    FieldType.DATETIME: Aware,
     FieldType.DATETIME_NAIVE: Annotated[datetime, msgspec.Meta(tz=False)],
 }
-
-_COLONLESS: Final = (re.compile(rb'\+[0-9]{4}"'), re.compile(rb'-[0-9]{4}"'))
-"""What the decoder takes for the end of a date and RFC 3339 does not; two, for a search for one byte is the fastest."""
-_HIDDEN: Final = (b"\\u002", b"\\u003")
-"""How the escapes of signs and digits begin."""
-
 
 _TEXTS_AFTER_DAMAGE: Final = 4
 """How many texts are not even tried at once after one that held damage: it seldom comes alone."""
@@ -70,7 +64,7 @@ class Judge:
         self.rules = rules
         shape = _shape(rules.require)
         self._decode = msgspec.json.Decoder(shape).decode
-        self._bulk = None if rules.strict or rules.schema else _bulk(shape)
+        self._bulk = None if rules.strict or rules.schema else _bulk(rules.require)
         self._not_at_once = 0
         self._asks_for_offset = any(kind is FieldType.DATETIME for _, kind in rules.require)
 
@@ -95,7 +89,7 @@ class Judge:
         return lines
 
     def _at_once(self, bulk: Bulk, text: bytes) -> int | None:
-        if not (text.isascii() or is_utf8(text)) or (self._asks_for_offset and _may_lack_colon(text)):
+        if not (text.isascii() or is_utf8(text)):
             return None
         if _has_line_of(text, self.rules.max_line_bytes + 1):
             return None
@@ -166,13 +160,8 @@ def _not_utf8(lines: list[bytes]) -> Iterator[int]:
 
 def _without_colon(lines: list[bytes]) -> Iterator[int]:
     """Indexes of lines in which an offset from UTC may lack its colon: the decoder lets that pass."""
-    if _may_lack_colon(b"\n".join(lines)):
-        yield from (index for index, line in enumerate(lines) if _may_lack_colon(line))
-
-
-def _may_lack_colon(text: bytes) -> bool:
-    hides = b"\\" in text and any(escape in text for escape in _HIDDEN)
-    return hides or any(pattern.search(text) for pattern in _COLONLESS)
+    if may_lack_colon(b"\n".join(lines)):
+        yield from (index for index, line in enumerate(lines) if may_lack_colon(line))
 
 
 @lru_cache
@@ -185,5 +174,8 @@ def _shape(require: tuple[tuple[str, FieldType], ...]) -> type[msgspec.Struct]:
 
 
 @lru_cache
-def _bulk(shape: type[msgspec.Struct]) -> Bulk:
-    return Bulk(shape)
+def _bulk(require: tuple[tuple[str, FieldType], ...]) -> Bulk:
+    """Dates are strings to it at first: the colons of their offsets are looked for in them alone."""
+    strings = tuple((name, FieldType.STRING if kind is FieldType.DATETIME else kind) for name, kind in require)
+    dates = (f"field_{index}" for index, (_, kind) in enumerate(require) if kind is FieldType.DATETIME)
+    return Bulk(_shape(strings), tuple(dates))

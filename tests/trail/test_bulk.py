@@ -153,6 +153,41 @@ def test_required_fields_are_asked_of_every_line() -> None:
         assert at_once(good + bad + good, rules) is None
 
 
+DATES = [
+    *[b"2025-10-07T12:00:00Z", b"2025-10-07T12:00:00.000001+00:00", b"2025-10-07T12:00:00-05:30"],
+    *[b"2025-10-07T12:00:00+0000", b"2025-10-07T12:00:00-0530", b"2025-10-07T12:00:00+00", b"2025-10-07T12:00:00"],
+    *[b"2025-10-07T12:00:00\\u002b0000", b"2025-10-07T12:00:00\\u002b00:00", b"2025-10-07T12:00:00+\\u0030000"],
+    *[b"2025-13-07T12:00:00Z", b"2025-10-07", b"", b"now", b"\\u0032025-10-07T12:00:00Z", b"\xc3\xa9"],
+    b"2025-10-07T12:00:00Z\\n2025-10-07T12:00:00Z",  # two dates in one string, three ways
+    b'2025-10-07T12:00:00Z\\",\\"2025-10-07T12:00:00Z',
+    b"2025-10-07T12:00:00Z\\u0022,\\u00222025-10-07T12:00:00Z",
+    *[b"2025-10-07T12:00:00Z\\\\", b"2025-10-07T12:00:00Z\\n", b"\\n", b"2025-10-07T12:00:00Z "],
+]
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_a_date_among_others_is_none_that_it_is_not_alone(date: bytes) -> None:
+    rules = Rules(require=(("at", FieldType.DATETIME), ("to", FieldType.DATETIME)))
+    good = b'{"at":"2025-10-07T12:00:00Z","to":"2025-10-07T12:00:00+02:00"}\n'
+    for line in (good.replace(b"2025-10-07T12:00:00Z", date), good.replace(b"2025-10-07T12:00:00+02:00", date)):
+        whole = Judge(rules).kind_of(line[:-1]) is None
+        assert at_once(good + line + good, rules) in ((3, None) if whole else (None,))
+
+
+@given(st.lists(st.tuples(st.sampled_from(DATES), st.sampled_from(DATES[:3])), min_size=1, max_size=4))
+def test_dates_that_pass_together_pass_alone(dates: list[tuple[bytes, bytes]]) -> None:
+    rules = Rules(require=(("at", FieldType.DATETIME), ("to", FieldType.DATETIME)))
+    lines = [b'{"to":"%s","at":"%s"}' % pair for pair in dates]
+    if at_once(b"\n".join(lines) + b"\n", rules) is not None:
+        assert [Judge(rules).kind_of(line) for line in lines] == [None] * len(lines)
+
+
+@pytest.mark.parametrize("date", DATES[:3])
+def test_usual_dates_are_judged_together(date: bytes) -> None:
+    rules = Rules(require=(("at", FieldType.DATETIME),))
+    assert at_once(b'{"at":"%s"}\n' % date * 3, rules) == 3
+
+
 def test_after_damage_texts_are_judged_line_by_line_for_a_while() -> None:
     judge = Judge(Rules())
     assert judge.whole_lines(b"{}\n[]\n") is None
