@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 
 from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
+from auditwatch.files.archives import is_compressed
 from auditwatch.trail.grid import Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
@@ -203,6 +204,9 @@ async def _validate(asked: _Asked) -> list[str]:
         async for outcome in validate_paths(asked.paths, asked.options, bar.progress_of):
             bar.close()
             verdicts.append(_print(outcome, asked.paths, asked))
+            if outcome.error is None and is_compressed(outcome.path):
+                note = "these were its compressed bytes; --as-trail judges the lines in it"
+                print(f"auditwatch: {printable(outcome.path)}: {note}", file=sys.stderr)
     return verdicts
 
 

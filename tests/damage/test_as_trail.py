@@ -40,6 +40,14 @@ def trail(tmp_path: Path) -> Path:
     return directory
 
 
+def test_who_has_compressed_bytes_judged_is_told_so(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = trail / f"{NUMBERED.format(3)}.gz"
+    run(["validate", str(archive)])
+    assert f"{archive}: these were its compressed bytes; --as-trail judges" in capsys.readouterr().err
+    run(["validate", "--as-trail", str(archive)])
+    assert "compressed bytes" not in capsys.readouterr().err
+
+
 def test_a_directory_is_one_trail(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, values = judged(capsys, trail)
     assert (status, values["verdict"], values["path"]) == (0, "whole", str(trail))
