@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,23 @@ def test_many_questions_at_once_share_few_workers(trail: int) -> None:
         assert not workers & set(children(os.getpid()))
 
     asyncio.run(ask())
+
+
+def test_questions_and_answers_may_be_longer_than_a_socket_holds(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    path.write_bytes(b'{"a":1}\n' + b'{"a":\n' * 9000)
+    rules = Rules(schema=json.dumps({"description": "x" * (1 << 20)}))
+
+    async def ask(descriptor: int) -> None:
+        pool = WorkerPool(1)
+        try:
+            report = (await pool.judge(descriptor, 0, path.stat().st_size, rules)).report
+        finally:
+            await pool.close()
+        assert (report.records, len(report.defects)) == (1, 9000)
+
+    with path.open("rb") as file:
+        asyncio.run(ask(file.fileno()))
 
 
 def test_a_worker_that_cannot_read_says_so_and_goes_on(trail: int, tmp_path: Path) -> None:
