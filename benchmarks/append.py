@@ -112,8 +112,8 @@ class Crew:
         for process in self._processes:
             process.join(10)
 
-    def is_ready(self) -> None:
-        """Wait until each process has written its first record."""
+    def await_first_records(self) -> None:
+        """Until each process has written one."""
         for line in self._lines:
             self._written += line.recv()
 
@@ -143,7 +143,7 @@ def measure(table: Table, directory: str) -> list[Crew]:
                 fresh = tempfile.mkdtemp(dir=directory)
                 taking_part.append(crews.enter_context(Crew(table, writer, os.path.join(fresh, "audit_trail.jsonl"))))
         for crew in taking_part:
-            crew.is_ready()
+            crew.await_first_records()
         time.sleep(SETTLE_SECONDS)
         for _ in range(BURSTS):
             for crew in taking_part:

@@ -37,7 +37,7 @@ def are_dates(texts: list[str]) -> bool:
         MsgspecError: Where one is not, too.
     """
     joined = "\n".join(texts)
-    if '"' in joined or "\\" in joined:  # nothing has to be escaped, then
+    if '"' in joined or "\\" in joined:  # no date, and it would have to be escaped
         return False
     quoted = ('["' + joined.replace("\n", '","') + '"]').encode()
     return len(_decode(quoted)) == len(texts) and not may_lack_colon(quoted)
