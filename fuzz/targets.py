@@ -16,7 +16,8 @@ from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.salvage import Inside, dissect
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.salvage import Leftover, Recovered, salvage, survey
+from auditwatch.validate.salvage import salvage, survey
+from auditwatch.validate.salvaged import Leftover, Recovered
 from tests.trail.slow_judge import slow_kind
 
 _LINE_BYTES: Final = 200

@@ -4,7 +4,7 @@ Bytes alone cannot tell an object that lay inside a record which was cut from a 
 record comes with a confidence, and what deserves none stays a fragment:
 
 certain   it stands where only a record can begin: at the line's start, directly behind a whole record or NUL bytes,
-          and what stands around it does not say that it was part of something larger
+          and nothing on its line says that it was part of something larger; the lines around may raise doubt yet
 likely    it stands elsewhere, and its first key is the one that almost all whole records of the trail begin with
 inferred  it was put together from two pieces (`stitch`)
 """
@@ -138,7 +138,6 @@ class _Dissection:
         self._line = line
         self._habits = habits
         self._awaited = awaited
-        self._is_cut = False
         self._left = _WALKED_LINES * len(line)
         self._next_nul = -1
 
@@ -212,12 +211,8 @@ class _Dissection:
             return Confidence.LIKELY if is_usual else None
         may_be_nested = not is_usual or self._habits.was_nested
         if not self._is_doubtful(at, end, may_be_nested=may_be_nested):
-            return Confidence.LIKELY if is_usual and self._is_patched(self._line[at:end]) else Confidence.CERTAIN
+            return Confidence.CERTAIN
         return Confidence.LIKELY if is_usual and not self._habits.is_nested else None
-
-    def _is_patched(self, record: bytes) -> bool:
-        """Whether it may be the beginning of one record and the end of another, which parse together by accident."""
-        return self._is_cut and self._habits.is_regular and not self._habits.knows_shape(record)
 
     def _is_doubtful(self, at: int, end: int, *, may_be_nested: bool) -> bool:
         """Whether the object may have been part of a record that was cut right before it.
@@ -255,7 +250,6 @@ class _Dissection:
         piece = self._line[start:end]
         self._awaited = self._awaited or awaits_value(piece)
         kind = _kind_of(piece)
-        self._is_cut = True
         return Fragment(start if kind is FragmentKind.BEGINNING else blank, end, kind)
 
 

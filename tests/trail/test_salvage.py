@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.habits import HabitCounter, Habits, shape_of
+from auditwatch.trail.habits import HabitCounter, Habits
 from auditwatch.trail.salvage import (
     MAX_PARTS,
     Confidence,
@@ -195,27 +195,6 @@ def test_a_record_behind_a_cut_value_is_found_though_one_whole_line_nests_anothe
     line = b'{"event":"A","by":{"event":"B"}"x":1}'
     assert found(line, habits) == [(b'{"event":"B"}', "l")]
     assert found(line, NESTING) == []
-
-
-def regular(*records: bytes) -> Habits:
-    return Habits(b'"event"', is_regular=True, shapes=frozenset(map(shape_of, records)))
-
-
-def test_the_beginning_of_one_record_and_the_end_of_another_are_not_certain() -> None:
-    habits = regular(b'{"event":"A","id":"1","by":{"process":1}}')
-    whole, patched = b'{"event":"B","id":"2","by":{"process":2}}', b'{"event":"3","by":{"process":3}}'
-    line = b'{"event":"C","id": ' + whole + patched
-    assert found(line, habits) == [(whole, "l"), (patched, "l")]
-    assert found(line + whole, habits) == [(whole, "l"), (patched, "l"), (whole, "c")]
-    assert found(line, EVENT) == [(whole, "l"), (patched, "c")]
-
-
-def test_a_record_with_keys_of_its_own_is_certain_unless_cut_pieces_are_about() -> None:
-    habits = regular(b'{"event":"A","id":"1"}')
-    whole, other = b'{"event":"A","id":"2"}', b'{"event":"K","reason":"x"}'
-    assert found(whole + other, habits) == [(whole, "c"), (other, "c")]
-    assert found(b'"cut"}' + whole + other, habits) == [(whole, "l"), (other, "l")]
-    assert found(b"\0\0" + other, habits) == [(other, "c")]
 
 
 def test_where_records_may_be_nested_what_begins_a_line_is_not_certain() -> None:

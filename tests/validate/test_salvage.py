@@ -17,7 +17,9 @@ from auditwatch.errors import Unreadable
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.salvage import Confidence, FragmentKind, Method
 from auditwatch.validate.lines import LineReader
-from auditwatch.validate.salvage import WINDOW_LINES, Leftover, Recovered, Source, Survey, salvage, survey
+from auditwatch.validate.salvage import Survey, salvage, survey
+from auditwatch.validate.salvage_window import WINDOW_LINES
+from auditwatch.validate.salvaged import Leftover, Recovered, Source
 
 WHOLE = [
     b'{"event": "TRADE_REJECTED", "details": {"symbol": "BTC-USD", "quantity": %d}, "legs": [{"n": 1}, {}]}' % number
@@ -118,20 +120,73 @@ def test_two_records_cut_at_one_place_are_not_guessed(tmp_path: Path) -> None:
     assert {left.kind for left in taken.leftovers} == {FragmentKind.BEGINNING, FragmentKind.END}
 
 
-def test_a_record_whose_halves_may_be_those_of_two_others_is_not_certain(tmp_path: Path) -> None:
-    """One record was cut before it, and the rest of another stands behind it: `B1` `A`, `A1 B2`, `A2`."""
-    cut = APPROVED.index(b"ETH")
-    other = APPROVED.replace(b"ETH", b"XRP")
-    beginning = APPROVED[:cut] + b"\\"  # nothing fits it
-    glued = KILL_SWITCH + other
-    taken = salvaged(tmp_path / "a", among_whole(beginning, glued, b"?" + APPROVED[cut:]))
-    assert [(one.confidence, one.record) for one in taken.records] == [
-        (Confidence.LIKELY, KILL_SWITCH),
-        (Confidence.LIKELY, other),
-    ]
-    for lines in ([beginning, glued], [glued, b"?" + APPROVED[cut:]], [APPROVED[:cut], glued, APPROVED[cut:]]):
-        taken = salvaged(tmp_path / "a", among_whole(*lines))
-        assert taken.by_confidence(Confidence.CERTAIN) == [KILL_SWITCH, other]
+BEGINNING, END = APPROVED[: APPROVED.index(b"ETH")], APPROVED[APPROVED.index(b"ETH") :]
+GLUED = KILL_SWITCH + APPROVED.replace(b"ETH", b"XRP")
+UNKNOWN = b'{"event": "X", "quantity": 1}'
+HOLE = b"\0\0"
+
+
+def confidences(path: Path, *lines: bytes) -> str:
+    """The first letters of the confidences of all that comes back from these lines among whole ones."""
+    return "".join(one.confidence[0] for one in salvaged(path / "a", among_whole(*lines)).records)
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (BEGINNING + b"\\", b"?" + END),
+        (BEGINNING, END),  # stitched, but perhaps wrongly
+        (b'"id": 1}{"e', b'vent": 1}{"e'),
+        (HOLE, b"?" + END),
+        (BEGINNING + b"\\", HOLE),
+        (BEGINNING + HOLE, b"?" + END),
+        (BEGINNING + b"\\", HOLE + END),
+    ],
+)
+def test_records_between_pieces_of_others_are_not_certain(tmp_path: Path, before: bytes, behind: bytes) -> None:
+    """Their own halves may be those of two others: `B1` `A`, `A1 B2`, `A2`."""
+    sure = confidences(tmp_path, before, GLUED, behind).replace("i", "")
+    assert sure == "ll"
+    assert confidences(tmp_path, before, GLUED) == "cc"
+    assert confidences(tmp_path, GLUED, behind) == "cc"
+    assert confidences(tmp_path, before, *WHOLE, *WHOLE, *WHOLE, GLUED, behind) == "cc"
+    assert confidences(tmp_path, before, GLUED, *WHOLE, *WHOLE, *WHOLE, behind) == "cc"
+
+
+@pytest.mark.parametrize("before", [HOLE, BEGINNING + HOLE, HOLE + END, b"12", b" "])
+@pytest.mark.parametrize("behind", [HOLE, BEGINNING + HOLE, HOLE + END, b"12", b" "])
+def test_records_between_holes_are_certain_where_nobody_writes_in_pieces(
+    tmp_path: Path, before: bytes, behind: bytes
+) -> None:
+    assert confidences(tmp_path, before, GLUED, behind) == "cc"
+
+
+def test_the_parts_of_a_line_are_neighbours_too(tmp_path: Path) -> None:
+    assert confidences(tmp_path, BEGINNING + b"\\" + GLUED, END) == "ll"
+    assert confidences(tmp_path, b'"id": 1}' + GLUED + b'{"e') == "ll"
+    assert confidences(tmp_path, b'"id": 1}' + GLUED) == "lc"
+    assert confidences(tmp_path, GLUED + b'"id": 1}') == "cc"
+
+
+def test_doubt_spreads_as_far_as_pieces_follow(tmp_path: Path) -> None:
+    far = [*WHOLE, *WHOLE]
+    assert confidences(tmp_path, BEGINNING + b"\\", *far, GLUED, *far, GLUED, b"?" + END) == "llll"
+    assert confidences(tmp_path, BEGINNING + b"\\", *far, KILL_SWITCH, *far, GLUED, b"?" + END) == "cc"
+
+
+def test_an_unusual_record_is_certain_unless_a_piece_is_near(tmp_path: Path) -> None:
+    """The beginning of one and the end of another may lack keys, or repeat them on another level."""
+    assert confidences(tmp_path, WHOLE[0] + UNKNOWN) == "cc"
+    assert confidences(tmp_path, HOLE + UNKNOWN) == "c"
+    assert confidences(tmp_path, BEGINNING, WHOLE[0] + UNKNOWN) == "cl"
+    assert confidences(tmp_path, WHOLE[0] + UNKNOWN, END) == "cl"
+    assert confidences(tmp_path, b'"id": ' + WHOLE[0] + UNKNOWN + WHOLE[0]) == "llc"
+
+
+def test_a_piece_that_begins_as_no_record_does_is_none_between_pieces(tmp_path: Path) -> None:
+    patched = b'{"eid": "23737-3"}'
+    assert confidences(tmp_path, HOLE, WHOLE[0] + patched, b'vent": "A"}') == "l"
+    assert confidences(tmp_path, HOLE, WHOLE[0] + patched) == "cc"
 
 
 def test_pieces_too_far_apart_are_not_stitched(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import pytest
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.salvage import Confidence
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.salvage import Leftover, Recovered, salvage, survey
+from auditwatch.validate.salvage import salvage, survey
+from auditwatch.validate.salvaged import Leftover, Recovered
 from tests.trail.slow_judge import slow_kind
 from tests.validate.races import Truth, punch_holes, race
 
