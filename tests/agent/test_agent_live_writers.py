@@ -5,6 +5,7 @@ AUDITWATCH_LIVE_LINES says how many lines; 10000000 is the long run.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -12,8 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -110,7 +112,7 @@ def test_no_line_of_locked_writers_is_ever_accused(agents: Agents, tmp_path: Pat
     with producers(trail) as running:
         for turn in range(1, KILLS + 1):
             until(lambda: appended(agent) >= LINES * turn // (KILLS + 1), 120 + LINES / 3000)  # noqa: B023
-            assert_pending_is_young(agent)
+            assert_pending_is_honest(agent, trail)
             victim = dice.randrange(PROCESSES)
             running[victim].kill()
             running[victim].communicate()
@@ -129,23 +131,29 @@ def test_no_line_of_locked_writers_is_ever_accused(agents: Agents, tmp_path: Pat
     agent.stop()
 
 
-def assert_pending_is_young(agent: Agent) -> None:
-    """With lines judged three times since this began, the bytes behind them were seen to grow since it began.
+def assert_pending_is_honest(agent: Agent, trail: Path) -> None:
+    """Somebody stops in the middle of a line, under the lock that all others wait for: its age counts from then on."""
+    with until(lambda: locked(trail)) as file:
+        begun = time.time()
+        file.write(b'{"event":"SL')
+        until(lambda: agent.value("trail_pending_bytes") == 12)
+        first = agent.value("trail_pending_seconds")
+        latest = until(lambda: (age := agent.value("trail_pending_seconds")) >= first + 0.2 and age)
+        assert latest <= time.time() - begun
+        file.write(b'OW"}\n')
 
-    What is judged first was seen before, and what is judged second may have been, while the first was on its way.
-    Nearly always nothing is pending here, for locked writers write whole lines: the test below holds the age itself.
-    """
-    begun, lines, pending = time.time(), appended(agent), 0.0
-    for _ in range(3):
-        lines, pending = until(lambda known=lines: lines_and_pending(agent, known))  # type: ignore[misc]
-    assert pending <= time.time() - begun
 
-
-def lines_and_pending(agent: Agent, known: int) -> tuple[int, float] | None:
-    """Both from one scrape, once there are more lines than were known."""
-    shown = agent.metrics()
-    (_, lines), (_, pending) = shown["trail_appended_lines_total"][0], shown["trail_pending_seconds"][0]
-    return (int(lines), pending) if lines > known else None
+def locked(trail: Path) -> BinaryIO | None:
+    """The trail with its lock, which ends with the file; None where it was rotated, or somebody died in a line."""
+    with suppress(FileNotFoundError), ExitStack() as opened:
+        file = opened.enter_context(trail.open("rb+", buffering=0))
+        fcntl.flock(file, fcntl.LOCK_EX)
+        size = file.seek(0, os.SEEK_END)
+        is_ended = size > 0 and os.pread(file.fileno(), 1, size - 1) == b"\n"
+        if is_ended and os.path.samestat(trail.stat(), os.fstat(file.fileno())):
+            opened.pop_all()
+            return file
+    return None
 
 
 def test_pending_seconds_count_from_the_last_growth_and_end_with_the_newline(agents: Agents, trail: Path) -> None:
