@@ -23,6 +23,7 @@ PROGRAMS = {
     "python": "pass",
     "orjson": "import orjson",
     "AuditWriter": "from auditwatch import AuditWriter",
+    "... and opened": "from auditwatch import AuditWriter; AuditWriter('audit.jsonl')",
     "AuditHandler": "from auditwatch import AuditHandler",
     "asyncio": "import asyncio",
 }

@@ -14,10 +14,9 @@ from auditwatch.trail.limits import MAX_LINE_BYTES
 from auditwatch.writer import failpoints, forks, reentry
 from auditwatch.writer.counting import counting_of
 from auditwatch.writer.durability import Sync
-from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, stamp_bytes_of
-from auditwatch.writer.failures import refusal, write_error
+from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, serialiser_of, stamp_bytes_of
+from auditwatch.writer.failures import UnserialisableError, refusal, write_error
 from auditwatch.writer.opening import open_trail
-from auditwatch.writer.serialise import Serialiser, UnserialisableError, checked_line
 from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
 from auditwatch.writer.trail_file import TrailFile
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from auditwatch.writer.ballast import Ballast
     from auditwatch.writer.group import GroupCommit
     from auditwatch.writer.rotation import Rotation
+    from auditwatch.writer.serialise import Serialiser
 
 _LOOK_FOR_POISON_SECONDS: Final = 0.01
 _FEWEST_ATTEMPTS: Final = 3
@@ -113,7 +113,8 @@ class AuditWriter:
         self._closed = False
         self._trail: TrailFile | None = None
         self._front: AsyncFront | None = None
-        self._serialise = Serialiser(settings.timestamp_field, settings.default, settings.dumps).line
+        self._serialiser: Serialiser | None = None
+        self._serialise: Callable[[object], bytes] = lambda record: self._loaded().line(record)
         self._stamp_bytes = stamp_bytes_of(settings)
         self._longest = settings.max_line_bytes + 1 - self._stamp_bytes
         self._stamp = settings.stamp
@@ -132,7 +133,10 @@ class AuditWriter:
         self._group = group_of(settings, self._stored, self._interrupted)
         self._ballast = ballast_of(settings)
         try:
+            self._loaded()
             self._trail = open_trail(settings)
+        except UnserialisableError as error:
+            self._refuse(str(error), 1)
         except AuditWriteError as error:
             if not self._answered(error, 1):
                 raise
@@ -238,7 +242,7 @@ class AuditWriter:
             AuditWriteError: If it was not acknowledged; `stored` says whether it may be there all the same.
         """
         try:
-            whole = checked_line(line) + b"\n"
+            whole = self._loaded().checked(line)
         except UnserialisableError as error:
             message = str(error)
         else:
@@ -263,6 +267,13 @@ class AuditWriter:
 
             self._front = AsyncFront(self._path, self._append_all, together=self._group is not None)
         return self._front
+
+    def _loaded(self) -> Serialiser:
+        """The serialiser, which is loaded with the trail, and here again if it could not be then."""
+        if self._serialiser is None:
+            self._serialiser = serialiser_of(self._settings)
+            self._serialise = self._serialiser.line
+        return self._serialiser
 
     def _line(self, record: object, number: int | None = None) -> bytes | None:
         """The line of a record, by its number if it is one of several; None where it was refused and somebody told."""

@@ -1,4 +1,8 @@
-"""What only some writers ask for: imported for them alone, when they are made and not in the middle of an append."""
+"""What is imported when a writer is made: not with its class, and not in the middle of an append.
+
+The serialiser is for all of them: orjson takes as long to load as all the rest, and many import who never write. What
+only some ask for is imported for them alone.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,37 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from auditwatch.errors import AuditWriteError
+from auditwatch.writer.failures import UnserialisableError
+from auditwatch.writer.forks import held_back
 from auditwatch.writer.settings import Settings
 
 if TYPE_CHECKING:
     from auditwatch.writer.ballast import Ballast
     from auditwatch.writer.group import GroupCommit
     from auditwatch.writer.rotation import Rotation
+    from auditwatch.writer.serialise import Serialiser
+
+
+def serialiser_of(settings: Settings) -> Serialiser:
+    """What turns records into lines.
+
+    Raises:
+        UnserialisableError: If it cannot be loaded now, which is nobody's crash: a process may be out of descriptors.
+    """
+    try:
+        with held_back:
+            from auditwatch.writer.serialise import Serialiser  # noqa: PLC0415  as the module says
+    except (ImportError, OSError) as error:
+        raise UnserialisableError(f"orjson cannot be loaded: {error}") from error
+    return Serialiser(settings.timestamp_field, settings.default, settings.dumps)
 
 
 def rotation_of(settings: Settings) -> Rotation | None:
     """What renames the file when it is too large or too old."""
     if settings.rotate_bytes is None and settings.rotate_every is None:
         return None
-    from auditwatch.writer.rotation import Rotation  # noqa: PLC0415  as the module says
+    with held_back:
+        from auditwatch.writer.rotation import Rotation  # noqa: PLC0415  as the module says
 
     return Rotation(settings)
 
@@ -29,7 +51,8 @@ def group_of(
     """What stores the lines of threads together that wait for the disk."""
     if settings.durability != "power":
         return None
-    from auditwatch.writer.group import GroupCommit  # noqa: PLC0415  as the module says
+    with held_back:
+        from auditwatch.writer.group import GroupCommit  # noqa: PLC0415  as the module says
 
     return GroupCommit(commit, interrupted)
 
@@ -38,7 +61,8 @@ def ballast_of(settings: Settings) -> Ballast | None:
     """The file that is thrown away when the disk is full."""
     if settings.ballast_bytes is None:
         return None
-    from auditwatch.writer.ballast import Ballast  # noqa: PLC0415  as the module says
+    with held_back:
+        from auditwatch.writer.ballast import Ballast  # noqa: PLC0415  as the module says
 
     return Ballast(settings.path, settings.ballast_bytes)
 
@@ -47,6 +71,7 @@ def stamp_bytes_of(settings: Settings) -> int:
     """How much longer a stamp makes a line at most."""
     if not settings.stamp:
         return 0
-    from auditwatch.writer.chain import LONGEST_STAMP_BYTES  # noqa: PLC0415  as the module says
+    with held_back:
+        from auditwatch.writer.chain import LONGEST_STAMP_BYTES  # noqa: PLC0415  as the module says
 
     return LONGEST_STAMP_BYTES

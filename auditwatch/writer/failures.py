@@ -33,6 +33,10 @@ _ADVICE: Final = {
 }
 
 
+class UnserialisableError(ValueError):
+    """The record is nothing that can be written as it is; the message names types, never values."""
+
+
 def reason_of(number: int | None) -> str:
     """The closed name for an error number.
 

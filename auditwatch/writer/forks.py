@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 import weakref
 from contextlib import suppress
 from typing import Final, Protocol
@@ -76,5 +77,9 @@ def notice() -> None:
         _process.begin_anew()
 
 
+held_back: Final = threading.RLock()
+"""Who holds it has the forks of other threads wait: an import that a child finds half done is never finished there."""
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_process.begin_anew)
+    os.register_at_fork(before=held_back.acquire, after_in_parent=held_back.release, after_in_child=held_back.release)

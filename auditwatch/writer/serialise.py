@@ -23,6 +23,7 @@ import orjson
 
 from auditwatch.trail.limits import MAX_DEPTH
 from auditwatch.trail.own import RESERVED
+from auditwatch.writer.failures import UnserialisableError
 from auditwatch.writer.timestamp import utc_text
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
 # A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_APPEND_NEWLINE
-
-
-class UnserialisableError(ValueError):
-    """The record is nothing that can be written as it is; the message names types, never values."""
 
 
 class Serialiser:
@@ -72,7 +69,7 @@ class Serialiser:
         if self._field is not None and self._field not in members:
             members = {self._field: utc_text(time.time_ns()), **members}
         if self._dumps is not None:
-            return checked_line(_encoded(self._dumps(members))) + b"\n"
+            return self.checked(_encoded(self._dumps(members)))
         try:
             line = orjson.dumps(members, self._known, _OPTIONS)
         except TypeError as error:
@@ -83,6 +80,22 @@ class Serialiser:
         if line.find(b"null") >= 0:  # two thirds of the price of `in`
             self._standard_line(members)
         return line
+
+    @staticmethod
+    def checked(line: bytes) -> bytes:
+        """The line itself with a newline, if it is one whole JSON object without one in it.
+
+        Raises:
+            UnserialisableError: If it is not, or if it brings a member that is the writer's own.
+        """
+        if b"\n" in line:
+            raise UnserialisableError("the line holds a newline")
+        record = _parsed(line)
+        if not isinstance(record, dict):
+            raise UnserialisableError("the line is no JSON object")
+        if not RESERVED.isdisjoint(record):
+            raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
+        return line + b"\n"
 
     def _standard_line(self, members: Mapping[str, object]) -> bytes:
         try:
@@ -136,22 +149,6 @@ class Serialiser:
             name = type(value).__name__
             raise UnserialisableError(f"a value is of type {name}, which JSON does not know: see default=")
         return self._default(value)
-
-
-def checked_line(line: bytes) -> bytes:
-    """The line itself, if it is one whole JSON object without a newline in it.
-
-    Raises:
-        UnserialisableError: If it is not, or if it brings a member that is the writer's own.
-    """
-    if b"\n" in line:
-        raise UnserialisableError("the line holds a newline")
-    record = _parsed(line)
-    if not isinstance(record, dict):
-        raise UnserialisableError("the line is no JSON object")
-    if not RESERVED.isdisjoint(record):
-        raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
-    return line
 
 
 def _parsed(line: bytes) -> object:

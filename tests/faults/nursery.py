@@ -206,8 +206,8 @@ def _reap(pids: list[int]) -> list[int]:
 def main() -> None:
     """Do what is asked until nobody asks any more."""
     assert threading.active_count() == 1
-    # What the writer imports only when it needs it: a fault in an import would be one of Python's.
-    for name in ("ballast", "chain", "group", "predecessors", "rotation"):
+    # What is imported when a writer is made: a fault in an import would be one of Python's.
+    for name in ("ballast", "chain", "group", "predecessors", "rotation", "serialise"):
         importlib.import_module(f"auditwatch.writer.{name}")
     running: list[int] = []
     for line in sys.stdin:

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditwatch import AuditWriteError, AuditWriter
-from auditwatch.writer.serialise import Serialiser, UnserialisableError
+from auditwatch.writer.failures import UnserialisableError
+from auditwatch.writer.serialise import Serialiser
 
 PLAIN = Serialiser(None, None, None)
 
