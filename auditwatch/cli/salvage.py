@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from auditwatch.files.archives import is_compressed
 from auditwatch.trail.names import printable
 from auditwatch.trail.salvage import Confidence
 from auditwatch.validate.salvage import Progress as OnProgress
@@ -52,6 +53,9 @@ def command(
     with _progress_bar() as bar:
         manifest = salvage_into(path, output, options, _shown_on(bar, path))
     print(json.dumps(manifest) if format_name == "json" else "\n".join(_text(path, output, manifest)))
+    if is_compressed(path):
+        note = "these were its compressed bytes; unpack it, and salvage what comes out"
+        print(f"auditwatch: {printable(path)}: {note}", file=sys.stderr)
     return 0
 
 

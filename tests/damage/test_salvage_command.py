@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -32,6 +33,12 @@ def written(path: Path, data: bytes) -> Path:
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_who_has_compressed_bytes_salvaged_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, data, told in (("a.jsonl", GLUED, False), ("a.jsonl.1.gz", gzip.compress(GLUED), True)):
+        assert run(["salvage", str(written(tmp_path / name, data)), "--output", str(tmp_path / f"{name}.out")]) == 0
+        assert (f"{name}: these were its compressed bytes; unpack it" in capsys.readouterr().err) == told
 
 
 def test_records_fragments_and_manifest_are_written_for_their_owner_alone(
