@@ -24,17 +24,20 @@ _WINDOW_MAX_LINES: Final = 4
 _PART_BYTES: Final = 128
 """Memory that a part of a line takes beside its bytes, roughly."""
 
-_CUT: Final = frozenset({FragmentKind.BEGINNING, FragmentKind.END, FragmentKind.MIDDLE, FragmentKind.OBJECT})
-"""Fragments that are pieces of a record."""
+_SWALLOWS_BYTES: Final = 16
+"""A hole of so many NUL bytes may have swallowed a piece of a record."""
+
+_PIECES: Final = frozenset({FragmentKind.BEGINNING, FragmentKind.END, FragmentKind.MIDDLE, FragmentKind.OBJECT})
+"""Fragments of records."""
 
 
 class Sign(Enum):
-    """What says that records are cut here, so that a whole one may be the halves of two others.
-
-    A hole says so only beside a piece that it did not make itself.
-    """
+    """What says of a part that records are cut here, so that a whole one may be the halves of two others."""
 
     PIECE = auto()
+    """A piece of a record, whatever it lacks."""
+    LACKS_END = auto()
+    LACKS_BEGINNING = auto()
     HOLE = auto()
 
 
@@ -68,14 +71,20 @@ class DamagedLine:
         for index, part in enumerate(self.parts):
             if isinstance(part, Fragment):
                 self.awaits_value = self.awaits_value or awaits_value(self.piece(index))
-                sign = self._sign(index, part.kind)
-                if sign is not None:
+                for sign in self._signs(index, part):
                     self.signs[sign] = (self.signs.get(sign, (index,))[0], index)
 
-    def _sign(self, index: int, kind: FragmentKind) -> Sign | None:
-        if kind is FragmentKind.NUL_BYTES or (kind in _CUT and self._touches_nuls(index, kind)):
-            return Sign.HOLE
-        return Sign.PIECE if kind in _CUT else None
+    def _signs(self, index: int, part: Fragment) -> Iterator[Sign]:
+        if part.kind is FragmentKind.NUL_BYTES and part.end - part.start >= _SWALLOWS_BYTES:
+            yield Sign.HOLE
+        if part.kind not in _PIECES:
+            return
+        yield Sign.PIECE
+        is_start, is_middle = self.piece(index).startswith(b"{"), part.kind is FragmentKind.MIDDLE
+        if (is_start or is_middle) and not self._is_nuls(index + 1):
+            yield Sign.LACKS_END
+        if (part.kind is FragmentKind.END or (is_middle and not is_start)) and not self._is_nuls(index - 1):
+            yield Sign.LACKS_BEGINNING
 
     @property
     def weight(self) -> int:
@@ -97,14 +106,13 @@ class DamagedLine:
         return [i for i in range(start, len(self.parts)) if i not in self.used and self.may_be(i, kind)]
 
     def may_be(self, index: int, kind: FragmentKind) -> bool:
-        """Whether a part is such a fragment, and what it lacks may stand elsewhere."""
+        """Whether a part is such a fragment, and what it lacks may stand elsewhere: at NUL bytes it is lost."""
         part = self.parts[index]
-        return isinstance(part, Fragment) and part.kind is kind and not self._touches_nuls(index, kind)
-
-    def _touches_nuls(self, index: int, kind: FragmentKind) -> bool:
-        """Whether NUL bytes stand where a piece was cut: what is missing there is lost, and stands nowhere else."""
         beside = index + 1 if kind is FragmentKind.BEGINNING else index - 1
-        part = self.parts[beside] if 0 <= beside < len(self.parts) else None
+        return isinstance(part, Fragment) and part.kind is kind and not self._is_nuls(beside)
+
+    def _is_nuls(self, index: int) -> bool:
+        part = self.parts[index] if 0 <= index < len(self.parts) else None
         return isinstance(part, Fragment) and part.kind is FragmentKind.NUL_BYTES
 
 
@@ -171,26 +179,32 @@ class Window:
             return self._stitched(held, index) if held.may_be(index, FragmentKind.BEGINNING) else None
         confidence, record = part.confidence, held.piece(index)
         if confidence is Confidence.CERTAIN and self._may_be_halves(held, index):
-            self._last[Sign.PIECE] = held.place.line  # what it may be half of stands near, too
+            self._last[Sign.LACKS_END] = held.place.line  # what it may be half of lacks its end, too
             if not self._habits.is_usual(record):
                 return None
+            confidence = Confidence.LIKELY
+        elif confidence is Confidence.CERTAIN and self._may_be_patched(held, index, record):
             confidence = Confidence.LIKELY
         return Recovered(confidence, part.method, (held.source(index),), record)
 
     def _may_be_halves(self, held: DamagedLine, index: int) -> bool:
         """Whether a record may be the beginning of one and the end of another, which parse together by accident.
 
-        The first of them was cut: its end, or the hole that took it, stands behind. Of the second the beginning stands
-        before, or a hole. A record whose keys no whole record has needs one of them only.
+        The second of them was cut before it, the first goes on behind it. A hole may have swallowed either piece, but
+        holes alone do not say that anybody writes in pieces.
         """
-        before = {sign for sign in Sign if self._stands_before(sign, held, index)}
-        behind = {sign for sign in Sign if self._stands_behind(sign, held, index)}
-        if Sign.PIECE not in before | behind:
-            return False
-        if before and behind:
+        is_cut = self._stands_before(Sign.LACKS_END, held, index)
+        is_rest = self._stands_behind(Sign.LACKS_BEGINNING, held, index)
+        if is_cut and is_rest:
             return True
-        record = held.piece(index)
-        return self._habits.is_regular and self._habits.is_usual(record) and not self._habits.knows_shape(record)
+        was_swallowed = is_rest and self._stands_before(Sign.HOLE, held, index)
+        return was_swallowed or (is_cut and self._stands_behind(Sign.HOLE, held, index))
+
+    def _may_be_patched(self, held: DamagedLine, index: int, record: bytes) -> bool:
+        """Whether a record has keys that no whole record has, and something was cut before it on its line."""
+        is_behind_piece = Sign.PIECE in held.signs and held.signs[Sign.PIECE][0] < index
+        habits = self._habits
+        return is_behind_piece and habits.is_regular and habits.is_usual(record) and not habits.knows_shape(record)
 
     def _stands_before(self, sign: Sign, held: DamagedLine, index: int) -> bool:
         is_near = self._last[sign] >= held.place.line - WINDOW_LINES
