@@ -21,6 +21,9 @@ _MOST_LINES: Final = 8192
 _TEXT_BYTES: Final = 1 << 16
 """Bytes judged at once: larger texts are no faster, and one damaged line makes all of a text be judged line by line."""
 
+_JOINED_BYTES: Final = 1 << 13
+"""A line whose beginning is no longer than that is judged with those behind it; a longer one alone."""
+
 
 class Scan:
     r"""Judges the lines of a range of bytes as they come.
@@ -37,6 +40,7 @@ class Scan:
         self._rules = rules
         self._judge = Judge(rules)
         self._carry = _Carry(rules.max_line_bytes)
+        self._joined_bytes = min(_JOINED_BYTES, rules.max_line_bytes)
         self._begin()
 
     @property
@@ -51,14 +55,17 @@ class Scan:
 
     def feed(self, chunk: bytes) -> None:
         """Judge the lines that this chunk ends; the rest of it waits for its newline."""
-        start, end = 0, chunk.rfind(b"\n") + 1
-        if end and self._carry.length:
+        start, end, carried = 0, chunk.rfind(b"\n") + 1, b""
+        if end and 0 < self._carry.length <= self._joined_bytes:
+            carried, _, _ = self._carry.taken()
+        elif end and self._carry.length:
             start = chunk.index(b"\n") + 1
             self._end_carried(chunk[: start - 1])
+        view = memoryview(chunk)
         while start < end:
             cut = chunk.rfind(b"\n", start, start + _TEXT_BYTES) + 1 or chunk.index(b"\n", start) + 1
-            self._judge_text(chunk[start:cut])
-            start = cut
+            self._judge_text(b"".join((carried, view[start:cut])))
+            start, carried = cut, b""
         self._carry.add(chunk[end:])
 
     def take(self) -> Report:

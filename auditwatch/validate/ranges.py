@@ -6,11 +6,14 @@ import os
 from dataclasses import dataclass, replace
 from typing import Final
 
-from auditwatch.files.reading import drop_cached, find_newline_before, fingerprint, is_cached, read_chunks
+from auditwatch.files.reading import CHUNK_BYTES, drop_cached, find_newline_before, fingerprint, is_cached, read_chunks
 from auditwatch.trail.grid import RangeDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+
+_READ_BYTES: Final = 1 << 16
+"""Bytes of a read: as many as are judged at once, and few enough that memory need not be asked for again each time."""
 
 MARKER_BYTES: Final = 4096
 """Most bytes before the judged position that its marker covers."""
@@ -87,11 +90,13 @@ def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool,
     scan, digest = Scan(rules), RangeDigest()
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
     marks: list[int] = []
-    for chunk in read_chunks(descriptor, start, lines_end):
+    done = 0
+    for chunk in read_chunks(descriptor, start, lines_end, _READ_BYTES):
         scan.feed(chunk)
         if hashed:
             digest.feed(chunk)
-            marks.append(scan.lines)
+            marks[done // CHUNK_BYTES :] = [scan.lines]
+        done += len(chunk)
     report = scan.finish(final)
     report = replace(report, pending_bytes=report.pending_bytes + pending)
     marker = marker_at(descriptor, start + report.bytes)

@@ -53,6 +53,11 @@ def test_whole_lines_are_counted() -> None:
         b'{"a":[1\n2]}\n{},"x",{}\n',
         b'{"a":[1\n2]}\n"x",{}\n',
         b'{"a":[\n]}\n{}\n{}{}\n',
+        b'{}{}\n{"a":\n}\n',
+        b'{"a":\n}\n{} {}\n',
+        b'{}"x"{}\n{"a":\n}\n',
+        b'{} "0123456789abcdef" {}\n{"a":[\n]}\n',
+        b'{"a":\n}\n"0123456789abcdef"{}\n',
         *[b"\n", b"\n\n", b" \n", b"{}\n\n", b"\n{}\n", b"[{}]\n", b"[{},{}]\n", b"1\n", b'"{}"\n', b"null\n{}\n"],
         *[
             b"{},\n",
@@ -72,7 +77,7 @@ def test_what_only_looks_whole_in_the_sum_is_left_to_the_judge_of_lines(text: by
 
 
 def test_the_mark_is_the_secret_of_a_process() -> None:
-    known = b'{},"%s",{}\n{"a":[1\n2]}\n' % bulk._MARK.encode()
+    known = b'{} "%s" {}\n{"a":\n}\n' % bulk._MARK.encode()
     assert at_once(known) == 3, "whoever knows the mark can pass: nobody may"
     assert len(bulk._MARK) == 16
 
