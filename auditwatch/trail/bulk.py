@@ -1,27 +1,24 @@
 """Many lines in one call of the decoder, where all of them are whole.
 
 A call for each line costs as much again as the decoding. The decoder takes a text of lines in one call, but minds
-newlines as little as other white space: two objects may share a line, and one may lie across several. So a mark is put
-behind each line, on a line of its own: `{A}`, `{B}` become `{A}`, `"MARK"`, `{B}`, `"MARK"`. Whoever wrote the trail
-does not know the mark: it is nowhere but where it was put. So if every other value is the mark, and they are as many as
-were put there, then none lies inside of anything, and before each of them is one object.
+newlines as little as other white space: two objects may share a line, and one may lie across several. So each line is
+put in brackets: `{A}`, `{B}` become `[{A}]`, `[{B}]`, which have to be arrays of one object each. What closes and opens
+at a newline is `]`, white space, `[`: JSON has that nowhere inside of a value. So no value lies across lines, each line
+has one value at least, and if there are no more values than lines, each line is what stands between its brackets.
 """
 
 from __future__ import annotations
 
-import secrets
-from operator import attrgetter
-from typing import Final, Literal
+from operator import attrgetter, itemgetter
+from typing import Final
 
 import msgspec
 
 from auditwatch.trail.dates import are_dates
 
-_MARK: Final = secrets.token_hex(8)
-"""Which one it is changes no verdict: what is refused here is judged line by line."""
-
-_BEHIND_LINE: Final = f'\n"{_MARK}"\n'.encode()
-_GROWTH: Final = len(_BEHIND_LINE) - 1
+_BETWEEN: Final = b"]\n["
+_GROWTH: Final = len(_BETWEEN) - 1
+_RECORD: Final = itemgetter(0)
 
 
 class Bulk:
@@ -34,7 +31,7 @@ class Bulk:
 
     def __init__(self, shape: type[msgspec.Struct], dates: tuple[str, ...] = ()) -> None:
         self._dates = [attrgetter(name) for name in dates]
-        self._decode = msgspec.json.Decoder(Literal[_MARK] | shape).decode_lines
+        self._decode = msgspec.json.Decoder(tuple[shape]).decode_lines  # type: ignore[valid-type]
 
     def lines(self, text: bytes) -> int | None:
         """How many lines a text has whose every line is of the shape; None where one is not.
@@ -46,9 +43,10 @@ class Bulk:
             MsgspecError: Where one is not, too.
             RecursionError: Where one may be too deep.
         """
-        marked = text.replace(b"\n", _BEHIND_LINE)
-        lines = (len(marked) - len(text)) // _GROWTH
-        found = self._decode(marked)
-        if len(found) != 2 * lines or found[1::2] != [_MARK] * lines:
+        bracketed = b"[" + text.replace(b"\n", _BETWEEN)
+        lines = (len(bracketed) - 1 - len(text)) // _GROWTH
+        found = self._decode(memoryview(bracketed)[:-1])  # the last newline opened a bracket for no line
+        if len(found) != lines:
             return None
-        return lines if all(are_dates(list(map(date, found[::2]))) for date in self._dates) else None
+        records = list(map(_RECORD, found)) if self._dates else []
+        return lines if all(are_dates(list(map(date, records))) for date in self._dates) else None
