@@ -13,7 +13,7 @@ from auditwatch.trail.explain import MAX_TRIES, records_inside
 from auditwatch.trail.habits import Habits
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.report import Report, merge
-from auditwatch.trail.rules import Rules
+from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.salvage import Inside, dissect
 from auditwatch.trail.scan import Scan
 from auditwatch.validate.salvage import salvage, survey
@@ -24,6 +24,7 @@ _LINE_BYTES: Final = 200
 _RULES: Final = Rules(max_line_bytes=_LINE_BYTES, strict=True)
 _LENIENT: Final = Rules(max_line_bytes=_LINE_BYTES)
 _STRICT: Final = Judge(Rules(strict=True))
+_TYPES: Final = tuple(FieldType)
 _HABITS: Final = (
     Habits(),
     Habits(b'"a"'),
@@ -49,6 +50,15 @@ def scan(data: bytes) -> None:
         _scan(trail, step, rules)
 
 
+def require(data: bytes) -> None:
+    """The same, where a record must have `a` and `b`. The first byte says of which types, and how to cut."""
+    step, trail = 1 + (data[0] if data else 0), data[1:]
+    rest, a = divmod(step, len(_TYPES))
+    strict, b = divmod(rest, len(_TYPES))
+    fields = (("a", _TYPES[a]), ("b", _TYPES[b]))
+    _scan(trail, step, Rules(max_line_bytes=_LINE_BYTES, strict=strict == 1, require=fields))
+
+
 def _scan(trail: bytes, step: int, rules: Rules) -> None:
     whole = _scanned([trail], rules)
     assert _scanned([trail[at : at + step] for at in range(0, len(trail), step)], rules) == whole
@@ -57,7 +67,8 @@ def _scan(trail: bytes, step: int, rules: Rules) -> None:
     middle = step % len(lines)
     halves = [_scanned([b"".join(half)], rules) for half in (lines[:middle], lines[middle:])]
     assert merge(*halves) == whole
-    kinds = [slow_kind(line[:-1], _LINE_BYTES, strict=rules.strict) for line in lines[:-1]]
+    fields = {name: kind.value for name, kind in rules.require}
+    kinds = [slow_kind(line[:-1], _LINE_BYTES, strict=rules.strict, require=fields) for line in lines[:-1]]
     assert [defect.kind.value for defect in whole.defects] == [kind for kind in kinds if kind is not None]
     assert whole.lines == whole.records + whole.corrupt_lines == len(lines) - 1
     for defect in whole.defects:
@@ -139,7 +150,12 @@ class _Taken:
         self.lines += 1
 
 
-TARGETS: Final[dict[str, Callable[[bytes], None]]] = {"judge": judge, "scan": scan, "salvage": salvaging}
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "judge": judge,
+    "scan": scan,
+    "require": require,
+    "salvage": salvaging,
+}
 
 
 def corpus(directory: str) -> Iterator[bytes]:

@@ -104,16 +104,20 @@ def skip_blank(text: bytes, at: int) -> int:
 def members(text: bytes) -> dict[bytes, bytes]:
     """The members of a text known to be one object: raw keys, quotes included, with the raw value of the last of each.
 
+    They are in the order of these last ones, for keys that differ only in their escapes are one key.
+
     >>> members(b'{"a": 1, "b": [2, 3], "a": "x"}')
-    {b'"a"': b'"x"', b'"b"': b'[2, 3]'}
+    {b'"b"': b'[2, 3]', b'"a"': b'"x"'}
     """
-    walker, found = _Walker(text), {}
-    at = skip_blank(text, skip_blank(text, 0) + 1)
+    walker, at = _Walker(text), skip_blank(text, skip_blank(text, 0) + 1)
+    found: dict[bytes, bytes] = {}
     while text[at] != _CLOSE_OBJECT:
         key_end = walker.string_end(at)
         value = skip_blank(text, skip_blank(text, key_end) + 1)
         value_end = walker.value_end(value)
-        found[text[at:key_end]] = text[value:value_end]
+        key = text[at:key_end]
+        found.pop(key, None)
+        found[key] = text[value:value_end]
         at = skip_blank(text, value_end)
         at = skip_blank(text, at + 1) if text[at] == _COMMA else at
     return found

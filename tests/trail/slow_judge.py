@@ -1,24 +1,31 @@
 """The kinds once more, written from the table of the specification and from nothing else: slow, plain, byte by byte.
 
 It shares no code with `auditwatch.trail`, so that the two can be held against each other. The rules are the default
-ones, and `max_line_bytes` and `strict` where given.
+ones, and `max_line_bytes`, `strict` and `require` where given.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tests.trail.slow_fields import slow_lacks
 
 BLANK = b" \t\n\r"
 MAX_DEPTH = 512
 HEX = b"0123456789abcdefABCDEF"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def slow_kind(line: bytes, max_line_bytes: int = 1 << 20, *, strict: bool = False) -> str | None:
+def slow_kind(
+    line: bytes, max_line_bytes: int = 1 << 20, *, strict: bool = False, require: Mapping[str, str] = NOTHING
+) -> str | None:
     """The kind of a line, given without its newline; None if it is whole."""
     if len(line) > max_line_bytes:
         return "oversize"
     if line.startswith(b"\xef\xbb\xbf"):
-        rest = slow_kind(line[3:], max_line_bytes, strict=strict)
+        rest = slow_kind(line[3:], max_line_bytes, strict=strict, require=require)
         return "byte_order_mark" if rest is None else rest
     if not line.strip(BLANK):
         return "blank"
@@ -30,7 +37,7 @@ def slow_kind(line: bytes, max_line_bytes: int = 1 << 20, *, strict: bool = Fals
     _, error = read(line, 0)
     utf8 = is_utf8(line)
     if utf8 and error is None:
-        return kind_of_parsed(line, strict=strict)
+        return kind_of_parsed(line, strict=strict, require=require)
     if utf8 and is_concatenated(line):
         return "concatenated"
     if has_misplaced_head(line, strings, len(line) if error is None else error):
@@ -40,7 +47,7 @@ def slow_kind(line: bytes, max_line_bytes: int = 1 << 20, *, strict: bool = Fals
     return "invalid_json" if utf8 else "invalid_utf8"
 
 
-def kind_of_parsed(line: bytes, *, strict: bool) -> str | None:
+def kind_of_parsed(line: bytes, *, strict: bool, require: Mapping[str, str]) -> str | None:
     """Of a line that is one JSON text."""
     repeated = False
 
@@ -52,6 +59,8 @@ def kind_of_parsed(line: bytes, *, strict: bool) -> str | None:
     value = json.loads(line, object_pairs_hook=pairs, parse_int=str, parse_float=str)
     if not isinstance(value, dict):
         return "not_object"
+    if require and slow_lacks(line, require):
+        return "schema"
     return "duplicate_key" if strict and repeated else None
 
 

@@ -168,6 +168,7 @@ def test_a_missing_field_is_schema_and_the_last_of_two_counts() -> None:
     assert judge.kind_of(b'{"b":{"a":1}}') == Kind.SCHEMA
     assert judge.kind_of(b'{"a":"x","a":1}') is None
     assert judge.kind_of(b'{"a":1,"\\u0061":"x"}') == Kind.SCHEMA
+    assert judge.kind_of(b'{"a":1,"\\u0061":1,"a":"x"}') == Kind.SCHEMA
 
 
 def test_own_records_of_the_writer_are_exempt_from_required_fields() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.report import Report, merge
-from auditwatch.trail.rules import Rules
+from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.scan import Scan
 from tests.trail.slow_judge import slow_kind
 
@@ -40,6 +40,37 @@ SCRAPS = st.lists(
 @given(SCRAPS)
 def test_two_judges_agree_on_every_line(line: bytes) -> None:
     assert JUDGE.kind_of(line) == slow_kind(line, 700, strict=True)
+
+
+DATES = st.tuples(
+    st.sampled_from(
+        ["2025-10-07", "2024-02-29", "2025-02-29", "0000-01-31", "2025-10-7", "20251007", "2025\\u002d10-07"]
+    ),
+    st.sampled_from([*"Tt _", ""]),
+    st.sampled_from(["12:00:00", "23:59:60", "24:00:00", "12:00", "12:00:00.5", "12:00:00.", "00:00:61", "120000"]),
+    st.sampled_from(["Z", "z", "", "+00:00", "-23:59"])
+    | st.sampled_from(["+24:00", "+0000", "-0530", "+00", " Z", "\\u002b0000", "+0\u0660:00"]),
+).map(lambda parts: f'"{"".join(parts)}"'.encode())
+VALUES = st.one_of(
+    DATES,
+    st.sampled_from([b'"x"', b"1", b"-0", b"1.0", b"1e2", b"9" * 30, b"true", b"null", b"{}", b"[]", b'"\\ud800"']),
+)
+RECORDS = st.lists(st.tuples(st.sampled_from([b'"a"', b'"b"', b'"\\u0061"', b'"c"']), VALUES), max_size=4).map(
+    lambda members: b"{%s}" % b",".join(key + b":" + value for key, value in members)
+)
+REQUIRE = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(FieldType)), max_size=2).map(dict)
+
+
+@given(st.lists(RECORDS, min_size=1, max_size=3), REQUIRE, st.booleans())
+def test_two_judges_agree_on_the_fields_of_every_record(
+    records: list[bytes], require: dict[str, FieldType], strict: bool
+) -> None:
+    fields = {name: kind.value for name, kind in require.items()}
+    kinds = [slow_kind(record, strict=strict, require=fields) for record in records]
+    rules = Rules(strict=strict, require=tuple(require.items()))
+    assert [Judge(rules).kind_of(record) for record in records] == kinds
+    whole = scanned([b"".join(record + b"\n" for record in records)], rules)
+    assert [defect.kind.value for defect in whole.defects] == [kind for kind in kinds if kind]
 
 
 TRAILS = st.lists(SCRAPS, max_size=6).map(b"\n".join)
