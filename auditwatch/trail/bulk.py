@@ -2,8 +2,8 @@
 
 A call for each line costs as much again as the decoding. The decoder takes a text of lines in one call, but minds
 newlines as little as other white space: two objects may share a line, and one may lie across several. So each line is
-put in brackets: `{A}`, `{B}` become `[{A}]`, `[{B}]`, which have to be arrays of one object each. What closes and opens
-at a newline is `]`, white space, `[`: JSON has that nowhere inside of a value. So no value lies across lines, each line
+put in brackets: `{A}`, `{B}` become `[{A}]`, `[{B}]`, which have to be arrays of one object each. Around each newline
+now stand `]` and `[`: JSON has that nowhere inside of a value, be it a string. So no value lies across lines, each line
 has one value at least, and if there are no more values than lines, each line is what stands between its brackets.
 """
 
