@@ -9,6 +9,7 @@ give comparable figures.
 from __future__ import annotations
 
 import os
+import statistics
 import tempfile
 import threading
 import time
@@ -18,6 +19,7 @@ from auditwatch import AuditWriter
 
 THREADS = 16
 RECORDS = 500
+ROUNDS = 7
 SYNC_SECONDS = 150e-6
 RECORD = {"event": "TRADE_APPROVED", "details": {"symbol": "BTC-USD", "quantity": 0.25, "price": 64123.5}}
 
@@ -59,6 +61,9 @@ def one_each(path: str) -> Callable[[], None]:
     return append
 
 
+WRITERS = {"one fdatasync a record": one_each, "AuditWriter, power": shared}
+
+
 def measure(make: Callable[[str], Callable[[], None]], threads: int) -> tuple[float, float]:
     """Records a second, and records a sync."""
     global syncs  # noqa: PLW0603  one count for the whole run
@@ -93,12 +98,15 @@ def main() -> None:
 
 
 def _print() -> None:
+    print(f"medians of {ROUNDS} rounds, in turns")
     print(f"{'writer':<28}{'threads':>8}{'records/s':>12}{'ratio':>8}{'records/sync':>14}")
     for threads in (1, THREADS):
-        base, _ = measure(one_each, threads)
-        for name, make in (("one fdatasync a record", one_each), ("AuditWriter, power", shared)):
-            speed, a_sync = measure(make, threads)
-            print(f"{name:<28}{threads:>8}{speed:>12,.0f}{speed / base:>7.2f}x{a_sync:>14.2f}")
+        rounds = [[measure(make, threads) for make in WRITERS.values()] for _ in range(ROUNDS)]
+        medians = [
+            [statistics.median(values) for values in zip(*found, strict=True)] for found in zip(*rounds, strict=True)
+        ]
+        for name, (speed, a_sync) in zip(WRITERS, medians, strict=True):
+            print(f"{name:<28}{threads:>8}{speed:>12,.0f}{speed / medians[0][0]:>7.2f}x{a_sync:>14.2f}")
 
 
 if __name__ == "__main__":
