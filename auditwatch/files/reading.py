@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from blake3 import blake3
@@ -95,14 +96,33 @@ def fingerprint(descriptor: int, offset: int, length: int) -> bytes:
     return hasher.digest()
 
 
-def is_cached(descriptor: int, start: int, end: int) -> bool:
-    """Whether these bytes seem to lie in the page cache already: whoever drops pages later drops only its own."""
+@contextmanager
+def page_cache_as_found(descriptor: int, start: int, end: int) -> Iterator[None]:
+    """Read these bytes within; the page cache forgets those parts of them that seem not to have been in it before.
+
+    Others read the same file: what they wrote or read just now stays where it is fast.
+    """
+    absent = _not_cached(descriptor, start, end)
+    try:
+        yield
+    finally:
+        for part_start, part_end in absent:
+            _drop_cached(descriptor, part_start, part_end)
+
+
+def _not_cached(descriptor: int, start: int, end: int) -> list[tuple[int, int]]:
+    """Where parts begin and end of which the first page is not in the page cache; adjacent ones are one."""
     step = max(_PROBE_BYTES, (end - start) // _MOST_PROBES)
-    return all(_is_page_cached(descriptor, offset) for offset in range(start, end, step))
+    parts: list[tuple[int, int]] = []
+    for offset in range(start, end, step):
+        if _is_page_cached(descriptor, offset):
+            continue
+        begun = parts.pop()[0] if parts and parts[-1][1] == offset else offset
+        parts.append((begun, min(offset + step, end)))
+    return parts
 
 
-def drop_cached(descriptor: int, start: int, end: int) -> None:
-    """Let the page cache forget these bytes, where the file system takes such advice."""
+def _drop_cached(descriptor: int, start: int, end: int) -> None:
     try:
         os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
     except OSError:

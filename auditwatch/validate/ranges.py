@@ -6,7 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from typing import Final
 
-from auditwatch.files.reading import CHUNK_BYTES, drop_cached, find_newline_before, fingerprint, is_cached, read_chunks
+from auditwatch.files.reading import (
+    CHUNK_BYTES,
+    find_newline_before,
+    fingerprint,
+    page_cache_as_found,
+    read_chunks,
+)
 from auditwatch.trail.grid import RangeDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
@@ -62,14 +68,10 @@ def judge_range(
     Raises:
         Unreadable: io_error, with the offset.
     """
-    was_cached = is_cached(descriptor, start, end)
-    try:
+    with page_cache_as_found(descriptor, start, end):
         if recorded and fingerprint(descriptor, start, end - start) == recorded:
             return RangeVerdict(Report(), recorded, b"")
         return _judged(descriptor, start, end, rules, final=final, hashed=hashed or bool(recorded))
-    finally:
-        if not was_cached:
-            drop_cached(descriptor, start, end)
 
 
 def count_lines(descriptor: int, start: int, end: int) -> int:
@@ -78,12 +80,8 @@ def count_lines(descriptor: int, start: int, end: int) -> int:
     Raises:
         Unreadable: io_error, with the offset.
     """
-    was_cached = is_cached(descriptor, start, end)
-    try:
+    with page_cache_as_found(descriptor, start, end):
         return sum(chunk.count(b"\n") for chunk in read_chunks(descriptor, start, end))
-    finally:
-        if not was_cached:
-            drop_cached(descriptor, start, end)
 
 
 def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> RangeVerdict:

@@ -12,11 +12,10 @@ from blake3 import blake3
 from auditwatch.errors import Unreadable
 from auditwatch.files.reading import (
     CHUNK_BYTES,
-    drop_cached,
     find_newline,
     find_newline_before,
     fingerprint,
-    is_cached,
+    page_cache_as_found,
     read_chunks,
 )
 
@@ -67,9 +66,26 @@ def test_a_failing_read_is_an_error_with_its_offset() -> None:
     assert caught.value.reason == "io_error"
 
 
-def test_asking_and_advising_the_page_cache_never_fails(descriptor: int, tmp_path: Path) -> None:
-    os.fsync(descriptor)
-    drop_cached(descriptor, 0, len(DATA))
-    drop_cached(-1, 0, 10)
-    assert not is_cached(-1, 0, 10)
-    assert b"".join(read_chunks(descriptor, 0, len(DATA))) == DATA
+def test_asking_and_advising_the_page_cache_never_fails(descriptor: int) -> None:
+    with page_cache_as_found(descriptor, 0, len(DATA)):
+        assert b"".join(read_chunks(descriptor, 0, len(DATA))) == DATA
+    with pytest.raises(Unreadable), page_cache_as_found(-1, 0, 10):
+        list(read_chunks(-1, 0, 10))
+
+
+def test_the_page_cache_forgets_only_what_was_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes, forgotten = [], []
+
+    def probed(_descriptor: int, _buffers: list[bytearray], offset: int, _flags: int) -> int:
+        probes.append(offset)
+        if len(probes) in (2, 3, 6):
+            raise BlockingIOError
+        return 1
+
+    monkeypatch.setattr(os, "preadv", probed)
+    monkeypatch.setattr(os, "posix_fadvise", lambda _d, start, length, _advice: forgotten.append((start, length)))
+    step = 1 << 18
+    with page_cache_as_found(0, 100, 100 + 5 * step + 7):
+        assert not forgotten
+    assert probes == [100 + number * step for number in range(6)]
+    assert forgotten == [(100 + step, 2 * step), (100 + 5 * step, 7)]
