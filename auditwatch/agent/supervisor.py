@@ -24,6 +24,7 @@ from auditwatch.agent.schedule import Timetable
 from auditwatch.agent.wakes import Wakes
 from auditwatch.errors import AuditwatchError, StateUnwritable
 from auditwatch.files.watcher import Watcher
+from auditwatch.host.signals import ENDING, held_signals, run_in_loop
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.lock import AgentLock
 from auditwatch.state.store import Store
@@ -64,8 +65,8 @@ def run(config: Config, *, state_dir: str, reload: Reload | None = None) -> int:
         store = Store.open(state_dir, time.time())
         try:
             store.keep_generation()
-            with listen(config.web.listen_address) as sock:
-                asyncio.run(_serve(config, state_dir, store, reload, sock))
+            with listen(config.web.listen_address) as sock, held_signals() as came:
+                asyncio.run(_serve(config, state_dir, store, reload, sock, came))
         finally:
             store.close()
     return 0
@@ -86,7 +87,7 @@ def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None)
     with AgentLock(state_dir):
         store = Store.open(state_dir, time.time())
         try:
-            snapshot = asyncio.run(_once(config, state_dir, store))
+            snapshot = run_in_loop(lambda: _once(config, state_dir, store))
         finally:
             store.close()
     if metrics_file:
@@ -113,8 +114,10 @@ def _write_metrics(path: str, snapshot: Snapshot) -> None:
         raise StateUnwritable(f"{path}: cannot be written: {error.strerror}; see --metrics-file") from error
 
 
-async def _serve(config: Config, state_dir: str, store: Store, reload: Reload | None, sock: socket.socket) -> None:
-    await Agent(config, state_dir, store).serve(sock, reload)
+async def _serve(
+    config: Config, state_dir: str, store: Store, reload: Reload | None, sock: socket.socket, came: list[int]
+) -> None:
+    await Agent(config, state_dir, store).serve(sock, reload, came)
 
 
 async def _once(config: Config, state_dir: str, store: Store) -> Snapshot:
@@ -156,11 +159,11 @@ class Agent:
             clock=time.time,
         )
 
-    async def serve(self, sock: socket.socket, reload: Reload | None) -> None:
-        """Watch and answer until told to stop; then one last look."""
+    async def serve(self, sock: socket.socket, reload: Reload | None, came: list[int]) -> None:
+        """Watch and answer until told to stop, also by signals that came already; then one last look."""
         keeper = self._housekeeping
         server = Server(create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready), sock)
-        self._catch_signals(reload)
+        self._catch_signals(reload, came)
         await self._begin(self._config)
         self._guarded("housekeeping", keeper.run)
         self._timetable.start()
@@ -214,10 +217,13 @@ class Agent:
         except TimeoutError:
             log.warning("the last look took too long: what is left is judged after the next start")
 
-    def _catch_signals(self, reload: Reload | None) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+    def _catch_signals(self, reload: Reload | None, came: list[int]) -> None:
+        for number in ENDING:
             self._loop.add_signal_handler(number, self._stopping.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reloaded, reload)
+        if came:
+            came.clear()
+            self._stopping.set()
 
     def _reloaded(self, reload: Reload | None) -> None:
         if reload is None:

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 import click
 
 from auditwatch.cli import options
-from auditwatch.cli.endings import Terminated
 
 _PRODUCERS = ("locked", "locked", "two-writes", "no-o-append")
 _END_SECONDS = 5.0  # for a producer to see that its leash is cut
@@ -39,7 +38,7 @@ def command(directory: str | None, listen_address: str | None) -> int:
         stack.enter_context(producing(trail))
         try:
             return run(config, state_dir=os.path.join(place, "state"))
-        except (KeyboardInterrupt, Terminated):  # before the supervisor had the signals in its hands
+        except KeyboardInterrupt:  # before the supervisor had the signals in its hands
             return 0
 
 

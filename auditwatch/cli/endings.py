@@ -14,8 +14,8 @@ CLOSED_PIPE: Final = 141
 TERMINATED: Final = 143
 
 
-class Terminated(BaseException):
-    """SIGTERM came; like KeyboardInterrupt, no error handler may swallow it."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; no error handler may swallow it, and of such exceptions asyncio passes on none but this kind."""
 
 
 @contextmanager

@@ -135,10 +135,10 @@ def _guarded(arguments: Sequence[str]) -> int:
             result = auditwatch.invoke(context)
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
     except Terminated:
         return TERMINATED
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
     except BrokenPipeError:
         return CLOSED_PIPE
     except Exception as error:  # noqa: BLE001  the last line of defence: every error gets one line and a status

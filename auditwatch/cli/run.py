@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from auditwatch.cli import options
-from auditwatch.cli.endings import INTERNAL, Terminated
+from auditwatch.cli.endings import INTERNAL
 from auditwatch.cli.status import status_lines
 from auditwatch.errors import DAMAGED, UsageError
 
@@ -66,7 +66,7 @@ def _run(config: Config, reload: Callable[[], Config] | None) -> int:
 
     try:
         return run(config, state_dir=state_directory(config), reload=reload)
-    except (KeyboardInterrupt, Terminated):  # before the supervisor had the signals in its hands
+    except KeyboardInterrupt:  # before the supervisor had the signals in its hands
         return 0
 
 

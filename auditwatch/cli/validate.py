@@ -16,6 +16,7 @@ import click
 
 from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
 from auditwatch.files.archives import is_compressed
+from auditwatch.host.signals import run_in_loop
 from auditwatch.trail.grid import Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
@@ -153,7 +154,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     with _history(state_dir) as history:
         options = replace(options, history=history, cover=cover)
         asked = _Asked(paths, options, format_name == "json", expect_last)
-        verdicts = asyncio.run(_validate_as_trail(asked) if as_trail else _validate(asked))
+        verdicts = run_in_loop(lambda: _validate_as_trail(asked) if as_trail else _validate(asked))
     return exit_status(verdicts)
 
 

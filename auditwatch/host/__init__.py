@@ -1,4 +1,4 @@
-"""What both the watcher and the writer ask the kernel: file systems, lock holders, durable small files.
+"""What several floors ask the kernel: file systems, lock holders, durable small files, signals.
 
 This floor knows nothing of trails. Where it reads `/proc`, the path is a parameter with a true default, so that
 tests run on a recorded one; where the kernel does not tell (another system, a hidden `/proc`), the answer says

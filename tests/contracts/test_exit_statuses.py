@@ -216,6 +216,45 @@ def test_a_signal_ends_a_running_command_with_its_status(number: signal.Signals,
     assert (child.returncode, said) == (status, b"")
 
 
+SIGNALLED_WHILE_THE_LOOP_IS_MADE = """
+import os, socket, sys
+from auditwatch.cli.main import run
+number, *arguments = sys.argv[1:]
+true = socket.socketpair
+def pair(*given):
+    socket.socketpair = true
+    os.kill(os.getpid(), int(number))
+    return true(*given)
+socket.socketpair = pair
+status = run(arguments)
+sys.exit(status if socket.socketpair is true else "no loop was made")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "statuses"),
+    [
+        (["validate"], {signal.SIGTERM: 143, signal.SIGINT: 130}),
+        (["run", "--once", "--state-dir", "state"], {signal.SIGTERM: 143, signal.SIGINT: 130}),
+        (["run", "--state-dir", "state", "--web.listen-address", "127.0.0.1:0"], {signal.SIGTERM: 0, signal.SIGINT: 0}),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_event_loop_is_made_ends_a_command_like_any_other(
+    tmp_path: Path, arguments: list[str], statuses: dict[signal.Signals, int], number: signal.Signals
+) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"{}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED_WHILE_THE_LOOP_IS_MADE, str(number.value), *arguments, "a.jsonl"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == statuses[number], done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_a_closed_pipe_is_141_also_when_only_the_last_flush_finds_out() -> None:
     reader, writer = os.pipe()
     os.close(reader)
