@@ -6,12 +6,16 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 INTERNAL: Final = 3
 INTERRUPTED: Final = 130
 CLOSED_PIPE: Final = 141
 TERMINATED: Final = 143
+
+_ONCE_MORE_SECONDS: Final = 0.01
+_IMPORTLIB: Final = "<frozen importlib._bootstrap>"
+"""What CPython calls the file of the frames of an import."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -32,5 +36,19 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _on_sigterm(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _on_sigterm(_number: int, frame: FrameType | None) -> None:
+    """Unwind the stack, but not while a module is imported: the exception may be lost there, or taken for an error."""
+    if not _is_importing(frame):
+        raise Terminated
+    signal.signal(signal.SIGALRM, _once_more)
+    signal.setitimer(signal.ITIMER_REAL, _ONCE_MORE_SECONDS)
+
+
+def _once_more(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGTERM)  # whoever handles it by now
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != _IMPORTLIB:
+        frame = frame.f_back
+    return frame is not None

@@ -216,6 +216,43 @@ def test_a_signal_ends_a_running_command_with_its_status(number: signal.Signals,
     assert (child.returncode, said) == (status, b"")
 
 
+TERMINATED_WHILE_IT_IS_IMPORTED = """
+import os, signal, sys
+import click
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    [None for _ in range(9)]
+except BaseException:
+    lost = True
+else:
+    lost = False
+@click.command("status")
+def command():
+    print("lost" if lost else "not lost", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.concurrency
+def test_sigterm_is_not_lost_in_an_import(tmp_path: Path) -> None:
+    (tmp_path / "imported.py").write_text(TERMINATED_WHILE_IT_IS_IMPORTED)
+    starting = (
+        "import sys, auditwatch.cli.main as m; m.COMMANDS['status'] = ('imported', ''); sys.exit(m.run(['status']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", starting],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.wait(60) == 143
+        assert child.stdout is not None
+        assert child.stdout.read() in (b"", b"not lost\n")
+        assert child.stderr is not None
+        assert child.stderr.read() == b""
+
+
 SIGNALLED_WHILE_THE_LOOP_IS_MADE = """
 import os, socket, sys
 from auditwatch.cli.main import run
