@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,9 +25,20 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM unwinds the stack, so that workers, locks and temporary files are cleaned up."""
+    """SIGTERM unwinds the stack, so that workers, locks and temporary files are cleaned up.
+
+    Not while a module is imported, where an exception may be lost, or be taken for an error: once that is done.
+    """
+    outermost = sys._getframe(2)  # of who entered this; what it was imported by goes on for as long as it runs
+
+    def on_sigterm(_number: int, frame: FrameType | None) -> None:
+        if not _is_importing(frame, outermost):
+            raise Terminated
+        signal.signal(signal.SIGALRM, _once_more)
+        signal.setitimer(signal.ITIMER_REAL, _ONCE_MORE_SECONDS)
+
     try:
-        before = signal.signal(signal.SIGTERM, _on_sigterm)
+        before = signal.signal(signal.SIGTERM, on_sigterm)
     except ValueError:  # not the main thread: somebody else owns the signals
         yield
         return
@@ -36,19 +48,13 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _on_sigterm(_number: int, frame: FrameType | None) -> None:
-    """Unwind the stack, but not while a module is imported: the exception may be lost there, or taken for an error."""
-    if not _is_importing(frame):
-        raise Terminated
-    signal.signal(signal.SIGALRM, _once_more)
-    signal.setitimer(signal.ITIMER_REAL, _ONCE_MORE_SECONDS)
-
-
 def _once_more(_number: int, _frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGTERM)  # whoever handles it by now
 
 
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename != _IMPORTLIB:
+def _is_importing(frame: FrameType | None, outermost: FrameType) -> bool:
+    while frame is not None and frame is not outermost:
+        if frame.f_code.co_filename == _IMPORTLIB:
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False

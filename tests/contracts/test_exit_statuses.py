@@ -234,13 +234,14 @@ def command():
 
 
 @pytest.mark.concurrency
-def test_sigterm_is_not_lost_in_an_import(tmp_path: Path) -> None:
+@pytest.mark.parametrize("started", ["exec(open('start.py').read())", "import start"])
+def test_sigterm_is_not_lost_in_an_import(tmp_path: Path, started: str) -> None:
     (tmp_path / "imported.py").write_text(TERMINATED_WHILE_IT_IS_IMPORTED)
-    starting = (
+    (tmp_path / "start.py").write_text(
         "import sys, auditwatch.cli.main as m; m.COMMANDS['status'] = ('imported', ''); sys.exit(m.run(['status']))"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", starting],
+        [sys.executable, "-c", started],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
