@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from auditwatch.agent.config import Config
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.requests import event_of, meant, refusal
 from auditwatch.agent.selftest import judges_rightly
+from auditwatch.config.settings import Config
 from auditwatch.errors import StateUnwritable, Unreadable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state import inbox

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from auditwatch.agent.config import TrailConfig
-from auditwatch.agent.looking import (
+from auditwatch.agent.prober import Prober
+from auditwatch.agent.probes import (
     SMALL_READ_BYTES,
     Clock,
     Count,
@@ -24,8 +24,8 @@ from auditwatch.agent.looking import (
     open_segment,
     read_small,
 )
-from auditwatch.agent.prober import Prober
 from auditwatch.agent.recorder import Recorder, Request
+from auditwatch.config.settings import TrailConfig
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.ledger.effects import LookAgain, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked

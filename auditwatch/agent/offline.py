@@ -6,9 +6,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 
-from auditwatch.agent.config import Config
 from auditwatch.agent.publishing import agent_status
 from auditwatch.agent.requests import event_of, meant, refusal
+from auditwatch.config.settings import Config
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
 from auditwatch.ledger.state import TrailState

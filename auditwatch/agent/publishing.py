@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from auditwatch import __version__
-from auditwatch.agent.config import TrailConfig
-from auditwatch.agent.looking import Clock
 from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.probes import Clock
 from auditwatch.agent.recorder import Recorder
-from auditwatch.agent.schedule import interval_seconds
+from auditwatch.agent.timetable import interval_seconds
+from auditwatch.config.settings import TrailConfig
 from auditwatch.ledger.state import TrailState
 from auditwatch.web.snapshot import AgentStatus, Mode, RunStatus, Snapshot, TrailSnapshot, Volume
 

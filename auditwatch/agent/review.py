@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from auditwatch.agent.looking import open_segment
 from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.probes import open_segment
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.events import Reviewed
 from auditwatch.ledger.state import Segment

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from auditwatch.agent.config import Schedule, TrailConfig
-from auditwatch.agent.looking import Clock
 from auditwatch.agent.monitor import Means, Monitor
+from auditwatch.agent.probes import Clock
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import Found, Recorder
 from auditwatch.agent.runs import Runs
-from auditwatch.agent.schedule import Timetable
+from auditwatch.agent.timetable import Timetable
 from auditwatch.agent.volumes import VolumeWatch, volume_name
+from auditwatch.config.settings import Schedule, TrailConfig
 from auditwatch.files.watcher import Watcher
 from auditwatch.ledger.state import Policy
 from auditwatch.state.store import Store, trail_key

@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from itertools import count, takewhile
 
-from auditwatch.agent.looking import open_segment
 from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.probes import open_segment
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.review import review, review_part
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied

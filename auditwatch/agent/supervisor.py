@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
-from auditwatch.agent.config import Config
 from auditwatch.agent.housekeeping import Housekeeping
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
@@ -20,8 +19,9 @@ from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import News
 from auditwatch.agent.roster import Roster, Services
 from auditwatch.agent.runs import Runs
-from auditwatch.agent.schedule import Timetable
+from auditwatch.agent.timetable import Timetable
 from auditwatch.agent.wakes import Wakes
+from auditwatch.config.settings import Config
 from auditwatch.errors import AuditwatchError, StateUnwritable
 from auditwatch.files.watcher import Watcher
 from auditwatch.host.signals import ENDING, held_signals, run_in_loop

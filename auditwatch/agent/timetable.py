@@ -1,53 +1,110 @@
-"""Cron expressions and time zones, checked before anybody relies on them."""
+"""When validation runs are due: APScheduler's clock, our memory of the last success."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+from auditwatch.config.settings import Schedule
 
+JITTER: Final = 0.1
+"""Share of the interval by which runs scatter, so that a hundred hosts do not all read their disks at once."""
 
-def cron_expression(text: str) -> str:
-    """The expression, when it has five fields, names its weekdays and will come due.
+START_DELAY_SECONDS: Final = (2.0, 10.0)
+"""An overdue run begins this long after the start, at random: starting is busy enough."""
 
-    Raises:
-        ValueError: It has not, or does not.
+CRON_LOOKAHEAD: Final = 32
+"""Runs of a cron expression that are compared to find the longest pause: a month of days."""
 
-    >>> cron_expression("15 3 * * sun")
-    '15 3 * * sun'
-    """
-    fields = text.split()
-    if len(fields) != 5:
-        raise ValueError('must have five fields: minute hour day month weekday, for example "15 3 * * sun"')
-    _check_weekdays(fields[4])
-    try:
-        trigger = CronTrigger.from_crontab(text, timezone=UTC)
-    except ValueError as error:
-        raise ValueError(f"is not a cron expression: {error}") from None
-    if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
-        raise ValueError("never comes due; there is no such day")
-    return text
+_MISSED: Final = {EVENT_JOB_MISSED: "late", EVENT_JOB_MAX_INSTANCES: "busy", EVENT_JOB_ERROR: "error"}
 
 
-def timezone_name(name: str) -> str:
-    """The name, when the system knows such a time zone.
+class Timetable:
+    """The runs of all trails. Belongs to the agent's loop."""
 
-    Raises:
-        ValueError: It does not.
-    """
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # a missing one is a KeyError, a directory of zones an OSError
-        raise ValueError("is not a time zone of this system; write for example UTC or Europe/London") from None
-    return name
-
-
-def _check_weekdays(field: str) -> None:
-    if any(character.isdigit() for character in field):
-        raise ValueError(
-            "names no weekday: 0 is Sunday in some crons and Monday in others; write names, for example sun or mon-fri"
+    def __init__(
+        self, missed: Callable[[str], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._clock = clock
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_listener(
+            lambda event: missed(_MISSED[event.code]), EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
         )
+
+    def start(self) -> None:
+        """Runs begin from here on."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """No run begins any more."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def add(self, key: str, schedule: Schedule, last_success: float, run: Callable[[], Awaitable[None]]) -> None:
+        """Run by this schedule, soon if the last success is longer ago than it allows.
+
+        Args:
+            key: Of the job; `remove` takes it.
+            schedule: When it is due; one that is never due adds nothing.
+            last_success: Seconds since 1970; 0 = never.
+            run: Begins it; called in the loop.
+        """
+        trigger = _trigger(schedule)
+        if trigger is not None:
+            self._scheduler.add_job(
+                run,
+                trigger,
+                id=key,
+                next_run_time=self._first(trigger, last_success),
+                misfire_grace_time=None,  # the default drops a run that is a second late without a word
+                coalesce=True,
+                max_instances=1,
+            )
+
+    def remove(self, key: str) -> None:
+        """This job no longer runs."""
+        if self._scheduler.get_job(key):
+            self._scheduler.remove_job(key)
+
+    def _first(self, trigger: BaseTrigger, last_success: float) -> datetime:
+        now = self._clock()
+        soon = now + timedelta(seconds=random.uniform(*START_DELAY_SECONDS))  # noqa: S311  scatter, no secret
+        last = datetime.fromtimestamp(last_success, UTC)
+        due = trigger.get_next_fire_time(last, last) if last_success else soon
+        return max(due or soon, soon)
+
+
+@lru_cache(maxsize=256)
+def interval_seconds(schedule: Schedule) -> float:
+    """The longest time between two runs of a schedule; 0 = never.
+
+    >>> interval_seconds(Schedule(every_seconds=60.0)), interval_seconds(Schedule(cron="15 3 * * sat,sun"))
+    (60.0, 518400.0)
+    """
+    if schedule.cron is None:
+        return schedule.every_seconds or 0.0
+    trigger = CronTrigger.from_crontab(schedule.cron, timezone=schedule.timezone)
+    times = [trigger.get_next_fire_time(None, datetime.now(UTC))]
+    while len(times) <= CRON_LOOKAHEAD and times[-1] is not None:
+        times.append(trigger.get_next_fire_time(times[-1], times[-1]))
+    known = [time for time in times if time is not None]
+    return max((later - earlier).total_seconds() for earlier, later in pairwise(known)) if known[1:] else 0.0
+
+
+def _trigger(schedule: Schedule) -> BaseTrigger | None:
+    if schedule.cron is not None:
+        return CronTrigger.from_crontab(schedule.cron, timezone=schedule.timezone)
+    if schedule.every_seconds is None:
+        return None
+    jitter = max(1, int(schedule.every_seconds * JITTER))
+    return IntervalTrigger(seconds=schedule.every_seconds, timezone=UTC, jitter=jitter)

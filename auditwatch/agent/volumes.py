@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from auditwatch.agent.looking import Clock, Count, Glance, Place, count, glance
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.prober import Prober
+from auditwatch.agent.probes import Clock, Count, Glance, Place, count, glance
 from auditwatch.errors import Unreadable
 from auditwatch.host import filesystems
 from auditwatch.web.snapshot import Volume

@@ -50,7 +50,7 @@ def command(  # noqa: PLR0913  click passes one argument an option
     Goes into the agent's inbox; where no agent runs, it is applied at once. Ends with status 2 where no finding has
     such an id, and 3 where a running agent does not apply it in time.
     """
-    from auditwatch.agent.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
+    from auditwatch.config.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
 
     request = _request(ids or undo, trail, _scope(ids, undo, trail, take_all, inherited), by, reason, undo=bool(undo))
     try:

@@ -27,8 +27,8 @@ def command(directory: str | None, listen_address: str | None) -> int:
     Two processes append as they should; every few seconds two others write as many programs do, in two writes and
     without O_APPEND. Ctrl-C ends it all.
     """
-    from auditwatch.agent.config import config_from_arguments  # noqa: PLC0415  --help needs none of it
     from auditwatch.agent.supervisor import run  # noqa: PLC0415  as above
+    from auditwatch.config.settings import config_from_arguments  # noqa: PLC0415  --help needs none of it
 
     with ExitStack() as stack:
         place = stack.enter_context(_place(directory))

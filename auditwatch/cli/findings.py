@@ -76,7 +76,7 @@ def instant(text: str, now: float) -> float:
     >>> instant("1h", 10_000.0), instant("1970-01-02T00:00:00Z", 0.0)
     (6400.0, 86400.0)
     """
-    from auditwatch.agent.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
+    from auditwatch.config.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
 
     try:
         return max(0.0, now - duration_seconds(text))

@@ -14,7 +14,7 @@ from auditwatch.errors import DAMAGED, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from auditwatch.agent.config import Config
+    from auditwatch.config.settings import Config
 
 _VERDICTS: Final = {"whole": 0, "damaged": DAMAGED, "unchecked": INTERNAL}
 
@@ -53,7 +53,7 @@ def command(
 def _configured(
     config_file: str | None, trails: tuple[str, ...], state_dir: str | None, listen_address: str | None
 ) -> Config:
-    from auditwatch.agent.config import config_from_arguments, load_config  # noqa: PLC0415  --help needs none of it
+    from auditwatch.config.settings import config_from_arguments, load_config  # noqa: PLC0415  --help needs none of it
 
     if config_file is not None:
         return load_config(config_file, trails, state_dir=state_dir, listen_address=listen_address)
@@ -61,8 +61,8 @@ def _configured(
 
 
 def _run(config: Config, reload: Callable[[], Config] | None) -> int:
-    from auditwatch.agent.config import state_directory  # noqa: PLC0415  as above
     from auditwatch.agent.supervisor import run  # noqa: PLC0415  as above
+    from auditwatch.config.settings import state_directory  # noqa: PLC0415  as above
 
     try:
         return run(config, state_dir=state_directory(config), reload=reload)
@@ -71,8 +71,8 @@ def _run(config: Config, reload: Callable[[], Config] | None) -> int:
 
 
 def _run_once(config: Config, metrics_file: str | None) -> int:
-    from auditwatch.agent.config import state_directory  # noqa: PLC0415  as above
     from auditwatch.agent.supervisor import run_once  # noqa: PLC0415  as above
+    from auditwatch.config.settings import state_directory  # noqa: PLC0415  as above
     from auditwatch.web.status import status_json  # noqa: PLC0415  as above
 
     status = status_json(run_once(config, state_dir=state_directory(config), metrics_file=metrics_file))

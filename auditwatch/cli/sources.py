@@ -21,7 +21,7 @@ def chosen_state_dir(state_dir: str | None) -> str:
     """The state directory that was named, or where the agent keeps it by default."""
     if state_dir:
         return os.path.abspath(state_dir)
-    from auditwatch.agent.places import default_state_directory  # noqa: PLC0415  costs nothing until it is needed
+    from auditwatch.config.places import default_state_directory  # noqa: PLC0415  costs nothing until it is needed
 
     return default_state_directory(os.environ, os.getuid())
 

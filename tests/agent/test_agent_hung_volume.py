@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from auditwatch.agent import looking, volumes
-from auditwatch.agent.config import config_from_arguments
+from auditwatch.agent import probes, volumes
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.supervisor import Agent
+from auditwatch.config.settings import config_from_arguments
 from auditwatch.errors import Unreadable
 from auditwatch.state.store import Store
 from auditwatch.web.snapshot import TrailSnapshot
@@ -72,7 +72,7 @@ def test_the_trails_of_other_volumes_are_watched_on(
         (tmp_path / name).mkdir()
         append(tmp_path / name / f"{name}.jsonl", records(3))
     hangs = threading.Event()
-    real = looking.open_trail
+    real = probes.open_trail
 
     def open_trail(path: str, follow_symlink: bool = False) -> int:
         if hangs.is_set() and "/hung/" in path:
@@ -82,7 +82,7 @@ def test_the_trails_of_other_volumes_are_watched_on(
     async def volume_of(path: str) -> str:
         return str(Path(path).parent)
 
-    monkeypatch.setattr(looking, "open_trail", open_trail)
+    monkeypatch.setattr(probes, "open_trail", open_trail)
     monkeypatch.setattr("auditwatch.agent.roster.volume_name", volume_of)
     monkeypatch.setattr(volumes, "Prober", lambda name: Prober(name, patience_seconds=0.3))
     asyncio.run(_live_through(tmp_path, hangs, stuck))

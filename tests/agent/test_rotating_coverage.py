@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from auditwatch.agent import runs
-from auditwatch.agent.config import config_from_arguments
 from auditwatch.agent.monitor import Means, Monitor
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import Recorder
+from auditwatch.config.settings import config_from_arguments
 from auditwatch.ledger.state import Finding, FindingState, Policy
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store, trail_key

@@ -10,9 +10,9 @@ from typing import Any
 import click
 import pytest
 
-from auditwatch.agent.config_model import json_schema
-from auditwatch.agent.yaml_reader import read_yaml
 from auditwatch.cli.main import COMMANDS, auditwatch
+from auditwatch.config.keys import json_schema
+from auditwatch.config.yaml_reader import read_yaml
 from auditwatch.trail.causes import CAUSES
 
 ROOT = Path(__file__).parents[2]

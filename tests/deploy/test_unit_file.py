@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.agent.config import Schedule, load_config
 from auditwatch.cli.main import COMMANDS
 from auditwatch.cli.run import command as run_command
+from auditwatch.config.settings import Schedule, load_config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.agent.config import Config, Schedule, config_from_arguments, load_config, state_directory
-from auditwatch.agent.config_model import json_schema
+from auditwatch.config.keys import json_schema
+from auditwatch.config.settings import Config, Schedule, config_from_arguments, load_config, state_directory
 from auditwatch.errors import ConfigError
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType, Rules

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from auditwatch.agent.yaml_reader import read_yaml
+from auditwatch.config.yaml_reader import read_yaml
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditwatch.agent.quantities import duration_seconds, size_bytes
+from auditwatch.config.quantities import duration_seconds, size_bytes
 
 
 @pytest.mark.parametrize(

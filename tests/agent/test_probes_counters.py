@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.agent.looking import Count, Glance, Place, count
+from auditwatch.agent.probes import Count, Glance, Place, count
 from auditwatch.trail.counters import FILE_BYTES, Header, Slot, counters_name, encode_header, encode_slot
 
 CHANGED = 1_800_000_000.0

@@ -1,7 +1,7 @@
 """The configuration file as pydantic sees it: every key with its type, default and meaning.
 
 `auditwatch config schema` prints this as JSON Schema. The agent itself uses the frozen values of
-`auditwatch.agent.config`.
+`auditwatch.config.settings`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from auditwatch.agent.quantities import DURATION_PATTERN, SIZE_PATTERN, duration_seconds, size_bytes
-from auditwatch.agent.timetable import cron_expression, timezone_name
+from auditwatch.config.cron import cron_expression, timezone_name
+from auditwatch.config.quantities import DURATION_PATTERN, SIZE_PATTERN, duration_seconds, size_bytes
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType
 

@@ -8,8 +8,8 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
-from auditwatch.agent.config_model import FileKeys
-from auditwatch.agent.yaml_reader import Document, Path, Problem
+from auditwatch.config.keys import FileKeys
+from auditwatch.config.yaml_reader import Document, Path, Problem
 
 _EXPECTED: Final = {
     "string_type": "must be text; put it in quotes",

@@ -16,10 +16,10 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
-from auditwatch.agent.config_model import DEFAULT_LISTEN_ADDRESS, DefaultKeys, FileKeys, ScheduleKeys, TrailKeys
-from auditwatch.agent.config_problems import listed, model_problems, name_problems
-from auditwatch.agent.places import default_state_directory
-from auditwatch.agent.yaml_reader import Document, Problem, read_yaml
+from auditwatch.config.keys import DEFAULT_LISTEN_ADDRESS, DefaultKeys, FileKeys, ScheduleKeys, TrailKeys
+from auditwatch.config.places import default_state_directory
+from auditwatch.config.problems import listed, model_problems, name_problems
+from auditwatch.config.yaml_reader import Document, Problem, read_yaml
 from auditwatch.errors import ConfigError
 from auditwatch.trail.names import distinct_names
 from auditwatch.trail.rules import Rules

@@ -1,0 +1,53 @@
+"""Cron expressions and time zones, checked before anybody relies on them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def cron_expression(text: str) -> str:
+    """The expression, when it has five fields, names its weekdays and will come due.
+
+    Raises:
+        ValueError: It has not, or does not.
+
+    >>> cron_expression("15 3 * * sun")
+    '15 3 * * sun'
+    """
+    fields = text.split()
+    if len(fields) != 5:
+        raise ValueError('must have five fields: minute hour day month weekday, for example "15 3 * * sun"')
+    _check_weekdays(fields[4])
+    try:
+        trigger = CronTrigger.from_crontab(text, timezone=UTC)
+    except ValueError as error:
+        raise ValueError(f"is not a cron expression: {error}") from None
+    if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
+        raise ValueError("never comes due; there is no such day")
+    return text
+
+
+def timezone_name(name: str) -> str:
+    """The name, when the system knows such a time zone.
+
+    Raises:
+        ValueError: It does not.
+    """
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # a missing one is a KeyError, a directory of zones an OSError
+        raise ValueError("is not a time zone of this system; write for example UTC or Europe/London") from None
+    return name
+
+
+def _check_weekdays(field: str) -> None:
+    if any(character.isdigit() for character in field):
+        raise ValueError(
+            "names no weekday: 0 is Sunday in some crons and Monday in others; write names, for example sun or mon-fri"
+        )
