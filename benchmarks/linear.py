@@ -6,10 +6,10 @@ import statistics
 import time
 from collections.abc import Callable
 
+from auditwatch.salvage.dissect import dissect
+from auditwatch.salvage.habits import Habits
 from auditwatch.trail.explain import explain, records_inside
-from auditwatch.trail.habits import Habits
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.salvage import dissect
 
 BYTES = 1 << 18
 ROUNDS = 5

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final
 
+from auditwatch.salvage.dissect import Inside, dissect
+from auditwatch.salvage.habits import Habits
+from auditwatch.salvage.readings import salvage, survey
+from auditwatch.salvage.results import Leftover, Recovered
 from auditwatch.trail.explain import MAX_TRIES, records_inside
-from auditwatch.trail.habits import Habits
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.trail.salvage import Inside, dissect
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.salvage import salvage, survey
-from auditwatch.validate.salvaged import Leftover, Recovered
 from tests.trail.slow_judge import slow_kind
 
 _LINE_BYTES: Final = 200

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from auditwatch.files.archives import is_compressed
+from auditwatch.salvage.dissect import Confidence
+from auditwatch.salvage.output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
+from auditwatch.salvage.readings import Progress as OnProgress
+from auditwatch.salvage.run import SalvageOptions, salvage_into
 from auditwatch.trail.names import printable
-from auditwatch.trail.salvage import Confidence
-from auditwatch.validate.salvage import Progress as OnProgress
-from auditwatch.validate.salvage_output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
-from auditwatch.validate.salvage_run import SalvageOptions, salvage_into
 from auditwatch.validate.text import size_text
 
 _MEANINGS: Final = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from auditwatch.salvage.dissect import Confidence, FragmentKind, Method
 from auditwatch.trail.kinds import Kind
-from auditwatch.trail.salvage import Confidence, FragmentKind, Method
 
 
 @dataclass(frozen=True, slots=True)

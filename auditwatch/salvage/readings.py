@@ -14,14 +14,14 @@ from itertools import accumulate
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.reading import read_chunks
+from auditwatch.salvage.habits import HabitCounter, Habits
+from auditwatch.salvage.lines import Batch, LineReader
+from auditwatch.salvage.results import Sink, Source
+from auditwatch.salvage.window import DamagedLine, Window
 from auditwatch.trail.grid import GridDigest
-from auditwatch.trail.habits import HabitCounter, Habits
 from auditwatch.trail.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.lines import Batch, LineReader
-from auditwatch.validate.salvage_window import DamagedLine, Window
-from auditwatch.validate.salvaged import Sink, Source
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes were read, and of how many; each is read twice."""

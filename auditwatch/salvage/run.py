@@ -13,12 +13,12 @@ from typing import Final
 from auditwatch._version import __version__
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import open_trail
+from auditwatch.salvage.dissect import Confidence
+from auditwatch.salvage.output import FRAGMENTS, MERGED, RECOVERED, FileSink, MergedCopy, OutputDirectory
+from auditwatch.salvage.readings import Progress, Survey, salvage, survey
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import JUDGE_VERSION, Rules
-from auditwatch.trail.salvage import Confidence
-from auditwatch.validate.salvage import Progress, Survey, salvage, survey
-from auditwatch.validate.salvage_output import FRAGMENTS, MERGED, RECOVERED, FileSink, MergedCopy, OutputDirectory
 
 FORMAT_VERSION: Final = 1
 """Of the manifest and of the files it describes."""

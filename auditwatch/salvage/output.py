@@ -18,9 +18,9 @@ from typing import Final
 from auditwatch.errors import OutputTaken, OutputUnwritable
 from auditwatch.files.reading import read_chunks
 from auditwatch.host.durable import replace_file, sync_directory
+from auditwatch.salvage.dissect import Confidence, FragmentKind, Method
+from auditwatch.salvage.results import Leftover, Recovered
 from auditwatch.trail.names import printable
-from auditwatch.trail.salvage import Confidence, FragmentKind, Method
-from auditwatch.validate.salvaged import Leftover, Recovered
 
 RECOVERED, FRAGMENTS, MERGED, MANIFEST = "recovered.jsonl", "fragments.jsonl", "merged.jsonl", "manifest.json"
 
@@ -224,7 +224,7 @@ class MergedCopy:
 def recovered_line(found: Recovered) -> bytes:
     r"""One line of `recovered.jsonl`: the record is the last member, byte for byte as it stood in the trail.
 
-    >>> from auditwatch.validate.salvaged import Source
+    >>> from auditwatch.salvage.results import Source
     >>> recovered_line(Recovered(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-34:]
     b'"length": 7}], "record": {"a":1}}\n'
     """

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from auditwatch.salvage.dissect import Confidence
+from auditwatch.salvage.readings import salvage, survey
+from auditwatch.salvage.results import Leftover, Recovered
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.salvage import Confidence
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.salvage import salvage, survey
-from auditwatch.validate.salvaged import Leftover, Recovered
+from tests.salvage.races import Truth, punch_holes, race
 from tests.trail.slow_judge import slow_kind
-from tests.validate.races import Truth, punch_holes, race
 
 ROUNDS = int(os.environ.get("AUDITWATCH_RACE_ROUNDS", "1"))
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditwatch.errors import Unreadable
+from auditwatch.salvage.dissect import Confidence, FragmentKind, Method
+from auditwatch.salvage.lines import LineReader
+from auditwatch.salvage.readings import Survey, salvage, survey
+from auditwatch.salvage.results import Leftover, Recovered, Source
+from auditwatch.salvage.window import WINDOW_LINES
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.salvage import Confidence, FragmentKind, Method
-from auditwatch.validate.lines import LineReader
-from auditwatch.validate.salvage import Survey, salvage, survey
-from auditwatch.validate.salvage_window import WINDOW_LINES
-from auditwatch.validate.salvaged import Leftover, Recovered, Source
 
 WHOLE = [
     b'{"event": "TRADE_REJECTED", "details": {"symbol": "BTC-USD", "quantity": %d}, "legs": [{"n": 1}, {}]}' % number

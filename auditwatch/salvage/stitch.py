@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
+from auditwatch.salvage.habits import Habits
 from auditwatch.trail.depth import too_deep
 from auditwatch.trail.explain import has_duplicate_key, is_utf8
-from auditwatch.trail.habits import Habits
 
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
 _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.habits import HabitCounter, Habits
-from auditwatch.trail.salvage import (
+from auditwatch.salvage.dissect import (
     MAX_PARTS,
     Confidence,
     Fragment,
@@ -17,6 +16,7 @@ from auditwatch.trail.salvage import (
     awaits_value,
     dissect,
 )
+from auditwatch.salvage.habits import HabitCounter, Habits
 
 EVENT = Habits(b'"event"')
 NESTED_ONCE = Habits(b'"event"', was_nested=True)

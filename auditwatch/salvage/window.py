@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
-from auditwatch.trail.habits import Habits
+from auditwatch.salvage.dissect import Confidence, Fragment, FragmentKind, Inside, Method, Part, awaits_value, dissect
+from auditwatch.salvage.habits import Habits
+from auditwatch.salvage.results import Leftover, Recovered, Sink, Source
+from auditwatch.salvage.stitch import partner
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.salvage import Confidence, Fragment, FragmentKind, Inside, Method, Part, awaits_value, dissect
-from auditwatch.trail.stitch import partner
-from auditwatch.validate.salvaged import Leftover, Recovered, Sink, Source
 
 WINDOW_LINES: Final = 256
 """Lines, whole ones too, over which the two pieces of a record are looked for."""
