@@ -23,7 +23,7 @@ MIB = 1 << 20
 _COMMAND = [sys.executable, "-m", "auditwatch", "validate", "--format", "json", "--jobs", "2"]
 _IMPORTS = {
     "command": "import auditwatch.cli.validate as _, auditwatch.cli.main",
-    "worker": "import auditwatch.validate.worker",
+    "worker": "import auditwatch.validation.workers.process",
 }
 
 

@@ -22,8 +22,8 @@ from functools import cache, partial
 
 from auditwatch.trail.grid import Block
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.validate.full import Full, validate_full
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.full import Full, validate_full
+from auditwatch.validation.workers.pool import WorkerPool
 from benchmarks.original import validate as validate_original
 
 Count = Callable[[str], int]

@@ -25,7 +25,7 @@ from itertools import count
 from typing import Any
 
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.sample import draw_sample
+from auditwatch.validation.sample import draw_sample
 from benchmarks.peers import PEERS
 
 MEGABYTES, ROUNDS = 200, 3

@@ -18,7 +18,7 @@ from auditwatch.errors import StateUnwritable, Unreadable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state import inbox
 from auditwatch.state.store import Store
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.workers.pool import WorkerPool
 
 HEARTBEAT_SECONDS: Final = 0.5
 HEALTHY_SECONDS: Final = 30.0

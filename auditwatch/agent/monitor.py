@@ -32,7 +32,7 @@ from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expectation
 from auditwatch.ledger.state import Segment, Standing, TrailState, Trouble
 from auditwatch.trail.report import Report
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.snapshot import Mode
 
 SETTLE_SECONDS: Final = 0.2

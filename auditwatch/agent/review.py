@@ -18,8 +18,8 @@ from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
 from auditwatch.trail.grid import BLOCK_BYTES, Block, Share, is_sealed
 from auditwatch.trail.report import Report
-from auditwatch.validate.full import Recorded, judged_blocks, validate_full
-from auditwatch.validate.ranges import count_lines
+from auditwatch.validation.full import Recorded, judged_blocks, validate_full
+from auditwatch.validation.ranges import count_lines
 
 Troubled = Callable[[StateUnwritable], None]
 """Is told why blocks cannot be kept: the ledger knows everything nevertheless."""

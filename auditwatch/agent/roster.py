@@ -18,7 +18,7 @@ from auditwatch.config.settings import Schedule, TrailConfig
 from auditwatch.files.watcher import Watcher
 from auditwatch.ledger.state import Policy
 from auditwatch.state.store import Store, trail_key
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.snapshot import Mode, Volume
 
 Guarded = Callable[[str, Callable[[], Coroutine[object, object, None]]], "asyncio.Task[None]"]

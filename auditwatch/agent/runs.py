@@ -22,7 +22,7 @@ from auditwatch.state.store import trail_key
 from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
-from auditwatch.validate.sample import draw_sample, upper_bound
+from auditwatch.validation.sample import draw_sample, upper_bound
 from auditwatch.web.snapshot import Mode
 
 

@@ -28,7 +28,7 @@ from auditwatch.host.signals import ENDING, held_signals, run_in_loop
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.lock import AgentLock
 from auditwatch.state.store import Store
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.app import create_app
 from auditwatch.web.collector import Exposition
 from auditwatch.web.server import Server, listen

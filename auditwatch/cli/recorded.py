@@ -10,8 +10,8 @@ from functools import partial
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.history import History
-from auditwatch.validate.one_shot import HistoryOf
+from auditwatch.validation.once.comparison import History
+from auditwatch.validation.once.paths import HistoryOf
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from auditwatch.salvage.output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
 from auditwatch.salvage.readings import Progress as OnProgress
 from auditwatch.salvage.run import SalvageOptions, salvage_into
 from auditwatch.trail.names import printable
-from auditwatch.validate.text import size_text
+from auditwatch.validation.once.text import size_text
 
 _MEANINGS: Final = {
     Confidence.CERTAIN: "where only a record can begin",

@@ -21,13 +21,13 @@ from auditwatch.trail.grid import Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.schema import check_schema
-from auditwatch.validate import outcome as outcomes
-from auditwatch.validate.as_trail import segments_in, validate_as_trail
-from auditwatch.validate.full import Progress as OnProgress
-from auditwatch.validate.one_shot import STANDARD_INPUT, HistoryOf, Options, nothing_recorded, validate_paths
-from auditwatch.validate.outcome import Mode, Outcome
-from auditwatch.validate.text import report_text
-from auditwatch.validate.witness import Expected, witnessed
+from auditwatch.validation.full import Progress as OnProgress
+from auditwatch.validation.once import outcome as outcomes
+from auditwatch.validation.once.as_trail import segments_in, validate_as_trail
+from auditwatch.validation.once.outcome import Mode, Outcome
+from auditwatch.validation.once.paths import STANDARD_INPUT, HistoryOf, Options, nothing_recorded, validate_paths
+from auditwatch.validation.once.text import report_text
+from auditwatch.validation.once.witness import Expected, witnessed
 
 if TYPE_CHECKING:
     from rich.progress import Progress

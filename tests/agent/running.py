@@ -73,7 +73,7 @@ def command(*arguments: str | Path, **options: Any) -> subprocess.CompletedProce
 
 def workers_of(pid: int) -> list[int]:
     """Worker processes that were started by this one; they name it on their command line, also once it is dead."""
-    asked = (b"auditwatch.validate.worker", str(pid).encode(), b"")
+    asked = (b"auditwatch.validation.workers.process", str(pid).encode(), b"")
     return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _command_line(entry)[-3:] == list(asked)]
 
 

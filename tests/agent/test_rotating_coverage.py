@@ -21,7 +21,7 @@ from auditwatch.ledger.state import Finding, FindingState, Policy
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store, trail_key
 from auditwatch.trail.grid import BLOCK_BYTES
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.snapshot import Mode
 from tests.agent.running import Agents, configuration, until
 

@@ -18,7 +18,7 @@ from auditwatch.files.reading import read_chunks
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import printable
 from auditwatch.trail.stamp import parse_stamp
-from auditwatch.validate.outcome import Outcome
+from auditwatch.validation.once.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.outcome import MAX_FINDINGS, Outcome, found_in
-from auditwatch.validate.text import report_text
+from auditwatch.validation.once.outcome import MAX_FINDINGS, Outcome, found_in
+from auditwatch.validation.once.text import report_text
 
-PAGE = Path(__file__).parents[2] / "docs" / "defects.md"
+PAGE = Path(__file__).parents[3] / "docs" / "defects.md"
 
 
 def outcome_of(data: bytes, *, final: bool = False) -> Outcome:

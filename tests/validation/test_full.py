@@ -13,10 +13,10 @@ from auditwatch.errors import Unreadable
 from auditwatch.trail.grid import BLOCK_BYTES, GridDigest
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
-from auditwatch.validate import full as module
-from auditwatch.validate.full import Full, validate_full
-from auditwatch.validate.ranges import RangeVerdict, judge_range
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation import full as module
+from auditwatch.validation.full import Full, validate_full
+from auditwatch.validation.ranges import RangeVerdict, judge_range
+from auditwatch.validation.workers.pool import WorkerPool
 
 
 def damaged_trail() -> bytes:

@@ -1,7 +1,7 @@
 """A worker process: takes a descriptor and a range, answers with what is in it, and dies with its parent.
 
-Started by `workers` as `python -m auditwatch.validate.worker PARENT [background]` with its end of the socket pair as
-standard input.
+Started by `pool` as `python -m auditwatch.validation.workers.process PARENT [background]` with its end of the socket
+pair as standard input.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Final
 
 from auditwatch.errors import Unreadable
 from auditwatch.trail.report import Report
-from auditwatch.validate.messages import LENGTH, Answer, Request, decode_request, encode_answer, framed
-from auditwatch.validate.ranges import RangeVerdict, judge_range
+from auditwatch.validation.ranges import RangeVerdict, judge_range
+from auditwatch.validation.workers.messages import LENGTH, Answer, Request, decode_request, encode_answer, framed
 
 _PR_SET_PDEATHSIG: Final = 1
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
-from auditwatch.validate.filemap import CELLS, file_map
+from auditwatch.validation.once.filemap import CELLS, file_map
 
 
 def report(size: int, *places: tuple[int, int], more: int = 0) -> Report:

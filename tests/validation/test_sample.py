@@ -12,7 +12,7 @@ import pytest
 
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.sample import Sample, draw_sample, upper_bound
+from auditwatch.validation.sample import Sample, draw_sample, upper_bound
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import COMPRESSED, printable, segment_number, segment_order, trail_name
 from auditwatch.trail.report import Report
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.full import Progress
-from auditwatch.validate.history import Comparison
-from auditwatch.validate.one_shot import Options, full_outcome
-from auditwatch.validate.outcome import MAX_FINDINGS, Outcome, found_in
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.full import Progress
+from auditwatch.validation.once.comparison import Comparison
+from auditwatch.validation.once.outcome import MAX_FINDINGS, Outcome, found_in
+from auditwatch.validation.once.paths import Options, full_outcome
+from auditwatch.validation.workers.pool import WorkerPool
 
 
 def segments_in(directory: str) -> list[str]:

@@ -10,7 +10,7 @@ from auditwatch.trail.findings import finding_id
 from auditwatch.trail.grid import Share
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.report import Defect, Report
-from auditwatch.validate.history import Comparison
+from auditwatch.validation.once.comparison import Comparison
 
 MAX_FINDINGS: Final = 1000
 """Most findings that an outcome carries one by one."""

@@ -19,8 +19,8 @@ from blake3 import blake3
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.validate.ranges import judge_range
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.ranges import judge_range
+from auditwatch.validation.workers.pool import WorkerPool
 
 pytestmark = pytest.mark.concurrency
 
@@ -193,7 +193,7 @@ def test_an_idle_worker_is_let_go(trail: int) -> None:
 PARENT = """
     import asyncio, os, sys
     from auditwatch.trail.rules import Rules
-    from auditwatch.validate.workers import WorkerPool
+    from auditwatch.validation.workers.pool import WorkerPool
 
     async def main():
         pool = WorkerPool(1)

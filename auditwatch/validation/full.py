@@ -20,8 +20,8 @@ from auditwatch.files.reading import find_newline
 from auditwatch.trail.grid import Block, RangeDigest, block_ranges, file_digest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.ranges import RangeVerdict, judge_range
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.ranges import RangeVerdict, judge_range
+from auditwatch.validation.workers.pool import WorkerPool
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes were judged, and of how many."""

@@ -15,7 +15,7 @@ from auditwatch.trail.grid import Block
 from auditwatch.trail.report import MAX_DEFECTS, Report, merge
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.line_index import LineIndex, StaleIndex, line_index
+from auditwatch.validation.line_index import LineIndex, StaleIndex, line_index
 
 Judged = tuple[int, Report]
 """Where in the file lines begin, and what they are; their defects have their offsets in the file, and line 0."""

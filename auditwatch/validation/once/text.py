@@ -9,8 +9,8 @@ from typing import Final
 from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
-from auditwatch.validate.filemap import file_map
-from auditwatch.validate.outcome import UNCHECKED, Found, Outcome
+from auditwatch.validation.once.filemap import file_map
+from auditwatch.validation.once.outcome import UNCHECKED, Found, Outcome
 
 MAX_PLACES: Final = 20
 """Most places that the text names; JSON has more."""

@@ -15,10 +15,10 @@ from auditwatch.trail.judge import Judge
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
-from auditwatch.validate.full import validate_full
-from auditwatch.validate.sample import draw_sample
-from auditwatch.validate.stdin import validate_stream
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.full import validate_full
+from auditwatch.validation.once.stdin import validate_stream
+from auditwatch.validation.sample import draw_sample
+from auditwatch.validation.workers.pool import WorkerPool
 from tests.trail.slow_judge import slow_kind
 from tests.trail.vectors import NOT_OBJECTS, REJECTED, WHOLE, choices, documented_vectors, suite
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditwatch.validate.full import Full, Recorded
+from auditwatch.validation.full import Full, Recorded
 
 
 @dataclass(frozen=True, slots=True)

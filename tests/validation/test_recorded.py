@@ -11,8 +11,8 @@ import pytest
 
 from auditwatch.trail.grid import BLOCK_BYTES, Block
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.full import Full, validate_full
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.full import Full, validate_full
+from auditwatch.validation.workers.pool import WorkerPool
 
 LINE = b'{"event":"TRADE_APPROVED","n":"%07d"}\n'
 DAMAGED = b'{"event":"TRADE_A{"event":"KILL_SWITCH","n":1}\n'

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.full import Progress, Recorded, judged_blocks
-from auditwatch.validate.sample import Sample, together
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.full import Progress, Recorded, judged_blocks
+from auditwatch.validation.sample import Sample, together
+from auditwatch.validation.workers.pool import WorkerPool
 
 
 @dataclass(slots=True)

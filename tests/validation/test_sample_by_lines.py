@@ -14,9 +14,9 @@ import pytest
 from auditwatch.trail.grid import BLOCK_BYTES, Block
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.full import validate_full
-from auditwatch.validate.line_index import line_index
-from auditwatch.validate.sample import Sample, draw_sample
+from auditwatch.validation.full import validate_full
+from auditwatch.validation.line_index import line_index
+from auditwatch.validation.sample import Sample, draw_sample
 
 LONG = b'{"text":"' + b"x" * 700_000 + b'"}\n'
 BAD = b'{"event":"CUT\n'

@@ -17,8 +17,8 @@ from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.messages import LENGTH, Answer, Request, decode_answer, encode_request, framed
-from auditwatch.validate.ranges import RangeVerdict
+from auditwatch.validation.ranges import RangeVerdict
+from auditwatch.validation.workers.messages import LENGTH, Answer, Request, decode_answer, encode_request, framed
 
 IDLE_SECONDS: Final = 30.0
 """An idle worker is let go after this time."""
@@ -150,7 +150,7 @@ class _Worker:
         with theirs:
             self._process = subprocess.Popen(
                 # -P: a file of the current directory must not stand in for a module
-                [sys.executable, "-P", "-m", "auditwatch.validate.worker", *_arguments(background)],
+                [sys.executable, "-P", "-m", "auditwatch.validation.workers.process", *_arguments(background)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C at the terminal is for the parent alone

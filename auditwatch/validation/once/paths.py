@@ -14,13 +14,13 @@ from auditwatch.files.opening import open_trail
 from auditwatch.trail.grid import Share
 from auditwatch.trail.names import distinct_names, printable
 from auditwatch.trail.rules import Rules
-from auditwatch.validate.cover import Cover, cover_share
-from auditwatch.validate.full import OnBlock, Progress, validate_full
-from auditwatch.validate.history import History, compared
-from auditwatch.validate.outcome import Mode, Outcome, Sampling, found_in
-from auditwatch.validate.sample import draw_sample, upper_bound
-from auditwatch.validate.stdin import validate_stream
-from auditwatch.validate.workers import WorkerPool
+from auditwatch.validation.cover import Cover, cover_share
+from auditwatch.validation.full import OnBlock, Progress, validate_full
+from auditwatch.validation.once.comparison import History, compared
+from auditwatch.validation.once.outcome import Mode, Outcome, Sampling, found_in
+from auditwatch.validation.once.stdin import validate_stream
+from auditwatch.validation.sample import draw_sample, upper_bound
+from auditwatch.validation.workers.pool import WorkerPool
 
 STANDARD_INPUT: Final = "-"
 

@@ -1,0 +1,7 @@
+"""One verdict on what a command is given: paths, the segments of a trail, standard input.
+
+`paths`, `as_trail` and `stdin` judge; `witness` and `comparison` hold the outcome against what others remember; `text`
+and `filemap` render it.
+
+May import what `validation` may, and `validation` itself.
+"""
