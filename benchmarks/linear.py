@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from auditwatch.salvage.dissect import dissect
 from auditwatch.salvage.habits import Habits
-from auditwatch.trail.explain import explain, records_inside
+from auditwatch.trail.judge.explain import explain, records_inside
 from auditwatch.trail.rules import Rules
 
 BYTES = 1 << 18

@@ -13,12 +13,12 @@ from auditwatch.salvage.dissect import Inside, dissect
 from auditwatch.salvage.habits import Habits
 from auditwatch.salvage.readings import salvage, survey
 from auditwatch.salvage.results import Leftover, Recovered
-from auditwatch.trail.explain import MAX_TRIES, records_inside
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.explain import MAX_TRIES, records_inside
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.scan import Scan
-from tests.trail.slow_judge import slow_kind
+from tests.trail.judge.slow_judge import slow_kind
 
 _LINE_BYTES: Final = 200
 _RULES: Final = Rules(max_line_bytes=_LINE_BYTES, strict=True)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final, get_args
 import click
 
 from auditwatch.errors import DAMAGED, AuditWriteError
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.rules import MAX_LINE_BYTES, Rules
 from auditwatch.writer import AuditWriter
 from auditwatch.writer.settings import Durability

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
-from auditwatch.errors import DAMAGED, AuditwatchError, UsageError
+from auditwatch.errors import DAMAGED, AuditwatchError, MissingExtra, UsageError
 from auditwatch.files.archives import is_compressed
 from auditwatch.host.signals import run_in_loop
 from auditwatch.trail.grid import Share
+from auditwatch.trail.judge.json_schema import check_schema
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.trail.schema import check_schema
 from auditwatch.validation.full import Progress as OnProgress
 from auditwatch.validation.once import outcome as outcomes
 from auditwatch.validation.once.as_trail import segments_in, validate_as_trail
@@ -173,7 +173,12 @@ def _schema_text(schema: TextIO | None) -> str:
         text = schema.read()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--schema: cannot be read: {error}") from None
-    check_schema(text)
+    try:
+        check_schema(text)
+    except ImportError:
+        raise MissingExtra("--schema needs one more library: pip install 'auditwatch[schema]'") from None
+    except ValueError as error:
+        raise UsageError(f"--schema: {error}") from None
     return text
 
 

@@ -18,9 +18,9 @@ from enum import StrEnum
 from typing import Final
 
 from auditwatch.salvage.habits import HEAD, Habits
-from auditwatch.trail.depth import too_deep
-from auditwatch.trail.explain import is_utf8
-from auditwatch.trail.grammar import skip_blank, walk_text, walk_value
+from auditwatch.trail.judge.depth import too_deep
+from auditwatch.trail.judge.explain import is_utf8
+from auditwatch.trail.judge.grammar import skip_blank, walk_text, walk_value
 
 MAX_PARTS: Final = 1 << 16
 """Most parts a line is cut into; what is behind them stays one fragment."""

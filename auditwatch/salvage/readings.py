@@ -19,7 +19,7 @@ from auditwatch.salvage.lines import Batch, LineReader
 from auditwatch.salvage.results import Sink, Source
 from auditwatch.salvage.window import DamagedLine, Window
 from auditwatch.trail.grid import GridDigest
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
 

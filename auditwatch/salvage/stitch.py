@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from auditwatch.salvage.habits import Habits
-from auditwatch.trail.depth import too_deep
-from auditwatch.trail.explain import has_duplicate_key, is_utf8
+from auditwatch.trail.judge.depth import too_deep
+from auditwatch.trail.judge.explain import has_duplicate_key, is_utf8
 
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
 _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)

@@ -13,7 +13,7 @@ They are never judged, until nobody can end them any more; then they are one `to
 Its number is one more than that of the last newline-ended line.
 
 **Kinds.** A line that is not whole has one kind, the first that matches, as a function of its bytes and the rules
-alone (`kinds`, `judge`, `explain`):
+alone (`kinds`, `judge/`):
 
 ==  ===============  ==============================================================================================
 1   oversize         longer than `max_line_bytes`; it is counted and hashed as it passes and never held

@@ -9,8 +9,8 @@ import hashlib
 from collections import Counter
 from typing import Final
 
-from auditwatch.trail.explain import is_utf8, records_inside
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.explain import is_utf8, records_inside
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import MAX_DEFECTS, Defect, Report
 from auditwatch.trail.rules import Rules

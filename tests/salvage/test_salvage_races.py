@@ -19,7 +19,7 @@ from auditwatch.salvage.results import Leftover, Recovered
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from tests.salvage.races import Truth, punch_holes, race
-from tests.trail.slow_judge import slow_kind
+from tests.trail.judge.slow_judge import slow_kind
 
 ROUNDS = int(os.environ.get("AUDITWATCH_RACE_ROUNDS", "1"))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import MAX_DEFECTS, Report, merge
 from auditwatch.trail.rules import Rules

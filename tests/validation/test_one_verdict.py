@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
@@ -19,7 +19,7 @@ from auditwatch.validation.full import validate_full
 from auditwatch.validation.once.stdin import validate_stream
 from auditwatch.validation.sample import draw_sample
 from auditwatch.validation.workers.pool import WorkerPool
-from tests.trail.slow_judge import slow_kind
+from tests.trail.judge.slow_judge import slow_kind
 from tests.trail.vectors import NOT_OBJECTS, REJECTED, WHOLE, choices, documented_vectors, suite
 
 GOOD = b'{"event":"START","n":1}'

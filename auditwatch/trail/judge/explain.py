@@ -13,12 +13,12 @@ from typing import Final
 
 import msgspec
 
-from auditwatch.trail.depth import STRING, levels_of, too_deep
-from auditwatch.trail.field_types import lacks_required
-from auditwatch.trail.grammar import Walk, skip_blank, walk_text, walk_value
+from auditwatch.trail.judge.depth import STRING, levels_of, too_deep
+from auditwatch.trail.judge.field_types import lacks_required
+from auditwatch.trail.judge.grammar import Walk, skip_blank, walk_text, walk_value
+from auditwatch.trail.judge.json_schema import violates
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.schema import violates
 
 MAX_TRIES: Final = 64
 """Most places of one damaged line at which a whole record is looked for."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.depth import may_be_too_deep, too_deep
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.depth import may_be_too_deep, too_deep
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import MAX_DEPTH, Rules
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.rules import MAX_DEPTH, FieldType, Rules
-from tests.trail.slow_judge import slow_kind
+from tests.trail.judge.slow_judge import slow_kind
 
 WHOLE = (
     b'{"event":"TRADE","tags":["a",[1,2.5e-3],{}],"none":null}\n'

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tests.trail.slow_fields import slow_lacks
+from tests.trail.judge.slow_fields import slow_lacks
 
 BLANK = b" \t\n\r"
 MAX_DEPTH = 512

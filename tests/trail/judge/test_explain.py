@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.depth import levels_of
-from auditwatch.trail.explain import MAX_TRIES, explain, records_inside
-from auditwatch.trail.grammar import walk_text
+from auditwatch.trail.judge.depth import levels_of
+from auditwatch.trail.judge.explain import MAX_TRIES, explain, records_inside
+from auditwatch.trail.judge.grammar import walk_text
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
 
@@ -96,7 +96,7 @@ def test_levels_and_strings_are_those_of_a_walk_byte_by_byte(line: bytes, window
     """Older regular expression engines fail this with possessive groups (cpython issue 106052)."""
     levels, is_open = lexed(line)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("auditwatch.trail.depth._WINDOW_BYTES", window_bytes)
+        patch.setattr("auditwatch.trail.judge.depth._WINDOW_BYTES", window_bytes)
         kind = explain(line, Rules())
         assert list(levels_of(line)) == levels
     if kind == Kind.TORN:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from auditwatch.trail.dates import are_dates
+from auditwatch.trail.judge.dates import are_dates
 
 _BETWEEN: Final = b"]\n["
 _GROWTH: Final = len(_BETWEEN) - 1

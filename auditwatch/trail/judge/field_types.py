@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from auditwatch.trail.grammar import members
+from auditwatch.trail.judge.grammar import members
 from auditwatch.trail.rules import FieldType
 
 OWN_MEMBER: Final = b'"_auditwatch"'

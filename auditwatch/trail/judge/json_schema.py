@@ -10,8 +10,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from auditwatch.errors import UsageError
-from auditwatch.trail.field_types import is_own
+from auditwatch.trail.judge.field_types import is_own
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
@@ -21,15 +20,14 @@ def check_schema(schema: str) -> None:
     """See that a schema can be used.
 
     Raises:
-        UsageError: It is no JSON Schema, refers to another document, or the library is not installed.
+        ValueError: It is not a JSON Schema, or it refers to another document.
+        ImportError: The library is not installed.
     """
     try:
         _validator(schema)
-    except ImportError:
-        raise UsageError("--schema takes one more library: pip install 'auditwatch[schema]'") from None
     except (ValueError, RecursionError) as error:
         said = str(error).partition("\n")[0]
-        raise UsageError(f"this is no JSON Schema that can be used: {said}; it may need no other file") from None
+        raise ValueError(f"not a usable JSON Schema: {said}; it must not refer to other files") from None
 
 
 def violates(line: bytes, schema: str) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from auditwatch.cli.main import run
-from auditwatch.errors import UsageError
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.json_schema import check_schema
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.own import Recovered, format_own
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.trail.schema import check_schema
 
 pytest.importorskip("jsonschema_rs", reason="NOT RUN: no jsonschema-rs here")
 
@@ -70,14 +69,23 @@ def test_another_schema_is_another_set_of_rules() -> None:
      "[" * 5000],
 )  # fmt: skip
 def test_what_cannot_be_used_is_said(schema: str) -> None:
-    with pytest.raises(UsageError, match="no JSON Schema that can be used"):
+    with pytest.raises(ValueError, match="not a usable JSON Schema"):
         check_schema(schema)
 
 
-def test_without_the_library_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_says_what_is_wrong_with_a_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "schema.json").write_text("{")
+    assert run(["validate", "--schema", str(tmp_path / "schema.json"), "-"]) == 2
+    assert "--schema: not a usable JSON Schema" in capsys.readouterr().err
+
+
+def test_without_the_library_the_message_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
-    with pytest.raises(UsageError, match=r"pip install 'auditwatch\[schema\]'"):
-        check_schema('{"title":"never seen before"}')
+    (tmp_path / "schema.json").write_text('{"title":"never seen before"}')
+    assert run(["validate", "--schema", str(tmp_path / "schema.json"), "-"]) == 2
+    assert "pip install 'auditwatch[schema]'" in capsys.readouterr().err
 
 
 def test_the_command_takes_it_from_a_file_and_workers_know_it(

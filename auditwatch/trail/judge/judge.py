@@ -17,13 +17,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from auditwatch.trail.bulk import Bulk
-from auditwatch.trail.dates import Aware, may_lack_colon
-from auditwatch.trail.depth import SHORTEST_TOO_DEEP, may_be_too_deep, shortest_too_deep
-from auditwatch.trail.explain import explain, is_utf8, may_repeat_key
+from auditwatch.trail.judge.bulk import Bulk
+from auditwatch.trail.judge.dates import Aware, may_lack_colon
+from auditwatch.trail.judge.depth import SHORTEST_TOO_DEEP, may_be_too_deep, shortest_too_deep
+from auditwatch.trail.judge.explain import explain, is_utf8, may_repeat_key
+from auditwatch.trail.judge.json_schema import violates
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.trail.schema import violates
 
 _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditwatch.trail.causes import CAUSES
-from auditwatch.trail.field_types import lacks_required
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.field_types import lacks_required
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import MAX_LINE_BYTES, FieldType, Rules
 
-SUITE = Path(__file__).parents[2].parent / "shared" / "data" / "JSONTestSuite"
+SUITE = Path(__file__).parents[3].parent / "shared" / "data" / "JSONTestSuite"
 JUDGE = Judge(Rules())
 STRICT = Judge(Rules(strict=True))
 

@@ -9,7 +9,7 @@ from itertools import accumulate, count
 from operator import sub
 from typing import Final
 
-from auditwatch.trail.rules import MAX_DEPTH
+from auditwatch.trail.limits import MAX_DEPTH
 
 SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
 """A line that parses needs this many bytes to open and close one level too many."""

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditwatch.trail.judge import Judge
+from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.scan import Scan
-from tests.trail.slow_judge import slow_kind
+from tests.trail.judge.slow_judge import slow_kind
 
 STRIDE = int(os.environ.get("AUDITWATCH_FLIP_STRIDE", "37"))  # a prime: every bit of a byte has its turn
 
