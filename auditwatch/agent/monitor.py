@@ -30,10 +30,10 @@ from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.ledger.effects import LookAgain, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expectation
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Segment, Standing, TrailState, Trouble
 from auditwatch.trail.report import Report
 from auditwatch.validation.workers.pool import WorkerPool
-from auditwatch.web.snapshot import Mode
 
 SETTLE_SECONDS: Final = 0.2
 """Between two looks at something that one look does not prove: a rotation in progress is over by then."""

@@ -11,11 +11,11 @@ from auditwatch.agent.requests import event_of, meant, refusal
 from auditwatch.config.settings import Config
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
+from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.inbox import Answer, Request, answer, pending
-from auditwatch.state.rows import RunRecord
 from auditwatch.state.store import Store, trail_key
-from auditwatch.web.snapshot import Mode, RunStatus, Snapshot, TrailSnapshot
+from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
 
 WATCHED = "watched"
 """Where the store remembers which trails the last agent watched."""

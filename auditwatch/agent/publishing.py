@@ -15,8 +15,9 @@ from auditwatch.agent.probes import Clock
 from auditwatch.agent.recorder import Recorder
 from auditwatch.agent.timetable import interval_seconds
 from auditwatch.config.settings import TrailConfig
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
-from auditwatch.web.snapshot import AgentStatus, Mode, RunStatus, Snapshot, TrailSnapshot, Volume
+from auditwatch.web.snapshot import AgentStatus, RunStatus, Snapshot, TrailSnapshot, Volume
 
 FRESHNESS_SECONDS: Final = 10.0
 """How exactly the last look is shown: to render every trail anew each second would cost more than watching."""

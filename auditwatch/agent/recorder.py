@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from auditwatch.errors import StateUnwritable
-from auditwatch.ledger.advance import advance, begin, resume
+from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit, LookAgain, Read
 from auditwatch.ledger.events import Event
-from auditwatch.ledger.state import Finding, FindingState, Policy, TrailState, ViolationRow
+from auditwatch.ledger.runs import Mode, RunRecord
+from auditwatch.ledger.state import Finding, FindingState, Policy, TrailState, ViolationRow, begin, resume
 from auditwatch.ledger.writes import Writes, by_reason
-from auditwatch.state.rows import RunRecord
 from auditwatch.state.store import Store
-from auditwatch.web.snapshot import Mode
 
 Request = Read | LookAgain
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditwatch.ledger.acknowledgement import known_ids
+from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.events import Acknowledged, Scope
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.inbox import Answer, Request

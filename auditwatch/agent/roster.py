@@ -16,10 +16,11 @@ from auditwatch.agent.timetable import Timetable
 from auditwatch.agent.volumes import VolumeWatch, volume_name
 from auditwatch.config.settings import Schedule, TrailConfig
 from auditwatch.files.watcher import Watcher
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Policy
 from auditwatch.state.store import Store, trail_key
 from auditwatch.validation.workers.pool import WorkerPool
-from auditwatch.web.snapshot import Mode, Volume
+from auditwatch.web.snapshot import Volume
 
 Guarded = Callable[[str, Callable[[], Coroutine[object, object, None]]], "asyncio.Task[None]"]
 """Starts a task that is started again when it fails; the name is for the log."""

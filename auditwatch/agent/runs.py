@@ -15,7 +15,8 @@ from auditwatch.agent.probes import open_segment
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.review import review, review_part
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied
-from auditwatch.ledger.lifecycle import LIVING
+from auditwatch.ledger.findings import LIVING
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
@@ -23,7 +24,6 @@ from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.names import printable
 from auditwatch.trail.report import Defect, Report, merge
 from auditwatch.validation.sample import draw_sample, upper_bound
-from auditwatch.web.snapshot import Mode
 
 
 class Runs:

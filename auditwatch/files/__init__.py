@@ -1,4 +1,6 @@
-"""Floor 2: files as they are. Opened safely, read in bounded pieces, never written, locked or mapped.
+"""Trails as files: opened safely, read in bounded pieces, never written, locked or mapped.
 
 Everything here may block on the trail's file system, so the agent calls it from a prober thread or a worker only.
+
+May import `host`, `trail` and `errors`; a stranger to `writer` and `config`.
 """

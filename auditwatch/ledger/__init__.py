@@ -6,6 +6,6 @@ writers counted), *acknowledged*, *ticked*. Effects say what is wanted: *read* t
 Rotation, truncation, pending bytes, findings and their lifecycle are decided here and nowhere else; the agent's
 monitors only perform the effects.
 
-Floor 0: imports nothing but `trail`; no files, clocks, logs, threads or metrics. Times are seconds since 1970, given
-by the events.
+May import `trail` and nothing else of the package. Pure: no files, clocks, logs, threads or metrics. Times are seconds
+since 1970, given by the events.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditwatch.ledger.state import Finding
+from auditwatch.ledger.state import Finding, TrailState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,6 @@ class Commit:
 
 
 Effect = Read | LookAgain | Commit
+
+Step = tuple[TrailState, tuple[Effect, ...]]
+"""The state after an event, and what is to be done about it, in order."""

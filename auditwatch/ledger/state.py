@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from auditwatch.ledger.writes import Writes
@@ -49,7 +49,7 @@ class Finding:
     """One damaged line of a segment, from its discovery on.
 
     Attributes:
-        id: `auditwatch.trail.findings.finding_id`.
+        id: `auditwatch.trail.ids.finding_id`.
         line: 1-based in its segment; a torn tail is lines + 1.
         offset: First byte in its segment.
         length: Bytes before the newline.
@@ -75,7 +75,7 @@ class ViolationRow:
     """One violation of order or history; open until acknowledged.
 
     Attributes:
-        id: `auditwatch.trail.findings.violation_id`.
+        id: `auditwatch.trail.ids.violation_id`.
         kind: Which violation.
         segment: Name of the file it was seen on.
         detail: One line for people: sizes and positions, never contents.
@@ -163,6 +163,20 @@ class Segment:
     findings: tuple[Finding, ...] = ()
     beyond: Mapping[Kind, Tally] = field(default_factory=dict)
     crowded: tuple[tuple[int, int], ...] = ()
+
+    def unjudged(self) -> Segment:
+        """The segment to be judged from its start again; its findings stay, to be met or not."""
+        return replace(
+            self,
+            judged=0,
+            read=0,
+            lines=0,
+            torn_tail=0,
+            head=Fingerprint(),
+            marker=Fingerprint(),
+            beyond={},
+            crowded=(),
+        )
 
     @property
     def pending(self) -> int:
@@ -266,6 +280,17 @@ class TrailState:
     writes_note: Acknowledgement | None = None
     suspicion: Suspicion | None = None
 
+    def segment(self, number: int) -> Segment | None:
+        """The segment of this number, active or closed."""
+        return next((segment for segment in self.segments if segment.number == number), None)
+
+    def with_segment(self, segment: Segment) -> TrailState:
+        """The state with this segment in the place of the one of the same number."""
+        if self.active and self.active.number == segment.number:
+            return replace(self, active=segment)
+        closed = tuple(segment if known.number == segment.number else known for known in self.closed)
+        return replace(self, closed=closed)
+
     @property
     def segments(self) -> tuple[Segment, ...]:
         """All that findings may belong to, vanished ones too; oldest first, the active file last."""
@@ -308,6 +333,21 @@ class TrailState:
     def open_violations(self) -> tuple[ViolationRow, ...]:
         """Violations that nobody has acknowledged."""
         return tuple(row for row in self.violations if row.acknowledgement is None)
+
+
+def begin(name: str, policy: Policy) -> TrailState:
+    """A trail of which nothing is known."""
+    return TrailState(name=name, policy=policy, rules_id=policy.rules_id)
+
+
+def resume(state: TrailState, policy: Policy) -> TrailState:
+    """A stored state under the policy of today. Other rules: everything is judged again, nothing counts twice."""
+    state = replace(state, policy=policy, suspicion=None)
+    if state.rules_id == policy.rules_id:
+        return state
+    closed = tuple(segment.unjudged() for segment in state.closed)
+    active = state.active.unjudged() if state.active else None
+    return replace(state, rules_id=policy.rules_id, closed=closed, active=active)
 
 
 def tallied(segment: Segment) -> dict[Kind, Tally]:

@@ -103,7 +103,7 @@ class Writes:
         return _summed(self.open).failed
 
 
-def counted(
+def with_counts(
     writes: Writes, counters_id: str, counts: Counts, last_failure: float, at: float, *, is_history: bool
 ) -> Writes:
     """What is known after a counters file was read.

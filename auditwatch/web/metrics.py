@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final, Literal
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Tally
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import REASONS, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.facts import Facts
-from auditwatch.web.snapshot import MISSED_REASONS, AgentStatus, Histogram, Mode, RunStatus
+from auditwatch.web.snapshot import MISSED_REASONS, AgentStatus, Histogram, RunStatus
 
 MetricType = Literal["gauge", "counter", "histogram"]
 PREFIX: Final = "auditwatch_"

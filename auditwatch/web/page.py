@@ -11,14 +11,15 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import FindingState, ViolationRow
 from auditwatch.ledger.writes import by_reason
-from auditwatch.trail.findings import write_failures_id
+from auditwatch.trail.ids import write_failures_id
 from auditwatch.web import wording
 from auditwatch.web.facts import Facts, Verdict
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.ranges import FindingRange, ranges
-from auditwatch.web.snapshot import Mode, RunStatus, Snapshot
+from auditwatch.web.snapshot import RunStatus, Snapshot
 from auditwatch.web.status import lock_waits, verdict_sentence
 from auditwatch.web.trailmap import MAX_CELLS, Cell, CellState, cells
 

@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
-
-
-class Mode(StrEnum):
-    """The ways of validating."""
-
-    FULL = "full"
-    SAMPLE = "sample"
-    TAIL = "tail"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from auditwatch.ledger.state import Acknowledgement, Finding, FindingState, Segment, ViolationRow
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
-from auditwatch.trail.findings import write_failures_id
+from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.web.facts import Facts, Verdict
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.trail.findings import finding_id
+from auditwatch.trail.ids import finding_id
 from tests.agent.running import Agent, Agents, append, records, until, workers_of
 
 ROUNDS = int(os.environ.get("AUDITWATCH_KILL_ROUNDS", "15"))

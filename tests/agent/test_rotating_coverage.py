@@ -17,12 +17,12 @@ from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import Recorder
 from auditwatch.config.settings import config_from_arguments
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Finding, FindingState, Policy
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store, trail_key
 from auditwatch.trail.grid import BLOCK_BYTES
 from auditwatch.validation.workers.pool import WorkerPool
-from auditwatch.web.snapshot import Mode
 from tests.agent.running import Agents, configuration, until
 
 LINE = b'{"event":"TRADE_APPROVED","n":"%09d","text":"' + b"x" * 960 + b'"}\n'

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Finding, Policy, Segment, Standing, TrailState, ViolationRow
 from auditwatch.ledger.writes import Counts, Writes
 from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.web.collector import Exposition
 from auditwatch.web.metrics import ALL_METRICS, NO_SOURCE_YET
-from auditwatch.web.snapshot import AgentStatus, Mode, Snapshot, TrailSnapshot, Volume
+from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot, Volume
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "alerts" / "auditwatch.rules.yml"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from auditwatch.cli.main import run
-from auditwatch.trail.findings import finding_id
+from auditwatch.trail.ids import finding_id
 
 NUMBERED = "risk-20260101T00000000000{0}Z-000000000{0}.jsonl"
 SPLICED = b'{"event": "TRADE_A{"event": "KILL_SWITCH"}\n'

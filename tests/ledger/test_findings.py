@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from auditwatch.ledger import lifecycle
-from auditwatch.ledger.acknowledgement import known_ids
+from auditwatch.ledger import findings
+from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.events import Acknowledged, Reviewed, Scope
 from auditwatch.ledger.state import FindingState, Tally
-from auditwatch.trail.findings import finding_id
+from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.scan import Scan
 from tests.ledger.trails import NAME, RULES, Trail, open_places
@@ -151,7 +151,7 @@ def test_nothing_is_stored_where_nothing_was_meant() -> None:
 
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "MAX_ROWS", 3)
+    monkeypatch.setattr(findings, "MAX_ROWS", 3)
 
 
 @pytest.mark.usefixtures("few_rows")

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from auditwatch.ledger.acknowledgement import known_ids
-from auditwatch.ledger.advance import advance, begin, resume
+from auditwatch.ledger.acknowledged import known_ids
+from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
 from auditwatch.ledger.events import Acknowledged, Counted, Observed, Scope
-from auditwatch.ledger.state import Policy, TrailState
+from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.ledger.writes import MOST, MOST_OPEN, NO_FAILURES, Counts, by_reason
 from auditwatch.trail.counters import FAILURES
-from auditwatch.trail.findings import write_failures_id
+from auditwatch.trail.ids import write_failures_id
 
 POLICY = Policy("0" * 16)
 A, B = "aa" * 16, "bb" * 16

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from auditwatch.ledger.advance import advance, begin, resume
+from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit, Effect, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation
-from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, Trouble
+from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, Trouble, begin, resume
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from auditwatch.errors import StateNewer, StateUnwritable
-from auditwatch.ledger.advance import begin
+from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import (
     Acknowledgement,
     Finding,
@@ -31,10 +31,11 @@ from auditwatch.ledger.state import (
     TrailState,
     Trouble,
     ViolationRow,
+    begin,
 )
 from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.state import schema
-from auditwatch.state.rows import RunRecord, checksum
+from auditwatch.state.rows import checksum
 from auditwatch.state.store import PREVIOUS_NAME, STORE_NAME, StaleStep, Store, trail_key
 from auditwatch.trail.kinds import Kind, Violation
 

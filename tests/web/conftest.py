@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import (
     Acknowledgement,
     Finding,
@@ -22,7 +23,7 @@ from auditwatch.ledger.state import (
 from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.trail.counters import FAILURES
 from auditwatch.trail.kinds import Kind, Violation
-from auditwatch.web.snapshot import AgentStatus, Mode, RunStatus, Snapshot, TrailSnapshot, Volume
+from auditwatch.web.snapshot import AgentStatus, RunStatus, Snapshot, TrailSnapshot, Volume
 
 NOW = 1_800_000_000.0
 NOTE = Acknowledgement(NOW - 50, "ops", "known crash")

@@ -14,13 +14,14 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.collector import Exposition, SnapshotCollector, registry
 from auditwatch.web.metrics import ALL_METRICS
-from auditwatch.web.snapshot import Histogram, Mode, Snapshot
+from auditwatch.web.snapshot import Histogram, Snapshot
 
 Clock = Callable[[], float]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditwatch.ledger.state import Standing, Tally, Trouble
 from auditwatch.ledger.writes import Writes
-from auditwatch.trail.findings import write_failures_id
+from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.page import ALL_CELLS, MAX_CARDS, MAX_ROWS, render_page

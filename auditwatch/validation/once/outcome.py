@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
-from auditwatch.trail.findings import finding_id
 from auditwatch.trail.grid import Share
+from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.report import Defect, Report
 from auditwatch.validation.once.comparison import Comparison

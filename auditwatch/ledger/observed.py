@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from auditwatch.ledger.effects import Commit, Effect, LookAgain
+from auditwatch.ledger.effects import Commit, LookAgain, Step
 from auditwatch.ledger.events import FileSight, Observed
+from auditwatch.ledger.findings import LIVING
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, rotated_to
-from auditwatch.ledger.lifecycle import LIVING
-from auditwatch.ledger.reading import wanted
 from auditwatch.ledger.state import (
     Finding,
     FindingState,
-    Fingerprint,
     Segment,
     Standing,
     Suspicion,
     TrailState,
     ViolationRow,
 )
-from auditwatch.trail.findings import violation_id
+from auditwatch.ledger.wanted import wanted
+from auditwatch.trail.ids import violation_id
 from auditwatch.trail.kinds import Violation
-
-Step = tuple[TrailState, tuple[Effect, ...]]
 
 
 def observed(state: TrailState, event: Observed) -> Step:
@@ -198,23 +195,8 @@ def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
     """
     findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
     lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
-    return (
-        replace(
-            segment,
-            judged=0,
-            read=0,
-            lines=0,
-            counted_until=segment.size,
-            inherited_until=0,
-            head=Fingerprint(),
-            marker=Fingerprint(),
-            torn_tail=0,
-            findings=findings,
-            beyond={},
-            crowded=(),
-        ),
-        lost,
-    )
+    anew = replace(segment.unjudged(), counted_until=segment.size, inherited_until=0, findings=findings)
+    return anew, lost
 
 
 def _beyond_end(finding: Finding, size: int) -> Finding:

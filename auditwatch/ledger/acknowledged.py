@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from auditwatch.ledger.effects import Commit, Effect
+from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Acknowledged, Scope
 from auditwatch.ledger.state import (
     Acknowledgement,
@@ -17,7 +17,7 @@ from auditwatch.ledger.state import (
     ViolationRow,
 )
 from auditwatch.ledger.writes import noted, reopened
-from auditwatch.trail.findings import write_failures_id
+from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import Kind
 
 
@@ -32,7 +32,7 @@ def _failures_ids(state: TrailState) -> set[str]:
     return {write_failures_id(state.name)} if is_any else set()
 
 
-def acknowledged(state: TrailState, event: Acknowledged) -> tuple[TrailState, tuple[Effect, ...]]:
+def acknowledged(state: TrailState, event: Acknowledged) -> Step:
     """The state after somebody took note; the same state where nothing was meant."""
     closed = tuple(_noted_segment(segment, event) for segment in state.closed)
     active = _noted_segment(state.active, event) if state.active else None

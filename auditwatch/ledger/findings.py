@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from auditwatch.ledger.state import MAX_ROWS, Finding, FindingState, Segment, Tally
-from auditwatch.trail.findings import finding_id
+from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
 
