@@ -54,6 +54,7 @@ class Recorder:
         self._found = found
         self._saved = store.load(key)
         self._unsaved: dict[tuple[int, int, str], tuple[int, Finding]] = {}
+        self._undropped: dict[tuple[int, int, str], tuple[int, Finding]] = {}
         self._unsaved_runs: set[Mode] = set()
         self._runs = {mode: store.run(key, mode) for mode in Mode}
         self.state: TrailState = resume(self._saved, policy) if self._saved else begin(key.partition("=")[0], policy)
@@ -80,13 +81,24 @@ class Recorder:
     def _commit(self, commits: Sequence[Commit], before: TrailState) -> None:
         """Store first, tell then: a kill may lose a log line, never a finding."""
         changed = [pair for commit in commits for pair in commit.findings]
-        self._unsaved |= {(number, f.offset, f.sha256): (number, f) for number, f in changed}
+        for commit in commits:
+            self._note(commit)
         self.save()
         findings = tuple(f for _, f in changed if f.first_seen == f.last_seen and f.state is FindingState.OPEN)
         violations = self.state.violations[len(before.violations) :]
         failed = _newly_failed(before.writes, self.state.writes)
         if findings or violations or failed:
             self._found(News(self.state.name, findings, violations, failed))
+
+    def _note(self, commit: Commit) -> None:
+        for rows, to, away_from in (
+            (commit.findings, self._unsaved, self._undropped),
+            (commit.dropped, self._undropped, self._unsaved),
+        ):
+            for number, finding in rows:
+                key = number, finding.offset, finding.sha256
+                to[key] = number, finding
+                away_from.pop(key, None)
 
     def run(self, mode: Mode) -> RunRecord:
         """What is remembered of the runs of one mode."""
@@ -108,7 +120,9 @@ class Recorder:
             return True
         runs = [(mode.value, self._runs[mode]) for mode in self._unsaved_runs]
         try:
-            self._store.commit(self._key, self._saved, self.state, self._unsaved.values(), runs)
+            self._store.commit(
+                self._key, self._saved, self.state, self._unsaved.values(), runs, self._undropped.values()
+            )
         except StateUnwritable:
             self.failures += 1
             self._is_saved = False
@@ -116,6 +130,7 @@ class Recorder:
         self._is_saved = True
         self._saved = self.state
         self._unsaved.clear()
+        self._undropped.clear()
         self._unsaved_runs.clear()
         return True
 

@@ -181,7 +181,7 @@ def _without_pending(report: Report) -> Report:
 
 
 def _is_news(segment: Segment, defect: Defect) -> bool:
-    if any(low <= defect.offset < high for low, high in segment.crowded):
+    if any(low <= defect.offset < high for low, high in segment.unlisted_ranges):
         return False
     known = (f for f in segment.findings if f.state in LIVING)
     return all((finding.offset, finding.sha256) != (defect.offset, defect.sha256) for finding in known)

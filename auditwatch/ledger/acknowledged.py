@@ -54,7 +54,7 @@ def _changes(before: TrailState, after: TrailState) -> tuple[tuple[int, Finding]
 
 def _noted_segment(segment: Segment, event: Acknowledged) -> Segment:
     findings = tuple(_noted(finding, event) for finding in segment.findings)
-    return replace(segment, findings=findings, beyond=_noted_crowd(segment.beyond, event))
+    return replace(segment, findings=findings, unlisted=_noted_unlisted(segment.unlisted, event))
 
 
 def _noted(finding: Finding, event: Acknowledged) -> Finding:
@@ -93,11 +93,11 @@ def _noted_writes(state: TrailState, event: Acknowledged) -> TrailState:
     return replace(state, writes=writes, writes_note=None if event.undo else _note(event))
 
 
-def _noted_crowd(beyond: Mapping[Kind, Tally], event: Acknowledged) -> Mapping[Kind, Tally]:
-    """Lines that are only counted have no id: they are meant by `all` and `inherited` alone."""
+def _noted_unlisted(unlisted: Mapping[Kind, Tally], event: Acknowledged) -> Mapping[Kind, Tally]:
+    """Unlisted lines have no id: they are meant by `all` and `inherited` alone."""
     if event.scope is Scope.IDS or event.undo:
-        return beyond
-    return {kind: _noted_tally(tally, event.scope) for kind, tally in beyond.items()}
+        return unlisted
+    return {kind: _noted_tally(tally, event.scope) for kind, tally in unlisted.items()}
 
 
 def _noted_tally(tally: Tally, scope: Scope) -> Tally:

@@ -37,9 +37,11 @@ class Commit:
 
     Attributes:
         findings: Pairs of segment number and finding: new ones and changed ones.
+        dropped: Likewise: dead ones that are forgotten because living ones need their room.
     """
 
     findings: tuple[tuple[int, Finding], ...] = ()
+    dropped: tuple[tuple[int, Finding], ...] = ()
 
 
 Effect = Read | LookAgain | Commit

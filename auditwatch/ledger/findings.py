@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from auditwatch.ledger.state import MAX_ROWS, Finding, FindingState, Segment, Tally
+from auditwatch.ledger.state import Finding, FindingState, Segment, Tally, TornTail, TrailState
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
 
 MAP_BYTES = 4 << 20
-"""Crowded ranges nearer than this become one: the map shows no less than a block of the grid."""
+"""Unlisted ranges nearer than this become one: the map shows no less than a block of the grid."""
 
 LIVING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unlisted:
+    """New damage that finds no room: how much of each kind, from where to where."""
+
+    counts: Mapping[Kind, Tally]
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +31,25 @@ class Reconciled:
 
     Attributes:
         changed: Findings to store: new, superseded, gone and reopened ones.
+        dropped: Dead findings that made room for living ones.
         fresh: How many lines of each kind were not known and not there at first sight.
     """
 
     segment: Segment
     changed: tuple[Finding, ...] = ()
+    dropped: tuple[Finding, ...] = ()
     fresh: Mapping[Kind, int] | None = None
 
 
-def reconcile(trail: str, segment: Segment, start: int, report: Report, at: float) -> Reconciled:
+def reconcile(state: TrailState, segment: Segment, start: int, report: Report, at: float) -> Reconciled:
     """What a report on the bytes from `start` makes of a segment's findings.
 
     The same bytes at the same place are the same finding; other bytes there supersede it; where the line is whole
-    now, or no longer there, the finding is gone. Findings in the range that the report no longer lists one by one
-    (it holds `MAX_DEFECTS`) keep their state.
+    now, or no longer there, the finding is gone. Findings in the range that the report does not list (it lists
+    `MAX_DEFECTS`) keep their state.
 
     Args:
-        trail: Name that ids are made of.
+        state: Its name is what ids are made of; its policy says how many findings a segment lists.
         segment: Still with its old `lines`: places are counted from there.
         start: Where the report's range begins.
         report: Its defects' places are counted from `start`, lines from `segment.lines`.
@@ -50,10 +61,40 @@ def reconcile(trail: str, segment: Segment, start: int, report: Report, at: floa
     end = _listed_end(report, defects, start)
     met = {(d.offset, d.sha256): d for d in defects}
     at_offset = {d.offset for d in defects}
-    kept = tuple(_aged(f, met, at_offset, at) if start <= f.offset < end else f for f in segment.findings)
-    known = {(f.offset, f.sha256) for f in kept}
-    new = [_finding(trail, segment, d, at) for d in defects if (d.offset, d.sha256) not in known]
-    return _stored(segment, kept, new, start, report)
+    aged = tuple(_aged(f, met, at_offset, at) if start <= f.offset < end else f for f in segment.findings)
+    new = [_finding(state.name, segment, d, at) for d in _unknown(segment, defects)]
+    room = max(0, state.policy.max_rows - sum(finding.state in LIVING for finding in aged))
+    unlisted = _unlisted(segment, new[room:], report, end, start + report.bytes)
+    return _stored(segment, aged, new[:room], unlisted, state.policy.max_rows)
+
+
+def torn_tail(segment: Segment, start: int, report: Report) -> TornTail | None:
+    """The tail that a report calls final, as a segment remembers it once it is reconciled with that report."""
+    if not report.torn_tail:
+        return None
+    offset = start + report.defects[-1].offset  # it is the only one: what is called final held no newline
+    return TornTail(offset, any(f.offset == offset and f.state in LIVING for f in segment.findings))
+
+
+def reopened(segment: Segment, tail: TornTail) -> Segment:
+    """The segment to be judged again from the beginning of its tail: somebody ended that after all."""
+    ranges = tuple((low, min(high, tail.offset)) for low, high in segment.unlisted_ranges if low < tail.offset)
+    unlisted = segment.unlisted if tail.is_listed else _without_one_torn(segment.unlisted)
+    return replace(
+        segment,
+        judged=tail.offset,
+        read=tail.offset,
+        torn_tail=None,
+        unlisted=unlisted,
+        unlisted_ranges=ranges,
+    )
+
+
+def _without_one_torn(unlisted: Mapping[Kind, Tally]) -> dict[Kind, Tally]:
+    known = unlisted.get(Kind.TORN, Tally())
+    opened = min(known.open, 1)
+    left = Tally(known.open - opened, min(known.inherited, known.open - opened), known.acknowledged - (1 - opened))
+    return {**unlisted, Kind.TORN: left}
 
 
 def _living_between(findings: tuple[Finding, ...], start: int, end: int) -> bool:
@@ -63,6 +104,20 @@ def _living_between(findings: tuple[Finding, ...], start: int, end: int) -> bool
 def _listed_end(report: Report, defects: tuple[Defect, ...], start: int) -> int:
     is_cut = report.corrupt_lines > len(defects)
     return defects[-1].offset + 1 if is_cut and defects else start + report.bytes
+
+
+def _unknown(segment: Segment, defects: tuple[Defect, ...]) -> Iterator[Defect]:
+    """Defects that are not a finding yet, nor among the unlisted damage."""
+    known = {(f.offset, f.sha256) for f in segment.findings}
+    listed = {f.offset for f in segment.findings}
+    for defect in defects:
+        is_counted = defect.offset not in listed and _is_unlisted(segment, defect.offset)
+        if not is_counted and (defect.offset, defect.sha256) not in known:
+            yield defect
+
+
+def _is_unlisted(segment: Segment, offset: int) -> bool:
+    return any(low <= offset < high for low, high in segment.unlisted_ranges)
 
 
 def _aged(finding: Finding, met: Mapping[tuple[int, str], Defect], at_offset: set[int], at: float) -> Finding:
@@ -91,30 +146,16 @@ def _finding(trail: str, segment: Segment, defect: Defect, at: float) -> Finding
     )
 
 
-def _stored(segment: Segment, kept: tuple[Finding, ...], new: list[Finding], start: int, report: Report) -> Reconciled:
-    room = max(0, MAX_ROWS - len(kept))
-    listed, crowd = new[:room], _crowd(segment, new[room:], start, report)
-    changed = tuple(new for old, new in zip(segment.findings, kept, strict=True) if old is not new)
-    findings = tuple(sorted((*kept, *listed), key=lambda f: f.offset)) if listed else kept
-    segment = replace(segment, findings=findings)
-    if crowd:
-        segment = _crowded(segment, crowd, start, start + report.bytes)
-    fresh = _fresh(listed, crowd)
-    return Reconciled(segment, (*changed, *listed), fresh)
-
-
-def _crowd(segment: Segment, unlisted: Iterable[Finding], start: int, report: Report) -> dict[Kind, Tally]:
-    """Counts of what finds no row; none where the range was counted so before."""
-    end = start + report.bytes
-    if any(low < end and start < high for low, high in segment.crowded):
-        return {}
+def _unlisted(segment: Segment, left: list[Finding], report: Report, listed_end: int, end: int) -> _Unlisted:
+    """What is counted and not listed: findings without room, and what the report itself only counts."""
     counts: dict[Kind, Tally] = {}
-    for finding in unlisted:
+    for finding in left:
         counts[finding.kind] = counts.get(finding.kind, Tally()) + Tally(1, int(finding.inherited))
-    is_inherited = end <= segment.inherited_until
-    for kind, count in _uncarried(report).items():
-        counts[kind] = counts.get(kind, Tally()) + Tally(count, count * is_inherited)
-    return counts
+    if not any(low < end and listed_end < high for low, high in segment.unlisted_ranges):
+        is_inherited = end <= segment.inherited_until
+        for kind, count in _uncarried(report).items():
+            counts[kind] = counts.get(kind, Tally()) + Tally(count, count * is_inherited)
+    return _Unlisted(counts, left[0].offset if left else listed_end, end)
 
 
 def _uncarried(report: Report) -> dict[Kind, int]:
@@ -127,18 +168,59 @@ def _uncarried(report: Report) -> dict[Kind, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
-def _crowded(segment: Segment, crowd: Mapping[Kind, Tally], start: int, end: int) -> Segment:
-    beyond = dict(segment.beyond)
-    for kind, tally in crowd.items():
-        beyond[kind] = beyond.get(kind, Tally()) + tally
-    ranges = segment.crowded
-    if ranges and start - ranges[-1][1] < MAP_BYTES:
-        ranges, start = ranges[:-1], ranges[-1][0]
-    return replace(segment, beyond=beyond, crowded=(*ranges, (start, end)))
+def _stored(
+    segment: Segment, aged: tuple[Finding, ...], listed: list[Finding], unlisted: _Unlisted, max_rows: int
+) -> Reconciled:
+    """The segment with its findings: living ones take the room of dead ones."""
+    dropped = _oldest_dead(aged, len(aged) + len(listed) - max_rows)
+    changed = [new for old, new in zip(segment.findings, aged, strict=True) if old is not new]
+    if dropped:
+        aged, changed = _without(aged, dropped), list(_without(changed, dropped))
+    findings = tuple(sorted((*aged, *listed), key=lambda f: f.offset)) if listed else aged
+    segment = _counted(replace(segment, findings=findings), unlisted)
+    return Reconciled(segment, (*changed, *listed), dropped, _fresh(listed, unlisted.counts))
 
 
-def _fresh(listed: Iterable[Finding], crowd: Mapping[Kind, Tally]) -> dict[Kind, int]:
-    counts: dict[Kind, int] = {kind: t.open - t.inherited for kind, t in crowd.items() if t.open > t.inherited}
+def _oldest_dead(findings: Iterable[Finding], number: int) -> tuple[Finding, ...]:
+    if number <= 0:
+        return ()
+    dead = [finding for finding in findings if finding.state not in LIVING]
+    return tuple(sorted(dead, key=lambda f: f.last_seen)[:number])
+
+
+def _without(findings: Iterable[Finding], dropped: Iterable[Finding]) -> tuple[Finding, ...]:
+    places = {(finding.offset, finding.sha256) for finding in dropped}
+    return tuple(finding for finding in findings if (finding.offset, finding.sha256) not in places)
+
+
+def _counted(segment: Segment, new: _Unlisted) -> Segment:
+    if not new.counts:
+        return segment
+    unlisted = dict(segment.unlisted)
+    for kind, tally in new.counts.items():
+        unlisted[kind] = unlisted.get(kind, Tally()) + tally
+    ranges = _joined(sorted((*segment.unlisted_ranges, (new.start, new.end))))
+    return replace(segment, unlisted=unlisted, unlisted_ranges=ranges)
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Ranges in order, near ones made one.
+
+    >>> _joined([(0, 10), (20, 30), (9 << 20, 10 << 20)])
+    ((0, 30), (9437184, 10485760))
+    """
+    joined: list[tuple[int, int]] = []
+    for low, high in ranges:
+        if joined and low - joined[-1][1] < MAP_BYTES:
+            start, end = joined.pop()
+            joined.append((start, max(high, end)))
+        else:
+            joined.append((low, high))
+    return tuple(joined)
+
+
+def _fresh(listed: Iterable[Finding], unlisted: Mapping[Kind, Tally]) -> dict[Kind, int]:
+    counts: dict[Kind, int] = {kind: t.open - t.inherited for kind, t in unlisted.items() if t.open > t.inherited}
     for finding in listed:
         if not finding.inherited:
             counts[finding.kind] = counts.get(finding.kind, 0) + 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Judged, Reviewed
-from auditwatch.ledger.findings import Reconciled, reconcile
+from auditwatch.ledger.findings import Reconciled, reconcile, torn_tail
 from auditwatch.ledger.state import Segment, TrailState
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Kind
@@ -18,7 +18,7 @@ def judged(state: TrailState, event: Judged) -> Step:
     segment = state.segment(event.segment)
     if segment is None or not _is_fresh(state, segment, event):
         return state, ()
-    result = reconcile(state.name, segment, event.start, event.report, event.at)
+    result = reconcile(state, segment, event.start, event.report, event.at)
     after = _moved(result.segment, event)
     growth = max(0, after.judged - max(segment.counted_until, segment.judged))
     lines = event.report.lines if event.read > segment.counted_until else 0
@@ -35,7 +35,7 @@ def _commit(event: Judged, result: Reconciled) -> tuple[Commit, ...]:
     """Nothing to store where only pending bytes were read: they will be read again anyway."""
     if not event.report.bytes:
         return ()
-    return (Commit(tuple((event.segment, finding) for finding in result.changed)),)
+    return (_stored(event.segment, result),)
 
 
 def _is_fresh(state: TrailState, segment: Segment, event: Judged) -> bool:
@@ -56,7 +56,7 @@ def _moved(segment: Segment, event: Judged) -> Segment:
         counted_until=max(segment.counted_until, judged),
         head=event.head,
         marker=event.marker,
-        torn_tail=event.report.torn_tail,
+        torn_tail=torn_tail(segment, event.start, event.report),
         unverified_since=None if event.read == segment.size else segment.unverified_since,
     )
 
@@ -69,13 +69,18 @@ def reviewed(state: TrailState, event: Reviewed) -> Step:
         return state, ()
     # What was whole when it was judged and is damaged now was not there at first sight, wherever it lies.
     reviewed = replace(segment, lines=event.lines_before, inherited_until=0)
-    result = reconcile(state.name, reviewed, event.start, event.report, event.at)
+    result = reconcile(state, reviewed, event.start, event.report, event.at)
     if not result.changed and not result.fresh:
         return state, ()
     after = replace(result.segment, lines=segment.lines, inherited_until=segment.inherited_until)
     state = state.with_segment(after)
-    changed = tuple((event.segment, finding) for finding in result.changed)
-    return _with_detected(state, result, event.at), (Commit(changed),)
+    return _with_detected(state, result, event.at), (_stored(event.segment, result),)
+
+
+def _stored(number: int, result: Reconciled) -> Commit:
+    return Commit(
+        tuple((number, finding) for finding in result.changed), tuple((number, finding) for finding in result.dropped)
+    )
 
 
 def _with_detected(state: TrailState, result: Reconciled, at: float) -> TrailState:

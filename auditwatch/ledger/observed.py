@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from auditwatch.ledger.effects import Commit, LookAgain, Step
 from auditwatch.ledger.events import FileSight, Observed
-from auditwatch.ledger.findings import LIVING
+from auditwatch.ledger.findings import LIVING, reopened
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, rotated_to
 from auditwatch.ledger.state import (
     Finding,
@@ -116,7 +116,7 @@ def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSi
 def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
     """The segment with what a look at its own file showed."""
     if segment.torn_tail and sight.size > segment.size:
-        segment = _reopened(segment)
+        segment = reopened(segment, segment.torn_tail)
     if not _is_as_read(segment, sight):
         segment = _without_pending(segment)
     return replace(
@@ -145,12 +145,6 @@ def _without_pending(segment: Segment) -> Segment:
         counted_until=min(segment.counted_until, edge),
         inherited_until=min(segment.inherited_until, edge),
     )
-
-
-def _reopened(segment: Segment) -> Segment:
-    """Somebody ended the tail that was called torn: it is judged again from its beginning."""
-    offset = max((f.offset for f in segment.findings), default=segment.judged)
-    return replace(segment, judged=offset, read=offset, torn_tail=0)
 
 
 def _missing(state: TrailState, active: Segment, event: Observed) -> Step:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 
-MAX_ROWS = 10_000
-"""Most findings a segment keeps one by one; beyond them it counts."""
+MAX_ROWS: Final = 10_000
+"""Most living findings that a segment lists; further damaged lines are *unlisted*: counted by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,19 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class TornTail:
+    """The unended last bytes of a closed segment, after they were called final.
+
+    Attributes:
+        offset: First byte; it is the judged position again if somebody ends them after all.
+        is_listed: Whether they are a finding; if not, they are among the unlisted damage.
+    """
+
+    offset: int
+    is_listed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One file of a trail and what is known of its bytes.
 
@@ -136,10 +150,10 @@ class Segment:
         unverified_since: When the oldest unverified byte was seen; None when there is none.
         closed: Whether it was rotated away.
         vanished: Whether its file is gone; its findings stay until somebody takes note of them.
-        torn_tail: 1 when its unended last bytes were called final.
-        findings: In order of offset, at most `MAX_ROWS`.
-        beyond: Counts of what did not fit into `findings`.
-        crowded: Ranges of bytes whose damage is in `beyond`.
+        torn_tail: Its unended last bytes, once they were called final.
+        findings: In order of offset, at most `Policy.max_rows`: living ones first, dead ones while there is room.
+        unlisted: Counts of damaged lines that found no room in `findings`.
+        unlisted_ranges: Ranges of bytes that hold unlisted lines, in order; each line in them is listed or counted.
     """
 
     number: int
@@ -159,10 +173,10 @@ class Segment:
     unverified_since: float | None = None
     closed: bool = False
     vanished: bool = False
-    torn_tail: int = 0
+    torn_tail: TornTail | None = None
     findings: tuple[Finding, ...] = ()
-    beyond: Mapping[Kind, Tally] = field(default_factory=dict)
-    crowded: tuple[tuple[int, int], ...] = ()
+    unlisted: Mapping[Kind, Tally] = field(default_factory=dict)
+    unlisted_ranges: tuple[tuple[int, int], ...] = ()
 
     def unjudged(self) -> Segment:
         """The segment to be judged from its start again; its findings stay, to be met or not."""
@@ -171,11 +185,11 @@ class Segment:
             judged=0,
             read=0,
             lines=0,
-            torn_tail=0,
+            torn_tail=None,
             head=Fingerprint(),
             marker=Fingerprint(),
-            beyond={},
-            crowded=(),
+            unlisted={},
+            unlisted_ranges=(),
         )
 
     @property
@@ -228,11 +242,13 @@ class Policy:
         rules_id: `Rules.reports_id` of the rules that lines are judged by now.
         pending_grace_seconds: How long a closed segment must not have grown before its tail is called torn.
         read_bytes: Most bytes one read effect asks for.
+        max_rows: Most findings that a segment lists.
     """
 
     rules_id: str
     pending_grace_seconds: float = 30.0
     read_bytes: int = 16 << 20
+    max_rows: int = MAX_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +368,7 @@ def resume(state: TrailState, policy: Policy) -> TrailState:
 
 def tallied(segment: Segment) -> dict[Kind, Tally]:
     """Damaged lines of one segment by kind; only kinds that occur."""
-    totals = dict(segment.beyond)
+    totals = dict(segment.unlisted)
     for finding in segment.findings:
         if finding.state in (FindingState.OPEN, FindingState.ACKNOWLEDGED):
             totals[finding.kind] = totals.get(finding.kind, Tally()) + _one(finding)

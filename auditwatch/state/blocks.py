@@ -15,7 +15,7 @@ from typing import Final
 from auditwatch.errors import StateUnwritable
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded
 from auditwatch.state.schema import make_private
-from auditwatch.state.store_file import connected, is_from_outside, text
+from auditwatch.state.store_file import connected, is_from_outside, looked_at
 from auditwatch.trail.grid import Block
 
 BLOCKS_NAME: Final = "blocks.db"
@@ -70,18 +70,12 @@ class BlockStore:
     def read_only(cls, state_dir: str | os.PathLike[str]) -> BlockStore | None:
         """The blocks for looking at, also beside a running agent; None where there are none to be read."""
         path = Path(state_dir) / BLOCKS_NAME
-        for how in ("mode=ro", "mode=ro&immutable=1"):  # a WAL store nobody has open cannot be read without writing
-            connection = None
-            try:
-                connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
-                connection.text_factory = text
-                connection.execute("SELECT count(*) FROM blocks").fetchone()
-            except sqlite3.Error:
-                if connection:
-                    connection.close()
-                continue
-            return cls(connection, path)
-        return None
+        return looked_at(path, lambda connection: cls._looked_at(connection, path))
+
+    @classmethod
+    def _looked_at(cls, connection: sqlite3.Connection, path: Path) -> BlockStore:
+        connection.execute("SELECT count(*) FROM blocks").fetchone()
+        return cls(connection, path)
 
     def count(self, trail: str, segment: int, rules: str) -> int:
         """How many blocks of a segment were judged by these rules."""

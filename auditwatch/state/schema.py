@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from auditwatch.errors import StateNewer
 from auditwatch.state.lock import give_to_owner_of
+from auditwatch.state.rows import DamagedRow, checksum
 
-_VERSION_1: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, body BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE trails (
+_TABLES: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, body BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE trails (
   trail TEXT PRIMARY KEY, segment INTEGER NOT NULL, judged INTEGER NOT NULL, rules TEXT NOT NULL,
   body BLOB NOT NULL, checksum BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE findings (
+) WITHOUT ROWID""",
+    """CREATE TABLE findings (
   trail TEXT NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL, sha256 TEXT NOT NULL,
   body BLOB NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (trail, segment, offset, sha256)
-) WITHOUT ROWID;
-CREATE TABLE runs (
+) WITHOUT ROWID""",
+    """CREATE TABLE runs (
   trail TEXT NOT NULL, mode TEXT NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (trail, mode)
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+)
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
-"""Script n brings version n to n + 1; the version is SQLite's `user_version`."""
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    for table in _TABLES:
+        connection.execute(table)
+
+
+def _remember_torn_tails(connection: sqlite3.Connection) -> None:
+    """Version 1 knew that a segment had a torn tail, not where; and called unlisted damage beyond and crowded."""
+    for trail, body, expected in connection.execute("SELECT trail, body, checksum FROM trails").fetchall():
+        if checksum(trail, body) != expected:
+            raise DamagedRow(trail)
+        state = json.loads(body)
+        for segment in filter(None, (*state["closed"], state["active"])):
+            segment["unlisted"], segment["unlisted_ranges"] = segment.pop("beyond"), segment.pop("crowded")
+            query = "SELECT max(offset) FROM findings WHERE trail = ? AND segment = ?"
+            (offset,) = connection.execute(query, (trail, segment["number"])).fetchone()
+            is_known = segment["torn_tail"] and offset is not None
+            segment["torn_tail"] = {"offset": offset, "is_listed": True} if is_known else None
+        fresh = json.dumps(state).encode()
+        connection.execute(
+            "UPDATE trails SET body = ?, checksum = ? WHERE trail = ?", (fresh, checksum(trail, fresh), trail)
+        )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _remember_torn_tails)
+"""Step n brings version n to n + 1, in one transaction; the version is SQLite's `user_version`."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -35,17 +63,50 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         StateNewer: If a later auditwatch wrote it; nothing is touched.
     """
+    version = _version_of(connection, path)
+    if 0 < version < len(MIGRATIONS):
+        copy_store(connection, path.with_name(f"{path.stem}.v{version}.db"))
+    _bring_up(connection, version)
+
+
+def migrated_copy(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """The store as today's version, for looking at: itself, or a copy in memory where it is older.
+
+    Raises:
+        StateNewer: If a later auditwatch wrote it.
+    """
+    version = _version_of(connection, path)
+    if version == len(MIGRATIONS):
+        return connection
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(connection):
+        connection.backup(copy)
+    copy.text_factory = connection.text_factory
+    _bring_up(copy, version)
+    return copy
+
+
+def _version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a store.
+
+    Raises:
+        StateNewer: If it is later than today's.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise StateNewer(
             f"{path}: written by a later auditwatch (schema {version}, this one knows {len(MIGRATIONS)}); "
             "install that version again, or give another --state-dir"
         )
-    if 0 < version < len(MIGRATIONS):
-        copy_store(connection, path.with_name(f"{path.stem}.v{version}.db"))
+    return version
+
+
+def _bring_up(connection: sqlite3.Connection, version: int) -> None:
     for number in range(version, len(MIGRATIONS)):
-        script = f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; PRAGMA user_version = {number + 1}; COMMIT;"
-        connection.executescript(script)
+        connection.execute("BEGIN IMMEDIATE")
+        MIGRATIONS[number](connection)
+        connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
 
 
 def make_private(path: Path) -> None:

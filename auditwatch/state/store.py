@@ -14,8 +14,8 @@ from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import Finding, TrailState
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded, with_findings, without_findings
-from auditwatch.state.schema import copy_store, make_private, migrate
-from auditwatch.state.store_file import connected, is_from_outside, set_aside, text
+from auditwatch.state.schema import copy_store, make_private, migrate, migrated_copy
+from auditwatch.state.store_file import connected, is_from_outside, looked_at, set_aside
 
 STORE_NAME: Final = "state.db"
 PREVIOUS_NAME: Final = "state.previous.db"
@@ -114,22 +114,20 @@ class Store:
         """The store for looking at, also beside a running agent; nothing is created.
 
         Raises:
+            StateNewer: If a later auditwatch wrote it.
             StateUnwritable: If there is no store, it cannot be read or it is damaged.
         """
         path = Path(state_dir) / STORE_NAME
-        for how in ("mode=ro", "mode=ro&immutable=1"):  # a WAL store nobody has open cannot be read without writing
-            connection = None
-            try:
-                connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
-                connection.text_factory = text
-                store = cls(connection, path)
-                store.verify()
-            except (sqlite3.Error, DamagedRow, UnicodeDecodeError):
-                if connection:
-                    connection.close()
-                continue
-            return store
-        raise StateUnwritable(f"{path}: no whole state to read here; is the agent's state directory another one?")
+        store = looked_at(path, lambda connection: cls._looked_at(connection, path))
+        if store is None:
+            raise StateUnwritable(f"{path}: no whole state to read here; is the agent's state directory another one?")
+        return store
+
+    @classmethod
+    def _looked_at(cls, connection: sqlite3.Connection, path: Path) -> Store:
+        store = cls(migrated_copy(connection, path), path)
+        store.verify()
+        return store
 
     def verify(self) -> None:
         """Read every row under its checksum, also those that no key finds any more.
@@ -195,6 +193,7 @@ class Store:
         after: TrailState,
         findings: Iterable[tuple[int, Finding]] = (),
         runs: Iterable[tuple[str, RunRecord]] = (),
+        dropped: Iterable[tuple[int, Finding]] = (),
     ) -> None:
         """Store one step of a trail: position, counters, findings and runs together or not at all.
 
@@ -204,6 +203,7 @@ class Store:
             after: The state to store.
             findings: New and changed ones, with the number of their segment.
             runs: Changed records, by mode.
+            dropped: Findings to forget, with the number of their segment.
 
         Raises:
             StaleStep: If the store stands elsewhere than `before`.
@@ -211,6 +211,10 @@ class Store:
         """
         with self._transaction():
             self._save_trail(trail, before or after, after)
+            self._connection.executemany(
+                "DELETE FROM findings WHERE trail = ? AND segment = ? AND offset = ? AND sha256 = ?",
+                [(trail, segment, finding.offset, finding.sha256) for segment, finding in dropped],
+            )
             self._connection.executemany(
                 "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?)",
                 [_finding_row(trail, segment, finding) for segment, finding in findings],

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+from auditwatch.state.rows import DamagedRow
+
+T = TypeVar("T")
 
 _OUTSIDE: Final = (
     sqlite3.SQLITE_FULL,
@@ -30,6 +36,24 @@ def connected(path: Path) -> sqlite3.Connection:
         raise
     connection.text_factory = text
     return connection
+
+
+def looked_at(path: Path, take: Callable[[sqlite3.Connection], T]) -> T | None:
+    """What `take` makes of a connection that can only read, also beside a writer; None where nothing whole is there.
+
+    Args:
+        path: Of the store; nothing is created.
+        take: Owns the connection if it returns.
+    """
+    for how in ("mode=ro", "mode=ro&immutable=1"):  # a WAL store nobody has open cannot be read without writing
+        with ExitStack() as stack, suppress(sqlite3.Error, DamagedRow, UnicodeDecodeError):
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+            stack.callback(connection.close)
+            connection.text_factory = text
+            taken = take(connection)
+            stack.pop_all()
+            return taken
+    return None
 
 
 def text(raw: bytes) -> str:

@@ -288,7 +288,7 @@ def _note(note: Acknowledgement | None) -> dict[str, Any] | None:
 
 def _beyond(trail: TrailSnapshot, wanted: Wanted) -> int:
     """Damaged lines that were only counted: they have no time, so `since` cannot leave them out."""
-    return sum(_counted(segment.beyond.items(), wanted) for segment in trail.state.segments)
+    return sum(_counted(segment.unlisted.items(), wanted) for segment in trail.state.segments)
 
 
 def _counted(tallies: Iterable[tuple[Kind, Any]], wanted: Wanted) -> int:

@@ -118,7 +118,7 @@ def _marks(segment: Segment) -> Iterator[tuple[CellState, int, int]]:
     """What is not whole: state, first byte and the byte just behind it."""
     yield CellState.PENDING, segment.judged, segment.read
     yield CellState.UNVERIFIED, segment.read, segment.size
-    for start, end in segment.crowded:
+    for start, end in segment.unlisted_ranges:
         yield CellState.DAMAGED, start, end
     for finding in segment.findings:
         if finding.state is FindingState.OPEN:

@@ -11,8 +11,8 @@ When it raises `AuditWriteError`, `stored` says whether the line may be there: "
 full disk left is taken back, if nobody appended behind it. What somebody else left torn is never removed: it is
 ended with a newline and a record that says so, in the same write as the caller's line.
 
-It goes into trading processes: of this package it imports `host`, `trail` and `errors`, beyond it the standard library's
-light parts alone, and orjson where a trail is opened. It logs nothing, and starts no thread but those that
+It goes into trading processes: of this package it imports `host`, `trail` and `errors`, beyond it the standard
+library's light parts alone, and orjson where a trail is opened. It logs nothing, and starts no thread but those that
 `durability="interval"` and `append_async` need.
 
 What it is made of: `audit_writer` (the front), `equipment`, `serialise`; `trail_file` (one open file) with its

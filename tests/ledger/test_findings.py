@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from auditwatch.ledger import findings
 from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.events import Acknowledged, Reviewed, Scope
@@ -14,7 +13,7 @@ from auditwatch.ledger.state import FindingState, Tally
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.scan import Scan
-from tests.ledger.trails import NAME, RULES, Trail, open_places
+from tests.ledger.trails import NAME, POLICY, RULES, Trail, open_places
 
 GOOD = b'{"event":"TRADE_APPROVED","id":1,"side":"buy","size":100}\n'
 TORN = b'{"event":"TRADE_A\n'
@@ -149,17 +148,14 @@ def test_nothing_is_stored_where_nothing_was_meant() -> None:
     assert trail.state is before
 
 
-@pytest.fixture
-def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(findings, "MAX_ROWS", 3)
+FEW_ROWS = replace(POLICY, max_rows=3)
 
 
-@pytest.mark.usefixtures("few_rows")
 class TestMoreDamageThanRows:
     """Beyond the rows it is counted: nothing is lost, nothing counts twice."""
 
-    def crowded(self) -> Trail:
-        trail = Trail(TORN * 2)
+    def full(self) -> Trail:
+        trail = Trail(TORN * 2, FEW_ROWS)
         trail.look()
         for _ in range(4):
             trail.append(TORN + GOOD)
@@ -167,28 +163,67 @@ class TestMoreDamageThanRows:
         return trail
 
     def test_counts_stay_exact(self) -> None:
-        trail = self.crowded()
+        trail = self.full()
         assert len(trail.state.active.findings) == 3
         assert trail.state.tallies()[Kind.TORN] == Tally(open=6, inherited=2)
         assert trail.state.detected == {Kind.TORN: 4}
         assert trail.state.paging_lines == 4
 
     def test_a_full_run_does_not_count_them_again(self) -> None:
-        trail = self.crowded()
+        trail = self.full()
         before = trail.state.tallies()
         review(trail)
         assert trail.state.tallies() == before
 
     def test_all_acknowledges_what_is_only_counted(self) -> None:
-        trail = self.crowded()
+        trail = self.full()
         acknowledge(trail)
         assert trail.state.tallies()[Kind.TORN] == Tally(acknowledged=6)
 
     def test_the_map_knows_where_they_are(self) -> None:
-        trail = self.crowded()
+        trail = self.full()
         third = trail.state.active.findings[-1]
-        ((low, high),) = trail.state.active.crowded
-        assert third.offset < low < high == trail.state.active.judged - len(GOOD)
+        ((low, high),) = trail.state.active.unlisted_ranges
+        assert third.offset + len(TORN) <= low < high == trail.state.active.judged - len(GOOD)
+
+    def test_a_dead_finding_makes_room_for_a_living_one(self) -> None:
+        trail = Trail(TORN * 2, FEW_ROWS)
+        trail.look()
+        trail.files[NAME].data[: len(TORN)] = b'{"e":"TRADE_APP"}\n'
+        review(trail)
+        assert states(trail) == ["gone", "open"]
+        trail.append(TORN * 2)
+        trail.look()
+        assert states(trail) == ["open", "open", "open"]
+        assert len(trail.stored) == 3
+        assert trail.state.active.unlisted == {}
+
+    def test_a_line_that_is_counted_does_not_get_a_row_when_there_is_room_again(self) -> None:
+        trail = self.full()
+        trail.files[NAME].data[: len(TORN)] = b'{"e":"TRADE_APP"}\n'
+        review(trail)
+        assert states(trail) == ["gone", "open", "open"]
+        assert trail.state.tallies()[Kind.TORN].open == 5
+
+    @pytest.mark.parametrize("is_acknowledged", [False, True])
+    def test_a_torn_tail_without_a_row_is_found_again_when_somebody_ends_it(self, is_acknowledged: bool) -> None:
+        trail = Trail(TORN * 4, FEW_ROWS)
+        trail.look()
+        trail.append(GOOD * 5 + b'{"cut":')
+        trail.rename(NAME, "audit.jsonl.1")
+        trail.create()
+        trail.look()
+        trail.wait(60)
+        assert trail.state.tallies()[Kind.TORN].open == 5
+        if is_acknowledged:
+            acknowledge(trail)
+        trail.files["audit.jsonl.1"].data += b"1}\n" + TORN
+        trail.look()
+        (closed,) = trail.state.closed
+        assert closed.lines == 11
+        assert closed.judged == closed.read == closed.size
+        tally = trail.state.tallies()[Kind.TORN]
+        assert (tally.open, tally.acknowledged) == ((1, 4) if is_acknowledged else (5, 0))
 
 
 def test_a_review_beyond_the_judged_position_is_stale() -> None:

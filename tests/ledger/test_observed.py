@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from auditwatch.ledger.effects import LookAgain, Read
-from auditwatch.ledger.state import FindingState, Policy, Standing, Trouble
+from auditwatch.ledger.state import FindingState, Policy, Standing, TornTail, Trouble
 from auditwatch.trail.kinds import Kind, Violation
 from tests.ledger.trails import NAME, POLICY, RULES, Trail, open_places
 
@@ -294,7 +294,7 @@ def test_the_tail_of_a_closed_segment_is_torn_after_the_grace_and_not_before() -
     assert open_places(trail.state) == []
     trail.wait(60)
     assert open_places(trail.state) == [("audit.jsonl.1", len(LONG), "torn")]
-    assert trail.state.closed[0].torn_tail == 1
+    assert trail.state.closed[0].torn_tail == TornTail(len(LONG), is_listed=True)
     assert trail.state.closed[0].lines == 3
 
 

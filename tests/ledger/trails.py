@@ -69,9 +69,9 @@ class Trail:
         """One look, with nothing read."""
         return self._observe(neighbours=True)
 
-    def restart(self, policy: Policy = POLICY) -> None:
+    def restart(self, policy: Policy | None = None) -> None:
         """The agent ends and begins again with what it stored."""
-        self.state = resume(self.state, policy)
+        self.state = resume(self.state, policy or self.state.policy)
 
     def wait(self, seconds: float) -> None:
         """Time passes and nothing happens; unended tails of closed segments come due."""
@@ -86,6 +86,8 @@ class Trail:
         for effect in effects:
             if isinstance(effect, Commit):
                 self.stored |= {(number, f.offset, f.sha256): f for number, f in effect.findings}
+                for number, f in effect.dropped:
+                    del self.stored[number, f.offset, f.sha256]
         return effects
 
     def read(self, read: Read) -> tuple[Effect, ...]:
@@ -148,8 +150,8 @@ def open_places(state: TrailState) -> list[tuple[str, int, str]]:
     return [(s.name, f.offset, f.kind.value) for s in state.segments for f in s.findings if f.state == "open"]
 
 
-def verdicts(data: bytes) -> Sequence[tuple[int, str]]:
+def verdicts(data: bytes, *, final: bool = False) -> Sequence[tuple[int, str]]:
     """Offset and kind of each damaged line: what one scan of the whole file says."""
     scan = Scan(RULES)
     scan.feed(data)
-    return [(defect.offset, defect.kind.value) for defect in scan.finish().defects]
+    return [(defect.offset, defect.kind.value) for defect in scan.finish(final).defects]

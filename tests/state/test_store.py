@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from auditwatch.ledger.state import (
     Segment,
     Standing,
     Tally,
+    TornTail,
     TrailState,
     Trouble,
     ViolationRow,
@@ -56,8 +57,10 @@ def known(judged: int = 100, findings: int = 3) -> TrailState:
     head = Fingerprint(judged, "ab" * 32)
     active = Segment(2, "risk.jsonl", 3, 4, 200, NOW, judged, judged, 7, 50, 60, head, head, NOW, NOW)
     active = replace(active, findings=tuple(finding(10 * n) for n in range(findings)))
-    active = replace(active, beyond={Kind.BLANK: Tally(5, 2, 1)}, crowded=((0, 90),))
-    closed = replace(active, number=1, name="risk-1\udcff.jsonl", closed=True, vanished=True, torn_tail=1)
+    active = replace(active, unlisted={Kind.BLANK: Tally(5, 2, 1)}, unlisted_ranges=((0, 90),))
+    closed = replace(
+        active, number=1, name="risk-1\udcff.jsonl", closed=True, vanished=True, torn_tail=TornTail(90, is_listed=True)
+    )
     return replace(
         begin("risk", POLICY),
         standing=Standing.PRESENT,
@@ -156,15 +159,20 @@ class TestSteps:
         assert set(modes.values()) == {0o600}, modes
 
 
+def later(connection: sqlite3.Connection) -> None:
+    """A step that is not there yet."""
+    connection.execute("CREATE TABLE later (a)")
+
+
 class TestVersions:
     """Schemas of other versions."""
 
     def test_a_newer_one_is_left_as_it_is(self, tmp_path: Path) -> None:
         filled(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection:
-            connection.execute("PRAGMA user_version = 2")
+            connection.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-        with pytest.raises(StateNewer, match="schema 2"):
+        with pytest.raises(StateNewer, match=f"schema {len(schema.MIGRATIONS) + 1}"):
             opened(tmp_path)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -172,14 +180,35 @@ class TestVersions:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         filled(tmp_path)
-        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (a)"))
+        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, later))
         with closing(opened(tmp_path)) as store:
             assert store.load(KEY) == known()
         with closing(opened(tmp_path)) as store:
-            assert store._connection.execute("PRAGMA user_version").fetchone() == (2,)
-        with closing(sqlite3.connect(tmp_path / "state.v1.db")) as copy:
-            assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+            assert store._connection.execute("PRAGMA user_version").fetchone() == (3,)
+        with closing(sqlite3.connect(tmp_path / "state.v2.db")) as copy:
+            assert copy.execute("PRAGMA user_version").fetchone() == (2,)
             assert copy.execute("SELECT trail FROM trails").fetchall() == [(KEY,)]
+
+    @pytest.mark.parametrize("look", [opened, Store.read_only], ids=["the agent", "a command that only reads"])
+    def test_version_1_becomes_todays(self, tmp_path: Path, look: Callable[[Path], Store]) -> None:
+        """It called unlisted damage beyond and crowded, and did not say where a torn tail is."""
+        filled(tmp_path)
+        with closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection, connection:
+            connection.execute("PRAGMA user_version = 1")
+            body = json.loads(connection.execute("SELECT body FROM trails").fetchone()[0])
+            for segment in (*body["closed"], body["active"]):
+                segment["beyond"], segment["crowded"] = segment.pop("unlisted"), segment.pop("unlisted_ranges")
+                segment["torn_tail"] = int(segment["torn_tail"] is not None)
+            old = json.dumps(body).encode()
+            connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(KEY, old)))
+        before = (tmp_path / STORE_NAME).read_bytes()
+        with closing(look(tmp_path)) as store:
+            state = store.load(KEY)
+        (closed,) = known().closed
+        last = max(finding.offset for finding in closed.findings)
+        expected = replace(closed, torn_tail=TornTail(last, is_listed=True))
+        assert state == replace(known(), closed=(expected,))
+        assert (look is Store.read_only) == ((tmp_path / STORE_NAME).read_bytes() == before)
 
     def test_a_trail_that_was_stored_before_writers_were_counted_is_as_it_was(self, tmp_path: Path) -> None:
         filled(tmp_path)
@@ -195,7 +224,12 @@ class TestVersions:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         filled(tmp_path)
-        greedy = "PRAGMA max_page_count = 1; CREATE TABLE later (a); INSERT INTO later VALUES (zeroblob(1000000))"
+
+        def greedy(connection: sqlite3.Connection) -> None:
+            connection.execute("PRAGMA max_page_count = 1")
+            later(connection)
+            connection.execute("INSERT INTO later VALUES (zeroblob(1000000))")
+
         monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, greedy))
         with pytest.raises(StateUnwritable, match="full"):
             opened(tmp_path)

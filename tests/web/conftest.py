@@ -95,7 +95,7 @@ class Builder:
             self.finding(11, 1100, acknowledgement=NOTE),
         )
         active = self.segment(
-            5000, judged=4000, read=4200, findings=findings, beyond={Kind.NUL_BYTES: Tally(5, 2, 1)}, grown=NOW - 60
+            5000, judged=4000, read=4200, findings=findings, unlisted={Kind.NUL_BYTES: Tally(5, 2, 1)}, grown=NOW - 60
         )
         closed = self.segment(1000, number=2, name="a-1.jsonl", closed=True)
         risk = self.trail(

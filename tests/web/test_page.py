@@ -134,7 +134,7 @@ def test_hashes_of_lines_are_not_on_the_page(populated: Snapshot) -> None:
 
 def test_ten_thousand_findings_make_a_page_that_ends(build: Any) -> None:
     found = tuple(build.finding(line * 2, line * 20) for line in range(1, 10_001))
-    segment = build.segment(1 << 20, findings=found, beyond={Kind.TORN: Tally(90_000)})
+    segment = build.segment(1 << 20, findings=found, unlisted={Kind.TORN: Tally(90_000)})
     drawn = page(build.snapshot(build.trail(segment)))
     assert len([attrs for attrs in drawn.all("tr") if attrs.get("class") == "open"]) == MAX_ROWS
     assert "99,800 more: " in drawn.words

@@ -124,7 +124,7 @@ def test_hostile_names_are_shown_as_escapes(build: Any) -> None:
 
 
 def test_counts_beyond_the_stored_rows_are_in_the_totals(build: Any) -> None:
-    facts = Facts.of(build.trail(build.segment(9, beyond={Kind.TORN: Tally(4, 1, 2)})))
+    facts = Facts.of(build.trail(build.segment(9, unlisted={Kind.TORN: Tally(4, 1, 2)})))
     assert (facts.damage.open, facts.damage.inherited, facts.damage.acknowledged) == (4, 1, 2)
 
 

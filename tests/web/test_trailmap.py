@@ -59,10 +59,10 @@ def test_the_second_segment_begins_its_own_blocks(build: Any) -> None:
     assert (drawn[2].first_segment, drawn[2].start, drawn[2].end) == ("b.jsonl", BLOCK, 2 * BLOCK)
 
 
-def test_pending_unverified_acknowledged_and_crowded_bytes_are_told_apart(build: Any) -> None:
+def test_pending_unverified_acknowledged_and_unlisted_bytes_are_told_apart(build: Any) -> None:
     noted = build.finding(1, 0, acknowledgement=build.note)
     segment = build.segment(
-        5 * BLOCK, judged=3 * BLOCK, read=4 * BLOCK, findings=(noted,), crowded=((2 * BLOCK, 2 * BLOCK + 5),)
+        5 * BLOCK, judged=3 * BLOCK, read=4 * BLOCK, findings=(noted,), unlisted_ranges=((2 * BLOCK, 2 * BLOCK + 5),)
     )
     expected = [CellState.ACKNOWLEDGED, WHOLE, DAMAGED, CellState.PENDING, CellState.UNVERIFIED]
     assert states(cells((segment,), most=5)) == expected
