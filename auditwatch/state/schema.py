@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from auditwatch.errors import StateNewer
 from auditwatch.state.lock import give_to_owner_of
@@ -40,17 +40,20 @@ def _remember_torn_tails(connection: sqlite3.Connection) -> None:
     for trail, body, expected in connection.execute("SELECT trail, body, checksum FROM trails").fetchall():
         if checksum(trail, body) != expected:
             raise DamagedRow(trail)
-        state = json.loads(body)
-        for segment in filter(None, (*state["closed"], state["active"])):
-            segment["unlisted"], segment["unlisted_ranges"] = segment.pop("beyond"), segment.pop("crowded")
-            query = "SELECT max(offset) FROM findings WHERE trail = ? AND segment = ?"
-            (offset,) = connection.execute(query, (trail, segment["number"])).fetchone()
-            is_known = segment["torn_tail"] and offset is not None
-            segment["torn_tail"] = {"offset": offset, "is_listed": True} if is_known else None
-        fresh = json.dumps(state).encode()
+        fresh = json.dumps(_with_torn_tails(connection, trail, json.loads(body))).encode()
         connection.execute(
             "UPDATE trails SET body = ?, checksum = ? WHERE trail = ?", (fresh, checksum(trail, fresh), trail)
         )
+
+
+def _with_torn_tails(connection: sqlite3.Connection, trail: str, state: dict[str, Any]) -> dict[str, Any]:
+    for segment in filter(None, (*state["closed"], state["active"])):
+        segment["unlisted"], segment["unlisted_ranges"] = segment.pop("beyond"), segment.pop("crowded")
+        query = "SELECT max(offset) FROM findings WHERE trail = ? AND segment = ?"
+        (offset,) = connection.execute(query, (trail, segment["number"])).fetchone()
+        is_known = segment["torn_tail"] and offset is not None
+        segment["torn_tail"] = {"offset": offset, "is_listed": True} if is_known else None
+    return state
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _remember_torn_tails)
