@@ -5,7 +5,7 @@
     |   |-- ConfigError                    2  the configuration file, all mistakes at once
     |   |-- UnknownFinding                 2  no finding bears this id
     |   |-- OutputTaken                    2  the output directory exists and is not empty, or cannot be one
-    |   `-- MissingExtra                   2  a package of auditwatch[agent] is not installed
+    |   `-- MissingExtra                   2  a package of an extra is not installed
     |-- Unreadable                         3  a trail that cannot be looked at (reason says which way)
     |-- WorkerDied                         3  a worker process ended before it answered
     |-- StateError                         3  the state directory
@@ -19,7 +19,7 @@
     `-- AuditWriteError                    3  the writer could not acknowledge a record
         `-- LockTimeout                    3  somebody else held the lock for too long
 
-Damage is no error: it is data, and its exit status is 1. Exit statuses are the contract of the command line.
+Damage is not an error: it is data, and its exit status is 1. Exit statuses are the contract of the command line.
 """
 
 from __future__ import annotations
@@ -30,6 +30,35 @@ DAMAGED: Final = 1
 """Exit status of a command that looked and found damage."""
 
 Stored = Literal["no", "unknown"]
+"""Whether a record that was not acknowledged may be in the trail all the same."""
+
+Reason = Literal[
+    "missing",
+    "permission",
+    "directory",
+    "not_regular",
+    "symlink",
+    "io_error",
+    "changed",
+    "hung",
+    "unsupported",
+    "worker_died",
+    "not_counters",
+]
+"""Why something could not be looked at; a closed list, explained in docs/cli.md:
+
+missing        no file lies there
+permission     this user may not read it, or may not search a directory on the way
+directory      a directory lies there
+not_regular    a pipe, socket or device lies there
+symlink        a symbolic link lies there, and following it was not asked for
+io_error       the system could not read it, or compressed data are damaged or cut off
+changed        it shrank, or another file took its place, while it was read
+hung           its file system does not answer
+unsupported    reading it takes a library that is not installed
+worker_died    the process that judged it ended before it answered
+not_counters   what lies where its writers count is not a counters file of this version
+"""
 
 
 class AuditwatchError(Exception):
@@ -65,25 +94,28 @@ class OutputTaken(UsageError):
 
 
 class MissingExtra(UsageError):
-    """A package of the extra `agent` is not installed."""
+    """A package of an extra is not installed; the message says what to install."""
 
 
 class Unreadable(AuditwatchError):
     """A trail could not be looked at. This is never damage.
 
     Attributes:
-        reason: A short closed name: missing, permission, directory, not_regular, symlink, io_error, changed
-            (another file took its place meanwhile), hung (its file system does not answer), not_counters (the file
-            beside it in which its writers count is none).
+        reason: Which way.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason: Reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.reason, str(self))
 
 
 class WorkerDied(AuditwatchError):
     """A worker process ended before it answered."""
+
+    reason: Final = "worker_died"
 
 
 class StateError(AuditwatchError):

@@ -31,8 +31,9 @@ from auditwatch.ledger.effects import LookAgain, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expectation
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import Segment, Standing, TrailState, Trouble
+from auditwatch.ledger.state import Segment, Standing, TrailState
 from auditwatch.trail.report import Report
+from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.workers.pool import WorkerPool
 
 SETTLE_SECONDS: Final = 0.2
@@ -256,7 +257,7 @@ class Monitor:
             return  # the file was rotated between look and read: the next look tells
         self._count_error()
         if isinstance(error, Unreadable):
-            self._apply(Observed(self.means.clock(), None, Trouble(error.reason, str(error))))
+            self._apply(Observed(self.means.clock(), None, Trouble.of(error)))
 
     def _count_error(self) -> None:
         self.recorder.record(Mode.TAIL, errors=self.recorder.run(Mode.TAIL).errors + 1)

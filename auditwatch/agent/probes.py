@@ -16,12 +16,13 @@ from auditwatch.files.segments import neighbours
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
-from auditwatch.ledger.state import Fingerprint, Segment, Trouble
+from auditwatch.ledger.state import Fingerprint, Segment
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+from auditwatch.trail.verdict import Trouble
 
 SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
@@ -126,7 +127,7 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
     try:
         active = _sight(place.path, os.path.basename(place.path), expected, place.follow_symlink)
     except Unreadable as error:
-        trouble = None if error.reason == "missing" else Trouble(error.reason, str(error))
+        trouble = None if error.reason == "missing" else Trouble.of(error)
     others = tuple(_neighbours(place, expected)) if with_neighbours else None
     return Observed(clock(), active, trouble, others)
 

@@ -1,31 +1,32 @@
-"""The bar that shows how far a validation is; imported only where a person watches one."""
+"""The bar itself; imported only where a person watches one."""
 
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from auditwatch.validation.once.text import size_text
 
 
-def drawn(name: str) -> tuple[Progress, TaskID]:
-    """A bar of this name on standard error, with rate and time left; it goes when it is stopped."""
-    bar = Progress(
-        TextColumn("{task.description}"),
+class _RateColumn(ProgressColumn):
+    """Bytes a second; the library's own column counts in powers of 1000."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{size_text(speed)}/s", style="progress.data.speed")
+
+
+def drawn() -> Progress:
+    """A bar on standard error, with rate and time left; it goes when it is stopped."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        DownloadColumn(binary_units=True),
+        _RateColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=False,  # results keep their own stream, and their width
         redirect_stderr=False,
     )
-    return bar, bar.add_task(escape(name), total=None)

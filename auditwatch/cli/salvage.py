@@ -6,16 +6,15 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final, Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from auditwatch.cli.progress import ProgressBar
 from auditwatch.files.archives import is_compressed
 from auditwatch.salvage.dissect import Confidence
 from auditwatch.salvage.output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
-from auditwatch.salvage.readings import Progress as OnProgress
 from auditwatch.salvage.run import SalvageOptions, salvage_into
 from auditwatch.trail.names import printable
 from auditwatch.validation.once.text import size_text
@@ -50,8 +49,8 @@ def command(
     options = SalvageOptions(
         final=final, merged=Confidence(merged_confidence) if merged else None, command=["auditwatch", *sys.argv[1:]]
     )
-    with _progress_bar() as bar:
-        manifest = salvage_into(path, output, options, _shown_on(bar, path))
+    with closing(ProgressBar()) as bar:
+        manifest = salvage_into(path, output, options, bar.progress_of(path))
     print(json.dumps(manifest) if format_name == "json" else "\n".join(_text(path, output, manifest)))
     if is_compressed(path):
         note = "these were its compressed bytes; unpack it, and salvage what comes out"
@@ -100,17 +99,3 @@ def _next_steps(output: str, manifest: dict[str, Any]) -> Iterator[str]:
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _progress_bar() -> Progress:
-    """On standard error, and only where a person watches it."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True)
-
-
-def _shown_on(bar: Progress, path: str) -> OnProgress | None:
-    if bar.disable:
-        return None
-    task = bar.add_task(printable(path), total=None)
-    return lambda done, total: bar.update(task, completed=done, total=total)

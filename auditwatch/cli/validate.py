@@ -10,28 +10,25 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal, TextIO
 
 import click
 
+from auditwatch.cli.progress import ProgressBar
 from auditwatch.errors import DAMAGED, AuditwatchError, MissingExtra, UsageError
 from auditwatch.files.archives import is_compressed
 from auditwatch.host.signals import run_in_loop
+from auditwatch.ledger.runs import Mode
 from auditwatch.trail.grid import Share
 from auditwatch.trail.judge.json_schema import check_schema
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
-from auditwatch.validation.full import Progress as OnProgress
-from auditwatch.validation.once import outcome as outcomes
+from auditwatch.trail.verdict import Verdict
 from auditwatch.validation.once.as_trail import segments_in, validate_as_trail
-from auditwatch.validation.once.outcome import Mode, Outcome
+from auditwatch.validation.once.outcome import Outcome
 from auditwatch.validation.once.paths import STANDARD_INPUT, HistoryOf, Options, nothing_recorded, validate_paths
 from auditwatch.validation.once.text import report_text
 from auditwatch.validation.once.witness import Expected, witnessed
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 
 MOST_SHARES = 1000
 """As the agent's `cover_in`."""
@@ -80,7 +77,12 @@ class _Share(click.ParamType[Share]):
 @click.command(name="validate")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
-    "--mode", type=click.Choice(["full", "sample"]), default="full", show_default=True, help="Every line, or some."
+    "--mode",
+    "mode_name",
+    type=click.Choice([Mode.FULL.value, Mode.SAMPLE.value]),
+    default=Mode.FULL.value,
+    show_default=True,
+    help="Every line, or some.",
 )
 @click.option(
     "--lines", type=click.IntRange(1), default=100, show_default=True, help="Lines of a sample, one from each part."
@@ -127,7 +129,7 @@ class _Share(click.ParamType[Share]):
 @click.option("--format", "format_name", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of the command
     paths: tuple[str, ...],
-    mode: Mode,
+    mode_name: str,
     lines: int,
     seed: int | None,
     cover: Share | None,
@@ -146,7 +148,8 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
 
     PATH is a file, or - for standard input. Exit status: 0 whole, 1 damaged, 3 could not check.
     """
-    if cover is not None and mode != "sample":
+    mode = Mode(mode_name)
+    if cover is not None and mode is not Mode.SAMPLE:
         raise UsageError("--cover goes with --mode sample: a full validation reads every block")
     rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
@@ -188,9 +191,9 @@ def exit_status(verdicts: Sequence[str]) -> int:
     >>> exit_status(["whole", "unchecked", "damaged"]), exit_status(["unchecked", "whole"])
     (1, 3)
     """
-    if outcomes.DAMAGED in verdicts:
+    if Verdict.DAMAGED in verdicts:
         return DAMAGED
-    return AuditwatchError.exit_status if outcomes.UNCHECKED in verdicts else 0
+    return AuditwatchError.exit_status if Verdict.UNCHECKED in verdicts else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,15 +205,14 @@ class _Asked:
 
 
 async def _validate(asked: _Asked) -> list[str]:
-    if asked.expected and (asked.options.mode == "sample" or len(asked.paths) > 1 or STANDARD_INPUT in asked.paths):
+    if asked.expected and (asked.options.mode is Mode.SAMPLE or len(asked.paths) > 1 or STANDARD_INPUT in asked.paths):
         raise UsageError("--expect-last means one trail that is read in full: one file, or --as-trail")
     verdicts = []
-    bar = _Bar()
-    with closing(bar):
+    with closing(ProgressBar()) as bar:
         async for outcome in validate_paths(asked.paths, asked.options, bar.progress_of):
             bar.close()
             verdicts.append(_print(outcome, asked.paths, asked))
-            if outcome.error is None and is_compressed(outcome.path):
+            if outcome.trouble is None and is_compressed(outcome.path):
                 note = "these were its compressed bytes; --as-trail judges the lines in it"
                 print(f"auditwatch: {printable(outcome.path)}: {note}", file=sys.stderr)
     return verdicts
@@ -218,10 +220,10 @@ async def _validate(asked: _Asked) -> list[str]:
 
 async def _validate_as_trail(asked: _Asked) -> list[str]:
     paths, options = asked.paths, asked.options
-    if options.mode == "sample" or options.digest or STANDARD_INPUT in paths:
+    if options.mode is Mode.SAMPLE or options.digest or STANDARD_INPUT in paths:
         raise UsageError("--as-trail reads every line of files: no --mode sample, no --digest, no standard input")
     segments = await asyncio.to_thread(_segments, paths)
-    with closing(_Bar()) as bar:
+    with closing(ProgressBar()) as bar:
         outcome = await validate_as_trail(paths[-1], segments, options, bar.progress_of(paths[-1]))
     return [_print(outcome, segments, asked)]
 
@@ -236,30 +238,6 @@ def _print(outcome: Outcome, segments: Sequence[str], asked: _Asked) -> str:
         outcome = witnessed(outcome, segments, asked.expected, asked.options.rules.max_line_bytes)
     text = json.dumps(outcome.as_json()) + "\n" if asked.as_json else report_text(outcome)
     print(text, end="", flush=True)
-    if outcome.error is not None:
-        print(f"auditwatch: {printable(outcome.error[1])}", file=sys.stderr)
+    if outcome.trouble is not None:
+        print(f"auditwatch: {printable(outcome.trouble.message)}", file=sys.stderr)
     return outcome.verdict
-
-
-class _Bar:
-    """Progress with rate and time left, on standard error, and only where a person watches it."""
-
-    def __init__(self) -> None:
-        self._shown: Progress | None = None
-
-    def progress_of(self, path: str) -> OnProgress | None:
-        """What draws the bar of this path; None where nobody would see it."""
-        if not sys.stderr.isatty():
-            return None
-        from auditwatch.cli.progress_bar import drawn  # noqa: PLC0415  imports longer than 50 MB are judged
-
-        bar, task = drawn(printable(os.path.basename(path)))
-        bar.start()
-        self._shown = bar
-        return lambda done, total: bar.update(task, completed=done, total=total)
-
-    def close(self) -> None:
-        """Take the bar away before anything is printed."""
-        if self._shown is not None:
-            self._shown.stop()
-            self._shown = None

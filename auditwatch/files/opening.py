@@ -7,11 +7,11 @@ import os
 import stat
 from typing import Final
 
-from auditwatch.errors import Unreadable
+from auditwatch.errors import Reason, Unreadable
 from auditwatch.trail.names import printable
 
 _FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_REASONS: Final = {
+_REASONS: Final[dict[int, Reason]] = {
     errno.ENOENT: "missing",
     errno.ENOTDIR: "missing",
     errno.EACCES: "permission",

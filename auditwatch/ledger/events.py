@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from auditwatch.ledger.state import Fingerprint, Trouble
+from auditwatch.ledger.state import Fingerprint
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.report import Report
+from auditwatch.trail.verdict import Trouble
 
 
 @dataclass(frozen=True, slots=True)

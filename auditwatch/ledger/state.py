@@ -9,6 +9,7 @@ from typing import Final
 
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
+from auditwatch.trail.verdict import Trouble
 
 MAX_ROWS: Final = 10_000
 """Most living findings that a segment lists; further damaged lines are *unlisted*: counted by kind."""
@@ -216,14 +217,6 @@ class Standing(StrEnum):
     MISSING = "missing"
     ROTATED = "rotated"
     UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a trail could not be looked at: `auditwatch.errors.Unreadable` as a value."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

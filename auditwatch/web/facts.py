@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from auditwatch.ledger.state import Segment, Standing, Tally
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
+from auditwatch.trail.verdict import Basis, Trouble, Verdict
 from auditwatch.web.snapshot import TrailSnapshot
-
-Verdict = Literal["whole", "damaged", "unchecked"]
 
 UNVERIFIED_GRACE_SECONDS: Final = 30.0
 """How long growth may wait to be read before "whole" is no longer said: a live trail is always a moment behind."""
 
-NOT_ANSWERING: Final = "The file system of this trail does not answer."
+HUNG: Final = Trouble("hung", "The file system of this trail does not answer.")
+MISSING: Final = Trouble("missing", "The file is not there.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,26 +119,24 @@ class Facts:
         return 1 - self.unverified / self.total_bytes
 
     @property
-    def basis(self) -> tuple[str, ...]:
+    def basis(self) -> tuple[Basis, ...]:
         """What the verdict rests on; nothing before the first look."""
-        return ("format",) if self.trail.state.segments else ()
+        return (Basis.FORMAT,) if self.trail.state.segments else ()
 
-    def trouble(self) -> tuple[str, str] | None:
-        """Reason and message when the trail cannot be looked at."""
-        if not self.trail.is_answering:
-            return "not_answering", NOT_ANSWERING
+    def trouble(self) -> Trouble | None:
+        """Why the trail cannot be looked at."""
         state = self.trail.state
-        if state.trouble is not None:
-            return state.trouble.reason, state.trouble.message
-        return ("missing", "The file is not there.") if state.standing is Standing.MISSING else None
+        if not self.trail.is_answering:
+            return HUNG
+        return state.trouble or (MISSING if state.standing is Standing.MISSING else None)
 
     def verdict(self, now: float) -> Verdict:
         """Damage first; whole only where all that was seen is judged and the trail can be looked at."""
         if self.damage.open or self.violations_open:
-            return "damaged"
+            return Verdict.DAMAGED
         if not self.is_up or not self.trail.state.segments or self.catching_up is not None or self._is_late(now):
-            return "unchecked"
-        return "whole"
+            return Verdict.UNCHECKED
+        return Verdict.WHOLE
 
     def _is_late(self, now: float) -> bool:
         return self.unverified_since is not None and now - self.unverified_since > UNVERIFIED_GRACE_SECONDS

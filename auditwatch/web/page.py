@@ -15,8 +15,9 @@ from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import FindingState, ViolationRow
 from auditwatch.ledger.writes import by_reason
 from auditwatch.trail.ids import write_failures_id
+from auditwatch.trail.verdict import Basis, Verdict
 from auditwatch.web import wording
-from auditwatch.web.facts import Facts, Verdict
+from auditwatch.web.facts import Facts
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.ranges import FindingRange, ranges
 from auditwatch.web.snapshot import RunStatus, Snapshot
@@ -28,13 +29,7 @@ MAX_ROWS: Final = 200
 ALL_CELLS: Final = 16_384
 """Cells on the whole page: with very many trails each map gets coarser, so that the page stays light."""
 
-_ORDER: Final[tuple[Verdict, ...]] = ("damaged", "unchecked", "whole")
-_BASES: Final = {
-    "format": "format",
-    "sequence": "sequence numbers",
-    "chain": "hash chain",
-    "recorded_history": "recorded history",
-}
+_BASES: Final = {Basis.FORMAT: "format", Basis.RECORDED_HISTORY: "recorded history"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +108,9 @@ class Row:
 
 def render_page(snapshot: Snapshot, now: float) -> str:
     """The whole page as text."""
-    facts = sorted(map(Facts.of, snapshot.trails), key=lambda f: (_ORDER.index(f.verdict(now)), not f.failures_open))
+    facts = sorted(
+        map(Facts.of, snapshot.trails), key=lambda f: (list(Verdict).index(f.verdict(now)), not f.failures_open)
+    )
     verdicts = Counter(f.verdict(now) for f in facts)
     shown, rows = facts[:MAX_CARDS], _rows(facts)
     most = max(16, min(MAX_CELLS, ALL_CELLS // max(1, len(shown))))
@@ -123,9 +120,9 @@ def render_page(snapshot: Snapshot, now: float) -> str:
         now=now,
         cards=[_card(f, now, most) for f in shown],
         cards_left=len(facts) - len(shown),
-        verdicts=[(verdict, verdicts[verdict]) for verdict in _ORDER if verdicts[verdict]],
+        verdicts=[(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]],
         failed_writes=sum(f.failures_open for f in facts),
-        overall=next((verdict for verdict in _ORDER if verdicts[verdict]), "unchecked"),
+        overall=Verdict.worst(verdicts),
         rows=rows,
         left=_left(facts, rows),
         glosses=GLOSSES,
@@ -156,7 +153,7 @@ def _card(facts: Facts, now: float, most: int) -> Card:
         verdict=facts.verdict(now),
         sentence=verdict_sentence(facts, now),
         basis=", ".join(_BASES[basis] for basis in facts.basis) or "nothing yet",
-        trouble="" if trouble is None else trouble[1],
+        trouble="" if trouble is None else trouble.message,
         freshness=tuple(_freshness(facts, now)),
         cells=drawn,
         map_text=_map_text(drawn),

@@ -11,7 +11,8 @@ from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
-from auditwatch.web.facts import Facts, Verdict
+from auditwatch.trail.verdict import Verdict
+from auditwatch.web.facts import Facts
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
 
@@ -21,21 +22,18 @@ MAX_FINDINGS: Final = 1000
 LONG_WAIT_SECONDS: Final = 1.0
 """Waiting for the locks is long from here on; one of the bounds that writers count by."""
 
-_WORST: Final[tuple[Verdict, ...]] = ("damaged", "unchecked", "whole")
-
 
 def status_json(snapshot: Snapshot, now: float | None = None) -> dict[str, Any]:
     """What `/api/v1/status` answers; `now` is the snapshot's own time if not given."""
     at = snapshot.at if now is None else now
     trails = [_trail(Facts.of(trail), at) for trail in snapshot.trails]
-    verdicts = {trail["verdict"] for trail in trails}
     return {
         "version": snapshot.agent.version,
         "host": visible(snapshot.agent.host),
         "at": snapshot.at,
         "started": snapshot.agent.started,
         "revision": snapshot.revision,
-        "verdict": next((verdict for verdict in _WORST if verdict in verdicts), "unchecked"),
+        "verdict": Verdict.worst(trail["verdict"] for trail in trails),
         "state_writable": snapshot.agent.state_writable,
         "trails": trails,
     }
@@ -52,9 +50,9 @@ def verdict_sentence(facts: Facts, now: float) -> str:
 
 def _sentence(facts: Facts, now: float) -> str:
     verdict = facts.verdict(now)
-    if verdict == "damaged":
+    if verdict is Verdict.DAMAGED:
         return _damage_sentence(facts)
-    if verdict == "unchecked":
+    if verdict is Verdict.UNCHECKED:
         return _unchecked_sentence(facts)
     if not facts.total_bytes:
         return "Empty: there is nothing to judge yet."
@@ -81,7 +79,7 @@ def _lines(number: int) -> str:
 def _unchecked_sentence(facts: Facts) -> str:
     trouble = facts.trouble()
     if trouble is not None:
-        return trouble[1]
+        return trouble.message
     if not facts.trail.state.segments:
         return "Not looked at yet."
     return "Still reading: no damage in what was read so far."
@@ -97,7 +95,7 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         "text": visible(verdict_sentence(facts, now)),
         "standing": state.standing.value,
         "up": facts.is_up,
-        "trouble": None if trouble is None else {"reason": trouble[0], "message": visible(trouble[1])},
+        "trouble": None if trouble is None else {"reason": trouble.reason, "message": visible(trouble.message)},
         "bytes": _bytes(facts),
         "lines": facts.lines,
         "corrupt_lines": _totals(facts),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
@@ -13,7 +13,9 @@ import pytest
 from auditwatch.cli.main import COMMANDS, auditwatch
 from auditwatch.config.keys import json_schema
 from auditwatch.config.yaml_reader import read_yaml
+from auditwatch.errors import Reason
 from auditwatch.trail.causes import CAUSES
+from auditwatch.trail.verdict import Basis
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
@@ -61,6 +63,23 @@ def test_the_page_has_a_section_for_every_command_and_for_nothing_else() -> None
 def test_a_section_names_every_option_and_no_other(name: str) -> None:
     named = set(re.findall(r"(?<![\w-])--?[a-z][a-z.-]*", SECTIONS[name]))
     assert named == options(LEAVES[name])
+
+
+def test_the_page_lists_every_reason_for_not_looking_with_the_words_of_the_code() -> None:
+    listed = re.search(
+        r"^\| reason \| meaning \|\n(.*?)\n\n", (ROOT / "docs/cli.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert listed is not None
+    documented = re.findall(r"^\| `(\w+)` \| (.+) \|$", listed[1], re.MULTILINE)
+    assert [reason for reason, _ in documented] == list(get_args(Reason))
+    source = (ROOT / "auditwatch/errors.py").read_text()
+    assert [reason for reason, meaning in documented if f"{reason:<13}" not in source or meaning not in source] == []
+
+
+def test_the_status_page_lists_every_basis() -> None:
+    listed = re.search(r"^\| `basis` \| .*? of (.*?);", (ROOT / "docs/http.md").read_text(), re.MULTILINE)
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed[1]) == list(Basis)
 
 
 def test_the_readme_names_every_command() -> None:

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from auditwatch.ledger.state import Finding, Policy, Segment, Standing, TrailState, Trouble, ViolationRow
+from auditwatch.ledger.state import Finding, Policy, Segment, Standing, TrailState, ViolationRow
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.verdict import Trouble
 from auditwatch.web.app import create_app
 from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot
 from auditwatch.web.status import findings_json, status_json

@@ -200,7 +200,7 @@ def test_progress_is_for_a_person_and_results_keep_their_own_stream(tmp_path: Pa
     assert result.stdout.startswith(f"{trail}: WHOLE".encode())
     assert b"\x1b" not in result.stdout
     assert b"WHOLE" not in seen
-    assert b"16.0 MB" in seen
+    assert b"15.3/15.3 MiB" in seen
 
 
 def test_no_progress_is_written_where_nobody_watches(tmp_path: Path) -> None:

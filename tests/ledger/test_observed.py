@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from auditwatch.ledger.effects import LookAgain, Read
-from auditwatch.ledger.state import FindingState, Policy, Standing, TornTail, Trouble
+from auditwatch.ledger.state import FindingState, Policy, Standing, TornTail
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.verdict import Trouble
 from tests.ledger.trails import NAME, POLICY, RULES, Trail, open_places
 
 GOOD = b'{"event":"TRADE_APPROVED","id":1,"side":"buy","size":100}\n'

@@ -10,9 +10,10 @@ from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit, Effect, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation
-from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, Trouble, begin, resume
+from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, begin, resume
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+from auditwatch.trail.verdict import Trouble
 
 RULES = Rules(max_line_bytes=200)
 POLICY = Policy(RULES.rules_id, pending_grace_seconds=30.0, read_bytes=64)

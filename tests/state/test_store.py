@@ -30,7 +30,6 @@ from auditwatch.ledger.state import (
     Tally,
     TornTail,
     TrailState,
-    Trouble,
     ViolationRow,
     begin,
 )
@@ -39,6 +38,7 @@ from auditwatch.state import schema
 from auditwatch.state.rows import checksum
 from auditwatch.state.store import PREVIOUS_NAME, STORE_NAME, StaleStep, Store, trail_key
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.verdict import Trouble
 
 NOW = 1_800_000_000.0
 POLICY = Policy("0123456789abcdef")

@@ -6,10 +6,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-from auditwatch.ledger.state import Standing, Tally, Trouble
+from auditwatch.ledger.state import Standing, Tally
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.verdict import Trouble
 from auditwatch.web.glosses import GLOSSES
 from auditwatch.web.page import ALL_CELLS, MAX_CARDS, MAX_ROWS, render_page
 from auditwatch.web.snapshot import Snapshot

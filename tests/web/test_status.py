@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from auditwatch.ledger.state import Standing, Tally, Trouble
+from auditwatch.ledger.state import Standing, Tally
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.verdict import Trouble
 from auditwatch.web.facts import Facts
 from auditwatch.web.status import Wanted, findings_json, status_json, verdict_sentence
 

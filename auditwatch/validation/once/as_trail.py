@@ -11,10 +11,12 @@ from itertools import chain, islice, pairwise
 from auditwatch.errors import Unreadable, UsageError, WorkerDied
 from auditwatch.files.archives import is_compressed, read_archive
 from auditwatch.files.opening import open_trail
+from auditwatch.ledger.runs import Mode
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import COMPRESSED, printable, segment_number, segment_order, trail_name
 from auditwatch.trail.report import Report
 from auditwatch.trail.scan import Scan
+from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.full import Progress
 from auditwatch.validation.once.comparison import Comparison
 from auditwatch.validation.once.outcome import MAX_FINDINGS, Outcome, found_in
@@ -61,10 +63,8 @@ async def validate_as_trail(
             for segment in segments
         ]
         outcome = _joined(path, outcomes)
-    except Unreadable as error:
-        outcome = Outcome(path, "full", error=(error.reason, str(error)))
-    except WorkerDied as error:
-        outcome = Outcome(path, "full", error=("worker_died", str(error)))
+    except (Unreadable, WorkerDied) as error:
+        outcome = Outcome(path, Mode.FULL, trouble=Trouble.of(error))
     finally:
         await pool.close()
     return replace(outcome, seconds=time.monotonic() - begun)
@@ -91,14 +91,14 @@ def _archive(path: str, trail: str, options: Options) -> Outcome:
     for chunk in read_archive(path):
         scan.feed(chunk)
     report = scan.finish(final=True)
-    return Outcome(path, "full", report=report, findings=found_in(report.defects, trail, os.path.basename(path)))
+    return Outcome(path, Mode.FULL, report=report, findings=found_in(report.defects, trail, os.path.basename(path)))
 
 
 def _joined(path: str, outcomes: Sequence[Outcome]) -> Outcome:
     names = tuple(os.path.basename(outcome.path) for outcome in outcomes)
     return Outcome(
         path,
-        "full",
+        Mode.FULL,
         report=_summed([outcome.report for outcome in outcomes]),
         findings=tuple(islice(chain.from_iterable(outcome.findings for outcome in outcomes), MAX_FINDINGS)),
         coverage=1.0,

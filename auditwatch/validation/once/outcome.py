@@ -6,17 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
+from auditwatch.ledger.runs import Mode
 from auditwatch.trail.grid import Share
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.report import Defect, Report
+from auditwatch.trail.verdict import Basis, Trouble, Verdict
 from auditwatch.validation.once.comparison import Comparison
 
 MAX_FINDINGS: Final = 1000
 """Most findings that an outcome carries one by one."""
-
-Mode = Literal["full", "sample"]
-WHOLE, DAMAGED, UNCHECKED = "whole", "damaged", "unchecked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Outcome:
         seconds: Time it took.
         digest: Of the file, if asked for.
         sampling: In mode sample.
-        error: Reason and message, if it could not be looked at.
+        trouble: Why it could not be looked at, if it could not.
         history: How it compares with what an agent recorded, if that was asked for.
         segments: Names of the files in their order, if they are one trail.
         violations: How many of each kind; only those that occurred.
@@ -93,25 +92,26 @@ class Outcome:
     seconds: float = 0.0
     digest: str | None = None
     sampling: Sampling | None = None
-    error: tuple[str, str] | None = None
+    trouble: Trouble | None = None
     history: Comparison | None = None
     segments: tuple[str, ...] = ()
     violations: Mapping[Violation, int] = field(default_factory=dict)
     witnessed: tuple[int, str] | None = None
 
     @property
-    def basis(self) -> list[str]:
+    def basis(self) -> list[Basis]:
         """What the verdict rests on."""
-        if self.error is not None:
+        if self.trouble is not None:
             return []
-        return ["format", *(["recorded_history"] if self.history and self.history.is_as_recorded else [])]
+        is_as_recorded = self.history is not None and self.history.is_as_recorded
+        return [Basis.FORMAT, *([Basis.RECORDED_HISTORY] if is_as_recorded else [])]
 
     @property
-    def verdict(self) -> str:
-        """Whole, damaged or unchecked; hygiene is damage here, tolerated lines are not."""
-        if self.error is not None:
-            return UNCHECKED
-        return DAMAGED if self.report.corrupt_lines or self.violations else WHOLE
+    def verdict(self) -> Verdict:
+        """Hygiene is damage here, tolerated lines are not."""
+        if self.trouble is not None:
+            return Verdict.UNCHECKED
+        return Verdict.DAMAGED if self.report.corrupt_lines or self.violations else Verdict.WHOLE
 
     def as_json(self) -> dict[str, object]:
         """The object that `validate --format json` prints."""
@@ -138,7 +138,7 @@ class Outcome:
             "corrupt_ratio_upper_bound": sampling and sampling.upper_bound,
             "seconds": round(self.seconds, 6),
             "digest": self.digest,
-            "error": self.error and dict(zip(("reason", "message"), self.error, strict=True)),
+            "error": self.trouble and asdict(self.trouble),
         }
 
 

@@ -11,13 +11,15 @@ from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.files.opening import open_trail
+from auditwatch.ledger.runs import Mode
 from auditwatch.trail.grid import Share
 from auditwatch.trail.names import distinct_names, printable
 from auditwatch.trail.rules import Rules
+from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.cover import Cover, cover_share
 from auditwatch.validation.full import OnBlock, Progress, validate_full
 from auditwatch.validation.once.comparison import History, compared
-from auditwatch.validation.once.outcome import Mode, Outcome, Sampling, found_in
+from auditwatch.validation.once.outcome import Outcome, Sampling, found_in
 from auditwatch.validation.once.stdin import validate_stream
 from auditwatch.validation.sample import draw_sample, upper_bound
 from auditwatch.validation.workers.pool import WorkerPool
@@ -52,7 +54,7 @@ class Options:
         history: Gives what an agent recorded of the file at a path by the same rules, if it is to be used.
     """
 
-    mode: Mode = "full"
+    mode: Mode = Mode.FULL
     lines: int = 100
     seed: int | None = None
     cover: Share | None = None
@@ -83,10 +85,8 @@ async def _timed(path: str, trail: str, options: Options, pool: WorkerPool, on_p
     begun = time.monotonic()
     try:
         outcome = await _outcome(path, trail, options, pool, on_progress)
-    except Unreadable as error:
-        outcome = Outcome(path, options.mode, error=(error.reason, str(error)))
-    except WorkerDied as error:
-        outcome = Outcome(path, options.mode, error=("worker_died", str(error)))
+    except (Unreadable, WorkerDied) as error:
+        outcome = Outcome(path, options.mode, trouble=Trouble.of(error))
     return replace(outcome, seconds=time.monotonic() - begun)
 
 
@@ -95,7 +95,7 @@ async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on
         return _stream_outcome(options)
     descriptor = open_trail(path)
     try:
-        if options.mode == "sample":
+        if options.mode is Mode.SAMPLE:
             return await _sample_outcome(path, trail, descriptor, options, pool, on_progress)
         return await full_outcome(path, trail, descriptor, options, pool, on_progress)
     except Unreadable as error:  # whoever reads knows the offset, not the path
@@ -108,7 +108,7 @@ def _stream_outcome(options: Options) -> Outcome:
     stream = validate_stream(0, options.rules, hashed=options.digest)
     return Outcome(
         STANDARD_INPUT,
-        "full",
+        Mode.FULL,
         report=stream.report,
         findings=found_in(stream.report.defects, "stdin", STANDARD_INPUT),
         coverage=1.0,
@@ -139,7 +139,7 @@ async def full_outcome(
     )
     return Outcome(
         path,
-        "full",
+        Mode.FULL,
         report=full.report,
         findings=found_in(full.report.defects, trail, os.path.basename(path)),
         coverage=1.0,
@@ -170,7 +170,7 @@ async def _sample_outcome(
     report = cover.with_sample(sample)
     return Outcome(
         path,
-        "sample",
+        Mode.SAMPLE,
         report=report,
         findings=found_in(report.defects, trail, os.path.basename(path)),
         coverage=report.bytes / sample.lines_end if sample.lines_end else 1.0,

@@ -9,8 +9,9 @@ from typing import Final
 from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
+from auditwatch.trail.verdict import Verdict
 from auditwatch.validation.once.filemap import file_map
-from auditwatch.validation.once.outcome import UNCHECKED, Found, Outcome
+from auditwatch.validation.once.outcome import Found, Outcome
 
 MAX_PLACES: Final = 20
 """Most places that the text names; JSON has more."""
@@ -51,9 +52,9 @@ class _Place:
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     name = printable(outcome.path)
-    if outcome.verdict == UNCHECKED:
+    if outcome.verdict is Verdict.UNCHECKED:
         yield f"{name}: UNCHECKED"
-        yield f"  could not look    {printable(outcome.error[1]) if outcome.error else ''}"
+        yield f"  could not look    {printable(outcome.trouble.message) if outcome.trouble else ''}"
         return
     yield f"{name}: {outcome.verdict.upper()}, {_summary(outcome)}"
     yield from _segments(outcome)

@@ -18,6 +18,7 @@ from auditwatch.files.reading import read_chunks
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import printable
 from auditwatch.trail.stamp import parse_stamp
+from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.once.outcome import Outcome
 
 
@@ -52,13 +53,13 @@ def witnessed(outcome: Outcome, segments: Sequence[str], expected: Expected, max
         expected: What is remembered.
         max_line_bytes: Longer lines bear no stamp.
     """
-    if outcome.error is not None:
+    if outcome.trouble is not None:
         return outcome
     search = _Search(expected, max_line_bytes)
     try:
         found = search.through(segments)
     except Unreadable as error:
-        return replace(outcome, error=(error.reason, str(error)))
+        return replace(outcome, trouble=Trouble.of(error))
     violation = _VIOLATIONS.get(found)
     violations = {**outcome.violations, violation: 1} if violation else outcome.violations
     return replace(outcome, violations=violations, witnessed=(expected.seq, found))

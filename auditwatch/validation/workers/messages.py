@@ -13,6 +13,7 @@ import msgspec
 
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
+from auditwatch.trail.verdict import Trouble
 
 LENGTH: Final = struct.Struct("<I")
 
@@ -41,7 +42,7 @@ class Answer(msgspec.Struct, frozen=True):
         marker: BLAKE3-256 of the last min(4096, end) bytes before the end of what was judged.
         cpu_seconds: Spent since the last answer, or since the process began.
         max_resident_bytes: The most memory the process ever held.
-        problem: Reason and message, if it could not look.
+        trouble: Why it could not look, if it could not.
         marks: How many lines end in each piece of the range and before it; empty where nobody hashed.
     """
 
@@ -50,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
     marker: bytes
     cpu_seconds: float
     max_resident_bytes: int
-    problem: tuple[str, str] | None = None
+    trouble: Trouble | None = None
     marks: tuple[int, ...] = ()
 
 

@@ -94,8 +94,8 @@ class WorkerPool:
             answer = await self._ask(fd, Request(start, end, rules, final, hashed, recorded))
         self.cpu_seconds += answer.cpu_seconds
         self.max_resident_bytes = max(self.max_resident_bytes, answer.max_resident_bytes)
-        if answer.problem is not None:
-            raise Unreadable(*answer.problem)
+        if answer.trouble is not None:
+            raise Unreadable(answer.trouble.reason, answer.trouble.message)
         return Verdict(
             answer.report,
             answer.digest,

@@ -18,6 +18,7 @@ from typing import Final
 
 from auditwatch.errors import Unreadable
 from auditwatch.trail.report import Report
+from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.ranges import RangeVerdict, judge_range
 from auditwatch.validation.workers.messages import LENGTH, Answer, Request, decode_request, encode_answer, framed
 
@@ -47,7 +48,7 @@ def main() -> int:
 
 
 def _answer(request: Request, descriptor: int, spent: float) -> Answer:
-    problem = None
+    trouble = None
     verdict = RangeVerdict(Report(), b"", b"")
     try:
         verdict = judge_range(
@@ -60,11 +61,11 @@ def _answer(request: Request, descriptor: int, spent: float) -> Answer:
             recorded=request.recorded,
         )
     except Unreadable as error:
-        problem = (error.reason, str(error))
+        trouble = Trouble.of(error)
     finally:
         os.close(descriptor)
     spent = _cpu_seconds() - spent
-    return Answer(verdict.report, verdict.digest, verdict.marker, spent, _max_resident_bytes(), problem, verdict.marks)
+    return Answer(verdict.report, verdict.digest, verdict.marker, spent, _max_resident_bytes(), trouble, verdict.marks)
 
 
 def _receive(connection: socket.socket) -> tuple[Request, int] | None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from auditwatch.cli.explain import example_text
+from auditwatch.ledger.runs import Mode
 from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.once.outcome import MAX_FINDINGS, Outcome, found_in
 from auditwatch.validation.once.text import report_text
 
@@ -22,13 +24,13 @@ def outcome_of(data: bytes, *, final: bool = False) -> Outcome:
     scan.feed(data)
     report = scan.finish(final)
     findings = found_in(report.defects, "a", "a.jsonl")
-    return Outcome("a.jsonl", "full", report=report, findings=findings, coverage=1.0, seconds=1.0)
+    return Outcome("a.jsonl", Mode.FULL, report=report, findings=findings, coverage=1.0, seconds=1.0)
 
 
 def test_the_verdict_comes_first() -> None:
     assert report_text(outcome_of(b"{}\n")).startswith("a.jsonl: WHOLE, 1 line, none corrupt")
     assert report_text(outcome_of(b"{}\nx\n")).startswith("a.jsonl: DAMAGED, 2 lines, 1 corrupt")
-    unread = Outcome("a.jsonl", "full", error=("missing", "a.jsonl: No such file"))
+    unread = Outcome("a.jsonl", Mode.FULL, trouble=Trouble("missing", "a.jsonl: No such file"))
     assert report_text(unread).startswith("a.jsonl: UNCHECKED")
 
 
@@ -55,7 +57,7 @@ def test_contents_never_appear() -> None:
 
 
 def test_a_hostile_name_cannot_reach_the_terminal() -> None:
-    assert "\x1b" not in report_text(Outcome("\x1b[2J", "full", error=("missing", "\x1b[2J")))
+    assert "\x1b" not in report_text(Outcome("\x1b[2J", Mode.FULL, trouble=Trouble("missing", "\x1b[2J")))
 
 
 def test_findings_are_cut_and_their_total_is_not() -> None:
