@@ -12,7 +12,7 @@ from typing import Final
 from auditwatch.salvage.dissect import Inside, dissect
 from auditwatch.salvage.habits import Habits
 from auditwatch.salvage.readings import salvage, survey
-from auditwatch.salvage.results import Leftover, Recovered
+from auditwatch.salvage.results import Leftover, RecoveredRecord
 from auditwatch.trail.judge.explain import MAX_TRIES, records_inside
 from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.report import Report, merge
@@ -131,7 +131,7 @@ class _Taken:
         self.places: list[tuple[int, int]] = []
         self.records: list[tuple[bytes, list[tuple[int, int]]]] = []
 
-    def recovered(self, found: Recovered) -> None:
+    def recovered(self, found: RecoveredRecord) -> None:
         """One record."""
         assert isinstance(json.loads(found.record, parse_int=str, parse_float=str), dict)
         sources = [(source.offset, source.length) for source in found.sources]
@@ -143,7 +143,7 @@ class _Taken:
         """One piece."""
         self.places.append((left.source.offset, left.source.length))
 
-    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+    def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
         """One damaged line."""
         assert start < end
         assert len(found) <= end - start

@@ -11,7 +11,7 @@ from typing import Final
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.requests import event_of, meant, refusal
+from auditwatch.agent.requests import event_of, meant, objection
 from auditwatch.agent.selftest import judges_rightly
 from auditwatch.config.settings import Config
 from auditwatch.errors import StateUnwritable, Unreadable
@@ -97,7 +97,7 @@ class Housekeeping:
 
     def _answered(self, request: inbox.Request) -> inbox.Answer:
         states = [monitor.state for monitor in self._monitors.values()]
-        refused = refusal(request, states)
+        refused = objection(request, states)
         if refused is not None:
             return refused
         event = event_of(request, time.time())

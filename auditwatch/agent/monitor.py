@@ -13,21 +13,21 @@ from typing import Final
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import (
     SMALL_READ_BYTES,
-    Clock,
     Count,
     Glance,
     Place,
     conclude,
-    count,
     ends_no_line,
     look,
+    look_at_counters,
     open_segment,
     read_small,
 )
-from auditwatch.agent.recorder import Recorder, Request
+from auditwatch.agent.recorder import Recorder
 from auditwatch.config.settings import TrailConfig
 from auditwatch.errors import Unreadable, WorkerDied
-from auditwatch.ledger.effects import LookAgain, Read
+from auditwatch.host.clock import Clock
+from auditwatch.ledger.effects import LookAgain, Need, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expectation
 from auditwatch.ledger.runs import Mode
@@ -44,7 +44,7 @@ LOOKS_A_TURN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class TrailServices:
     """What monitors work with, given by the supervisor.
 
     Attributes:
@@ -71,10 +71,10 @@ class Monitor:
         counted: How the counters file looked when it was read; None where it is to be read.
     """
 
-    def __init__(self, config: TrailConfig, recorder: Recorder, means: Means) -> None:
+    def __init__(self, config: TrailConfig, recorder: Recorder, services: TrailServices) -> None:
         self.config = config
         self.recorder = recorder
-        self.means = means
+        self.services = services
         self.place = Place(config.path, config.follow_symlink)
         self.glance: Glance | None = None
         self.looked = 0.0
@@ -114,7 +114,7 @@ class Monitor:
         before = self.state
         self.recorder.apply(seen.event)
         if self.state is not before:
-            self.means.changed(self.name)
+            self.services.changed(self.name)
 
     def _is_unsettled(self) -> bool:
         return self.state.standing is Standing.UNREADABLE or self.state.suspicion is not None
@@ -141,7 +141,9 @@ class Monitor:
         """One more turn, and one more look at the counters, before the end."""
         await self.turn()
         with suppress(Unreadable):  # hung: it is looked at after the next start
-            self.note_count(await self.means.prober.call(count, self.place, self.counted, self.means.clock))
+            self.note_count(
+                await self.services.prober.call(look_at_counters, self.place, self.counted, self.services.clock)
+            )
 
     async def _turn(self, with_neighbours: bool) -> None:
         requests, looks = await self._look(with_neighbours), 1
@@ -155,9 +157,9 @@ class Monitor:
             else:
                 requests = await self._read_and_look(requests[0])
 
-    async def _look(self, with_neighbours: bool) -> Sequence[Request]:
+    async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expectation(self.state.active)
-        seen = await self.means.prober.call(look, self.place, expected, with_neighbours, self.means.clock)
+        seen = await self.services.prober.call(look, self.place, expected, with_neighbours, self.services.clock)
         if seen.trouble is None:
             self.looked = seen.at
         else:
@@ -169,35 +171,37 @@ class Monitor:
         if self.state.trouble != trouble:
             self._count_error()
 
-    async def _read_and_look(self, read: Read) -> Sequence[Request]:
+    async def _read_and_look(self, read: Read) -> Sequence[Need]:
         """Perform a read; on the way through a long history look up now and then, for rotations happen then too."""
         is_history = self._is_history(read)
         requests = self._apply(await self._judged(read))
         if not is_history:
             self._measure(read.segment)
-        if requests and self.means.clock() - self.looked > self.config.poll_interval_seconds:
+        if requests and self.services.clock() - self.looked > self.config.poll_interval_seconds:
             return await self._look(with_neighbours=False)
         return requests
 
     async def _judged(self, read: Read) -> Judged:
         segment = self._segment(read.segment)
         is_small = read.end - read.start <= SMALL_READ_BYTES
-        prober, rules = self.means.prober, self.config.rules
+        prober, rules = self.services.prober, self.config.rules
         if is_small:
-            return await prober.call(read_small, self.place, segment, read, rules, self.means.clock)
+            return await prober.call(read_small, self.place, segment, read, rules, self.services.clock)
         descriptor = await prober.call(open_segment, self.place, segment)
         try:
             report = await self._worker_report(descriptor, read)
-            return await prober.call(conclude, descriptor, read, report, rules, self.means.clock)
+            return await prober.call(conclude, descriptor, read, report, rules, self.services.clock)
         finally:
             os.close(descriptor)
 
     async def _worker_report(self, descriptor: int, read: Read) -> Report:
         """A line too long to be held is read once for its newline and once for its verdict, not at each growth."""
         pending = read.resume - read.start
-        if pending > self.config.rules.max_line_bytes and await self.means.prober.call(ends_no_line, descriptor, read):
+        if pending > self.config.rules.max_line_bytes and await self.services.prober.call(
+            ends_no_line, descriptor, read
+        ):
             return Report(pending_bytes=read.end - read.start)
-        verdict = await self.means.pool.judge(
+        verdict = await self.services.pool.judge(
             descriptor, read.start, read.end, self.config.rules, read.final, hashed=False
         )
         return verdict.report
@@ -210,7 +214,7 @@ class Monitor:
 
     def _measure(self, number: int) -> None:
         modified = self._segment(number).modified
-        self.means.measured(max(0.0, self.means.clock() - modified))
+        self.services.measured(max(0.0, self.services.clock() - modified))
 
     def tick(self, at: float) -> None:
         """Time passed: unended tails of closed segments may be final now."""
@@ -218,7 +222,7 @@ class Monitor:
             self.wake()
 
     async def _end_tails(self) -> None:
-        for read in self.recorder.apply(Ticked(self.means.clock())):
+        for read in self.recorder.apply(Ticked(self.services.clock())):
             if isinstance(read, Read):
                 self._apply(await self._judged(read))
 
@@ -231,7 +235,7 @@ class Monitor:
         if self._apply(event):
             self.wake()
 
-    def _apply(self, event: Event) -> Sequence[Request]:
+    def _apply(self, event: Event) -> Sequence[Need]:
         if self.recorder.is_retired:  # while a worker read or a disk was slow
             raise Unreadable("changed", f"{self.name} is no longer watched, or in another way")
         before = self.state
@@ -239,7 +243,7 @@ class Monitor:
             self._count_run(event)
         requests = self.recorder.apply(event)
         if self.state is not before:
-            self.means.changed(self.name)
+            self.services.changed(self.name)
         return requests
 
     def _count_run(self, event: Judged) -> None:
@@ -257,7 +261,7 @@ class Monitor:
             return  # the file was rotated between look and read: the next look tells
         self._count_error()
         if isinstance(error, Unreadable):
-            self._apply(Observed(self.means.clock(), None, Trouble.of(error)))
+            self._apply(Observed(self.services.clock(), None, Trouble.of(error)))
 
     def _count_error(self) -> None:
         self.recorder.record(Mode.TAIL, errors=self.recorder.run(Mode.TAIL).errors + 1)

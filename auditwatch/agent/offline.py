@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from auditwatch.agent.publishing import agent_status
-from auditwatch.agent.requests import event_of, meant, refusal
+from auditwatch.agent.requests import event_of, meant, objection
 from auditwatch.config.settings import Config
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
@@ -68,7 +68,7 @@ def _run(record: RunRecord) -> RunStatus:
 
 def _applied(store: Store, request: Request) -> Answer:
     watched = _watched(store)
-    refused = refusal(request, watched.values())
+    refused = objection(request, watched.values())
     if refused is not None:
         return refused
     names = meant(request, watched.values())

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from auditwatch.errors import Unreadable
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Job = Callable[[], None]
 
 PATIENCE_SECONDS: Final = 5.0
@@ -36,7 +36,7 @@ class Prober:
         """Whether the last call came back in time, or has come back since."""
         return self._stuck is None or self._stuck.done()
 
-    async def call(self, function: Callable[..., T], *arguments: object) -> T:
+    async def call(self, function: Callable[..., _T], *arguments: object) -> _T:
         """The result of a call made in the thread.
 
         Raises:
@@ -44,7 +44,7 @@ class Prober:
         """
         if not self.is_answering:
             raise self._hung()
-        future: Future[T] = Future()
+        future: Future[_T] = Future()
         self._jobs.put(lambda: _settle(future, function, arguments))
         try:
             async with asyncio.timeout(self._patience_seconds):  # wait_for loses a cancellation now and then (3.11)
@@ -65,7 +65,7 @@ class Prober:
             job()
 
 
-def _settle(future: Future[T], function: Callable[..., T], arguments: tuple[object, ...]) -> None:
+def _settle(future: Future[_T], function: Callable[..., _T], arguments: tuple[object, ...]) -> None:
     try:
         result = function(*arguments)
     except Exception as error:  # noqa: BLE001  carried to whoever awaits it

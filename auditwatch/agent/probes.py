@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.counters import read_counters
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import open_trail, opened
 from auditwatch.files.reading import find_newline, fingerprint, read_chunks
 from auditwatch.files.segments import neighbours
+from auditwatch.host.clock import Clock
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
@@ -21,7 +21,7 @@ from auditwatch.ledger.writes import Counts
 from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.scan import Scan
+from auditwatch.trail.scan import scan_all
 from auditwatch.trail.verdict import Trouble
 
 SMALL_READ_BYTES: Final = 1 << 20
@@ -29,8 +29,6 @@ SMALL_READ_BYTES: Final = 1 << 20
 
 SETTLED_SECONDS: Final = 0.1
 """A file that changed this lately may change again without another time: clocks of file systems tick every 10 ms."""
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class Count:
     glance: Glance | None
 
 
-def count(place: Place, known: Glance | None, clock: Clock) -> Count | None:
+def look_at_counters(place: Place, known: Glance | None, clock: Clock) -> Count | None:
     """What the writers of a trail counted; None where their file still looks as it did.
 
     Args:
@@ -157,16 +155,6 @@ def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) ->
         )
 
 
-@contextmanager
-def opened(path: str, follow_symlink: bool) -> Iterator[int]:
-    """A descriptor of a trail's file, closed in the end."""
-    descriptor = open_trail(path, follow_symlink)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def open_segment(place: Place, segment: Segment) -> int:
     """A descriptor of the very file a segment is; the caller closes it.
 
@@ -190,10 +178,8 @@ def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: 
     """
     descriptor = open_segment(place, segment)
     try:
-        scan = Scan(rules)
-        for chunk in read_chunks(descriptor, read.start, read.end):
-            scan.feed(chunk)
-        return conclude(descriptor, read, scan.finish(read.final), rules, clock)
+        report = scan_all(read_chunks(descriptor, read.start, read.end), rules, final=read.final)
+        return conclude(descriptor, read, report, rules, clock)
     finally:
         os.close(descriptor)
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from auditwatch import __version__
 from auditwatch.agent.monitor import Monitor
-from auditwatch.agent.probes import Clock
 from auditwatch.agent.recorder import Recorder
 from auditwatch.agent.timetable import interval_seconds
 from auditwatch.config.settings import TrailConfig
+from auditwatch.host.clock import Clock
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
 from auditwatch.web.snapshot import AgentStatus, RunStatus, Snapshot, TrailSnapshot, Volume
@@ -64,7 +64,7 @@ class Publisher:
 
     def _is_stale(self, name: str, monitor: Monitor) -> bool:
         shown = self._trails.get(name)
-        if shown is None or shown.is_answering != monitor.means.prober.is_answering:
+        if shown is None or shown.is_answering != monitor.services.prober.is_answering:
             return True
         return monitor.looked - shown.runs[Mode.TAIL].last_success >= FRESHNESS_SECONDS
 
@@ -81,7 +81,7 @@ class Publisher:
             watcher_polling=is_polled,
             sample_bound=monitor.recorder.run(Mode.SAMPLE).bound,
             expected_append_interval_seconds=config.expect_append_seconds,
-            is_answering=monitor.means.prober.is_answering,
+            is_answering=monitor.services.prober.is_answering,
         )
 
     def _run(self, monitor: Monitor, mode: Mode) -> RunStatus:

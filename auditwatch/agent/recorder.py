@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.advance import advance
-from auditwatch.ledger.effects import Commit, LookAgain, Read
+from auditwatch.ledger.effects import Commit, Need
 from auditwatch.ledger.events import Event
 from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import Finding, FindingState, Policy, TrailState, ViolationRow, begin, resume
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.state.store import Store
-
-Request = Read | LookAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class News:
     failed: Mapping[str, int] = field(default_factory=dict)
 
 
-Found = Callable[[News], None]
+OnNews = Callable[[News], None]
 
 
 class Recorder:
@@ -48,7 +46,7 @@ class Recorder:
         is_retired: Whether another recorder may have taken the trail over; this one changes nothing any more.
     """
 
-    def __init__(self, store: Store, key: str, policy: Policy, found: Found) -> None:
+    def __init__(self, store: Store, key: str, policy: Policy, found: OnNews) -> None:
         self._store = store
         self._key = key
         self._found = found
@@ -67,7 +65,7 @@ class Recorder:
         self.save()
         self.is_retired = True
 
-    def apply(self, event: Event) -> tuple[Request, ...]:
+    def apply(self, event: Event) -> tuple[Need, ...]:
         """Advance by one event, store what is to be stored, tell what is new; give back what is still to be done."""
         if self.is_retired:
             return ()

@@ -28,7 +28,7 @@ def meant(request: Request, states: Iterable[TrailState]) -> list[str]:
     return [state.name for state in states if request.trail in ("", state.name)]
 
 
-def refusal(request: Request, states: Iterable[TrailState]) -> Answer | None:
+def objection(request: Request, states: Iterable[TrailState]) -> Answer | None:
     """Why a request cannot be applied: an unknown trail or id, and then nothing of it is; None if it can."""
     asked = [state for state in states if request.trail in ("", state.name)]
     if not asked:

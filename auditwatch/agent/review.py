@@ -1,4 +1,4 @@
-"""A segment's history judged again, all of it or every Nth block: what is as it was kept is hashed, the rest parsed."""
+"""A segment's history judged again, all of it or every Nth block: recorded blocks are hashed, the rest is parsed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from auditwatch.validation.full import Recorded, judged_blocks, validate_full
 from auditwatch.validation.ranges import count_lines
 
 Troubled = Callable[[StateUnwritable], None]
-"""Is told why blocks cannot be kept: the ledger knows everything nevertheless."""
+"""Is told why blocks cannot be recorded: the ledger knows everything nevertheless."""
 
 
 async def review(
@@ -39,23 +39,23 @@ async def review(
         segment: Whose file is there.
         blocks: What earlier runs saw; takes what this one sees.
         moved: Called with how far it got, in bytes.
-        troubled: Called if the blocks cannot be kept.
+        troubled: Called if the blocks cannot be recorded.
 
     Raises:
         Unreadable: It cannot be read now.
         WorkerDied: A worker ended before it answered.
     """
     reviewing = _Reviewing(monitor, segment, blocks, moved)
-    descriptor = await monitor.means.prober.call(open_segment, monitor.place, segment)
+    descriptor = await monitor.services.prober.call(open_segment, monitor.place, segment)
     try:
         full = await validate_full(
             descriptor,
             monitor.config.rules,
-            monitor.means.pool,
+            monitor.services.pool,
             size=segment.judged,
             recorded=reviewing.recorded,
             on_block=reviewing.take,
-            in_thread=monitor.means.prober.call,
+            in_thread=monitor.services.prober.call,
         )
         reviewing.end()
     finally:
@@ -77,17 +77,17 @@ async def review_part(
     Args and errors are those of `review`. The last block, which grows still, is judged in its turn like the others.
     """
     reviewing = _Reviewing(monitor, segment, blocks, moved)
-    descriptor = await monitor.means.prober.call(open_segment, monitor.place, segment)
+    descriptor = await monitor.services.prober.call(open_segment, monitor.place, segment)
     try:
         lines = _LinesBefore(monitor, descriptor, reviewing.recorded)
         judged = judged_blocks(
             descriptor,
             monitor.config.rules,
-            monitor.means.pool,
+            monitor.services.pool,
             segment.judged,
             recorded=reviewing.recorded,
             wanted=share.holds,
-            in_thread=monitor.means.prober.call,
+            in_thread=monitor.services.prober.call,
         )
         async with aclosing(judged):
             async for block, before in judged:
@@ -100,21 +100,21 @@ async def review_part(
 
 
 class _LinesBefore:
-    """How many lines end before a block: known where all blocks before it are kept, counted where they are not.
+    """How many lines end before a block: known where all blocks before it are recorded, counted where they are not.
 
-    Only damage needs it. Blocks that changed since they were kept, and are not read again yet, may set it wrong until
-    they are: it is told to people, and decides nothing.
+    Only damage needs it. A block that changed since it was recorded, and has not been read again yet, may make it
+    wrong: it is shown to people and decides nothing.
     """
 
     def __init__(self, monitor: Monitor, descriptor: int, recorded: Recorded) -> None:
-        self._in_thread = monitor.means.prober.call
+        self._in_thread = monitor.services.prober.call
         self._descriptor = descriptor
         self._recorded = recorded
         self._k = self._end = self._lines = 0
 
     async def of(self, block: Block) -> int:
         """Of blocks from left to right."""
-        self._pass_kept(block.start)
+        self._pass_recorded(block.start)
         while self._end < block.start:
             end = min(self._end + BLOCK_BYTES, block.start)
             self._lines += await self._in_thread(count_lines, self._descriptor, self._end, end)
@@ -122,13 +122,15 @@ class _LinesBefore:
         self._k = block.k
         return self._lines
 
-    def _pass_kept(self, start: int) -> None:
-        while (kept := self._recorded(self._k)) and kept.start == self._end and kept.end <= start and self._end < start:
-            self._k, self._end, self._lines = kept.k + 1, kept.end, self._lines + kept.report.lines
+    def _pass_recorded(self, start: int) -> None:
+        while (
+            (block := self._recorded(self._k)) and block.start == self._end and block.end <= start and self._end < start
+        ):
+            self._k, self._end, self._lines = block.k + 1, block.end, self._lines + block.report.lines
 
 
 class _Reviewing:
-    """What becomes of each block: the ledger hears of it, and if it is sealed it is kept.
+    """What becomes of each block: the ledger hears of it, and if it is sealed it is recorded.
 
     Attributes:
         lines: How many there are before the next block; of use only if that is damaged.
@@ -141,7 +143,7 @@ class _Reviewing:
         self._rules_id = monitor.config.rules.reports_id
         key = trail_key(monitor.name, monitor.config.path)
         self.recorded = partial(blocks.block, key, segment.number, self._rules_id)
-        self._keep = partial(blocks.keep, key, segment.number, self._rules_id)
+        self._record = partial(blocks.record, key, segment.number, self._rules_id)
         self._forget = partial(blocks.forget, key, segment.number)
         self._k = 0
         self._trouble: StateUnwritable | None = None
@@ -151,13 +153,13 @@ class _Reviewing:
         """The next block."""
         report = replace(block.report, pending_bytes=0)
         if report.lines:
-            at = self._monitor.means.clock()
+            at = self._monitor.services.clock()
             event = Reviewed(at, self._segment, block.start, self.lines, self._rules_id, report)
             self._monitor.apply(event)
         self.lines += report.lines
         self._k = block.k
         if not is_unchanged and is_sealed(block.k, block.end):
-            self._try(self._keep, [block])
+            self._try(self._record, [block])
         self._moved(block.end)
 
     def end(self) -> None:
@@ -165,7 +167,7 @@ class _Reviewing:
         self._try(self._forget, self._k)
 
     def tell(self, troubled: Troubled) -> None:
-        """Say it if blocks could not be kept."""
+        """Say it if blocks could not be recorded."""
         if self._trouble is not None:
             troubled(self._trouble)
 

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from auditwatch.agent.monitor import Means, Monitor
-from auditwatch.agent.probes import Clock
+from auditwatch.agent.monitor import Monitor, TrailServices
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.recorder import Found, Recorder
+from auditwatch.agent.recorder import OnNews, Recorder
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
 from auditwatch.agent.volumes import VolumeWatch, volume_name
 from auditwatch.config.settings import Schedule, TrailConfig
 from auditwatch.files.watcher import Watcher
+from auditwatch.host.clock import Clock
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import Policy
 from auditwatch.state.store import Store, trail_key
@@ -42,7 +42,7 @@ class Services:
     runs: Runs
     timetable: Timetable
     watcher: Watcher
-    found: Found
+    found: OnNews
     measured: Callable[[float], None]
     guarded: Guarded
     clock: Clock
@@ -121,7 +121,9 @@ class Roster:
         services = self._services
         policy = Policy(config.rules.reports_id, config.pending_grace_seconds)
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
-        means = Means(volume.prober, services.pool, services.publisher.changed, services.measured, services.clock)
+        means = TrailServices(
+            volume.prober, services.pool, services.publisher.changed, services.measured, services.clock
+        )
         return Monitor(config, recorder, means)
 
     def _plan(self, monitor: Monitor, mode: Mode, schedule: Schedule, run: Callable[[], Awaitable[None]]) -> None:

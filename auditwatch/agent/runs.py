@@ -68,13 +68,13 @@ class Runs:
             total, done = sum(segment.judged for segment in segments) or 1, 0
             for segment in segments:
                 show = partial(self._show_reviewed, monitor, Mode.SAMPLE, done, total)
-                troubled = partial(self._could_not_keep, monitor)
+                troubled = partial(self._could_not_record, monitor)
                 await review_part(monitor, segment, share, self._blocks, show, troubled)
                 done += segment.judged
 
     async def _run(self, monitor: Monitor, mode: Mode, look: Callable[[Monitor], Awaitable[Report]]) -> None:
         """One run with its record; what could not look is counted, never taken for damage."""
-        started = monitor.means.clock()
+        started = monitor.services.clock()
         monitor.recorder.record(mode, last_attempt=started)
         self._show(monitor, mode, 0.0)
         try:
@@ -89,7 +89,7 @@ class Runs:
         monitor.recorder.save()
 
     def _finish(self, monitor: Monitor, mode: Mode, started: float, report: Report) -> None:
-        now = monitor.means.clock()
+        now = monitor.services.clock()
         record = monitor.recorder.run(mode)
         bound = upper_bound(report.corrupt_lines, report.lines) if mode is Mode.SAMPLE else record.bound
         monitor.recorder.record(
@@ -112,7 +112,7 @@ class Runs:
         done, whole = 0, Report()
         for segment in segments:
             show = partial(self._show_reviewed, monitor, Mode.FULL, done, total)
-            whole += await review(monitor, segment, self._blocks, show, partial(self._could_not_keep, monitor))
+            whole += await review(monitor, segment, self._blocks, show, partial(self._could_not_record, monitor))
             done += segment.judged
         self._forget_vanished(monitor)
         return whole
@@ -124,9 +124,9 @@ class Runs:
                 if segment.vanished:
                     self._blocks.forget(key, segment.number)
         except StateUnwritable as error:
-            self._could_not_keep(monitor, error)
+            self._could_not_record(monitor, error)
 
-    def _could_not_keep(self, monitor: Monitor, error: StateUnwritable) -> None:
+    def _could_not_record(self, monitor: Monitor, error: StateUnwritable) -> None:
         self._report_error(monitor.name, f"the next full validation will parse what it could have hashed: {error}")
 
     def _show_reviewed(self, monitor: Monitor, mode: Mode, before: int, total: int, done: int) -> None:
@@ -153,23 +153,23 @@ async def _draws(monitor: Monitor, blocks: BlockStore) -> AsyncIterator[tuple[Se
     total = sum(segment.judged for segment in segments)
     for segment in segments:
         lines = max(1, round(monitor.config.sample_lines * segment.judged / total))
-        known = _sealed(monitor, segment, blocks)
-        yield segment, await monitor.means.prober.call(_drawn, monitor, segment, lines, known)
+        recorded = _recorded(monitor, segment, blocks)
+        yield segment, await monitor.services.prober.call(_drawn, monitor, segment, lines, recorded)
 
 
-def _sealed(monitor: Monitor, segment: Segment, blocks: BlockStore) -> dict[int, Block]:
+def _recorded(monitor: Monitor, segment: Segment, blocks: BlockStore) -> dict[int, Block]:
     """The blocks that earlier runs judged, from the first on; read here, for the prober's thread must not."""
     key, rules_id = trail_key(monitor.name, monitor.config.path), monitor.config.rules.reports_id
     found = (blocks.block(key, segment.number, rules_id, k) for k in count())
     return {block.k: block for block in takewhile(lambda block: block is not None, found) if block is not None}
 
 
-def _drawn(monitor: Monitor, segment: Segment, lines: int, known: Mapping[int, Block]) -> Report:
+def _drawn(monitor: Monitor, segment: Segment, lines: int, recorded: Mapping[int, Block]) -> Report:
     descriptor = open_segment(monitor.place, segment)
     try:
         seed = secrets.randbits(64)
         rules = monitor.config.rules
-        sample = draw_sample(descriptor, segment.judged, rules, lines, seed, recorded=known.get)
+        sample = draw_sample(descriptor, segment.judged, rules, lines, seed, recorded=recorded.get)
         return _without_pending(sample.report)
     finally:
         os.close(descriptor)

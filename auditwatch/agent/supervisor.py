@@ -48,7 +48,7 @@ log = logging.getLogger("auditwatch")
 Reload = Callable[[], Config]
 
 
-def run(config: Config, *, state_dir: str, reload: Reload | None = None) -> int:
+def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -> int:
     """Run the agent until SIGTERM or SIGINT.
 
     Args:

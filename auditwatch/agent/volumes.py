@@ -9,9 +9,10 @@ from typing import Final
 
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.prober import Prober
-from auditwatch.agent.probes import Clock, Count, Glance, Place, count, glance
+from auditwatch.agent.probes import Count, Glance, Place, glance, look_at_counters
 from auditwatch.errors import Unreadable
 from auditwatch.host import filesystems
+from auditwatch.host.clock import Clock
 from auditwatch.web.snapshot import Volume
 
 ROOM_SECONDS: Final = 15.0
@@ -39,7 +40,7 @@ class VolumeWatch:
             await self.poll()
             interval = min((m.config.poll_interval_seconds for m in self.monitors.values()), default=1.0)
             await asyncio.sleep(interval / 2)
-            await self.count()
+            await self.look_at_counters()
             await asyncio.sleep(interval / 2)
 
     async def poll(self) -> None:
@@ -59,7 +60,7 @@ class VolumeWatch:
         except Unreadable:
             return  # hung: `is_answering` says so, to metrics and page
 
-    async def count(self) -> None:
+    async def look_at_counters(self) -> None:
         """Between two polls, look at what the writers counted: a write that failed leaves no other trace."""
         monitors = tuple(self.monitors.values())
         try:
@@ -80,11 +81,11 @@ class VolumeWatch:
 
 def _glances(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[tuple[Glance, Count | None]]:
     """A glance at each trail, and at its counters if they do not look as they did."""
-    return [(glance(place), count(place, counted, clock)) for place, counted in asked]
+    return [(glance(place), look_at_counters(place, counted, clock)) for place, counted in asked]
 
 
 def _counts(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[Count | None]:
-    return [count(place, counted, clock) for place, counted in asked]
+    return [look_at_counters(place, counted, clock) for place, counted in asked]
 
 
 def _volume(place: Place) -> Volume | None:

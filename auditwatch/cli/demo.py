@@ -27,7 +27,7 @@ def command(directory: str | None, listen_address: str | None) -> int:
     Two processes append as they should; every few seconds two others write as many programs do, in two writes and
     without O_APPEND. Ctrl-C ends it all.
     """
-    from auditwatch.agent.supervisor import run  # noqa: PLC0415  as above
+    from auditwatch.agent.supervisor import run_agent  # noqa: PLC0415  as above
     from auditwatch.config.settings import config_from_arguments  # noqa: PLC0415  --help needs none of it
 
     with ExitStack() as stack:
@@ -37,7 +37,7 @@ def command(directory: str | None, listen_address: str | None) -> int:
         click.echo(f"demo trail: {trail}", err=True)
         stack.enter_context(producing(trail))
         try:
-            return run(config, state_dir=os.path.join(place, "state"))
+            return run_agent(config, state_dir=os.path.join(place, "state"))
         except KeyboardInterrupt:  # before the supervisor had the signals in its hands
             return 0
 

@@ -17,7 +17,7 @@ from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
 
 if TYPE_CHECKING:
-    from auditwatch.web.status import Wanted
+    from auditwatch.web.status import FindingsQuery
 
 _KINDS = [*(kind.value for kind in Kind), *(kind.value for kind in Violation)]
 
@@ -104,11 +104,11 @@ def _stored(state_dir: str, query: Mapping[str, str], show: bool) -> dict[str, A
     return found
 
 
-def _wanted(query: Mapping[str, str]) -> Wanted:
-    from auditwatch.web.status import Wanted  # noqa: PLC0415  as above
+def _wanted(query: Mapping[str, str]) -> FindingsQuery:
+    from auditwatch.web.status import FindingsQuery  # noqa: PLC0415  as above
 
     kind = query.get("kind")
-    return Wanted(
+    return FindingsQuery(
         trail=query.get("trail"),
         kind=None if kind is None else Kind(kind) if kind in set(Kind) else Violation(kind),
         since=float(query.get("since", "0")),

@@ -10,12 +10,12 @@ from functools import partial
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.once.comparison import History
-from auditwatch.validation.once.paths import HistoryOf
+from auditwatch.validation.once.comparison import RecordedBlocks
+from auditwatch.validation.once.paths import RecordedBlocksOf
 
 
 @contextmanager
-def recorded_history(state_dir: str) -> Iterator[HistoryOf]:
+def recorded_blocks(state_dir: str) -> Iterator[RecordedBlocksOf]:
     """Gives what the agent of a state directory recorded of the file at a path.
 
     Raises:
@@ -25,10 +25,10 @@ def recorded_history(state_dir: str) -> Iterator[HistoryOf]:
         segments = dict(_segments(store))
     blocks = BlockStore.read_only(state_dir)
     if blocks is None:
-        yield lambda _path, _rules: History(lambda _k: None, 0)
+        yield lambda _path, _rules: RecordedBlocks(lambda _k: None, 0)
         return
     with closing(blocks):
-        yield partial(_history, blocks, segments)
+        yield partial(_recorded, blocks, segments)
 
 
 def _segments(store: Store) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -40,6 +40,8 @@ def _segments(store: Store) -> Iterator[tuple[str, tuple[str, int]]]:
             yield os.path.join(directory, segment.name), (key, segment.number)
 
 
-def _history(blocks: BlockStore, segments: dict[str, tuple[str, int]], path: str, rules: Rules) -> History:
+def _recorded(blocks: BlockStore, segments: dict[str, tuple[str, int]], path: str, rules: Rules) -> RecordedBlocks:
     key, number = segments.get(os.path.abspath(path), ("", 0))
-    return History(partial(blocks.block, key, number, rules.reports_id), blocks.count(key, number, rules.reports_id))
+    return RecordedBlocks(
+        partial(blocks.block, key, number, rules.reports_id), blocks.count(key, number, rules.reports_id)
+    )

@@ -61,11 +61,11 @@ def _configured(
 
 
 def _run(config: Config, reload: Callable[[], Config] | None) -> int:
-    from auditwatch.agent.supervisor import run  # noqa: PLC0415  as above
+    from auditwatch.agent.supervisor import run_agent  # noqa: PLC0415  as above
     from auditwatch.config.settings import state_directory  # noqa: PLC0415  as above
 
     try:
-        return run(config, state_dir=state_directory(config), reload=reload)
+        return run_agent(config, state_dir=state_directory(config), reload=reload)
     except KeyboardInterrupt:  # before the supervisor had the signals in its hands
         return 0
 

@@ -26,7 +26,7 @@ from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.verdict import Verdict
 from auditwatch.validation.once.as_trail import segments_in, validate_as_trail
 from auditwatch.validation.once.outcome import Outcome
-from auditwatch.validation.once.paths import STANDARD_INPUT, HistoryOf, Options, nothing_recorded, validate_paths
+from auditwatch.validation.once.paths import STANDARD_INPUT, Options, RecordedBlocksOf, nothing_recorded, validate_paths
 from auditwatch.validation.once.text import report_text
 from auditwatch.validation.once.witness import Expected, witnessed
 
@@ -154,19 +154,19 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
-    with _history(state_dir) as history:
-        options = replace(options, history=history, cover=cover)
+    with _recorded(state_dir) as recorded_of:
+        options = replace(options, recorded_of=recorded_of, cover=cover)
         asked = _Asked(paths, options, format_name == "json", expect_last)
         verdicts = run_in_loop(lambda: _validate_as_trail(asked) if as_trail else _validate(asked))
     return exit_status(verdicts)
 
 
-def _history(state_dir: str | None) -> AbstractContextManager[HistoryOf]:
+def _recorded(state_dir: str | None) -> AbstractContextManager[RecordedBlocksOf]:
     if state_dir is None:
         return nullcontext(nothing_recorded)
-    from auditwatch.cli.recorded import recorded_history  # noqa: PLC0415  SQLite and the ledger take a third of the start
+    from auditwatch.cli.recorded import recorded_blocks  # noqa: PLC0415  SQLite and the ledger take a third of the start
 
-    return recorded_history(state_dir)
+    return recorded_blocks(state_dir)
 
 
 def _schema_text(schema: TextIO | None) -> str:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from auditwatch.config.cron import cron_expression, timezone_name
 from auditwatch.config.quantities import DURATION_PATTERN, SIZE_PATTERN, duration_seconds, size_bytes
+from auditwatch.host.addresses import parse_address
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import FieldType
 
@@ -48,10 +49,7 @@ def _path(path: str) -> str:
 
 
 def _listen_address(address: str) -> str:
-    host, colon, port = address.rpartition(":")
-    bare = ":" in host and not (host.startswith("[") and host.endswith("]"))
-    if not colon or bare or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
-        raise ValueError('is not HOST:PORT; write for example "127.0.0.1:9973" or "[::1]:9973"')
+    parse_address(address)
     return address
 
 

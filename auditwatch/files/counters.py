@@ -6,13 +6,12 @@ import os
 from typing import Final
 
 from auditwatch.errors import Unreadable
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import opened
 from auditwatch.files.reading import read_chunks
-from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, Counters, decode
-from auditwatch.trail.names import printable
+from auditwatch.trail.counters import FILE_BYTES, SLOT_BYTES, Counters, decode
 
 _ATTEMPTS: Final = 3
-_BASE_BYTES: Final = 2 * BLOCK_BYTES
+_BASE_BYTES: Final = 2 * SLOT_BYTES
 """Header and slot 0, which changes when another slot is folded into it."""
 
 
@@ -25,23 +24,20 @@ def read_counters(path: str) -> Counters:
     Raises:
         Unreadable: As `open_trail`, or not_counters.
     """
-    descriptor = open_trail(path)
-    try:
+    with opened(path) as descriptor:
         for _ in range(_ATTEMPTS):
-            found, is_still = _read(path, descriptor)
+            found, is_still = _read(descriptor)
             if is_still and not found.unsettled:
                 return found
-    finally:
-        os.close(descriptor)
     return found._replace(unsettled=max(1, found.unsettled))
 
 
-def _read(path: str, descriptor: int) -> tuple[Counters, bool]:
+def _read(descriptor: int) -> tuple[Counters, bool]:
     """The counters, and whether slot 0 stayed as it was."""
     before, data, after = (_bytes(descriptor, number) for number in (_BASE_BYTES, FILE_BYTES, _BASE_BYTES))
     found = decode(data) if os.fstat(descriptor).st_size == FILE_BYTES == len(data) else None
     if found is None:
-        raise Unreadable("not_counters", f"{printable(path)} is no counters file of this version")
+        raise Unreadable("not_counters", "not a counters file of this version")
     return found, before == after
 
 

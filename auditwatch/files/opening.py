@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from auditwatch.errors import Reason, Unreadable
@@ -43,6 +45,22 @@ def open_trail(path: str, follow_symlink: bool = False) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextmanager
+def opened(path: str, follow_symlink: bool = False) -> Iterator[int]:
+    """A descriptor as `open_trail` gives it, closed in the end; what cannot be read meanwhile is said with its path.
+
+    Raises:
+        Unreadable: As `open_trail`; and whatever is raised inside, the path added: who reads knows only the offset.
+    """
+    descriptor = open_trail(path, follow_symlink)
+    try:
+        yield descriptor
+    except Unreadable as error:
+        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _check_regular(path: str, descriptor: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,6 +18,9 @@ from auditwatch.errors import Unreadable
 
 CHUNK_BYTES: Final = 1 << 18
 """Bytes a read asks for: larger ones are no faster, and a million empty lines in one would cost 100 MB."""
+
+Progress = Callable[[int, int], None]
+"""Hears how many bytes are done, and of how many."""
 
 _PROBE_BYTES: Final = 1 << 18
 """Distance at which the page cache is probed; longer than a usual read-ahead (128 KiB)."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-from auditwatch.trail.names import segment_order
-
-COMPRESSED = (".gz", ".zst")
+from auditwatch.trail.names import COMPRESSED, segment_order
 
 
 def neighbours(path: str) -> list[str]:

@@ -17,7 +17,7 @@ from auditwatch.host import filesystems
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-Mode = Literal["auto", "events", "poll"]
+WatchMode = Literal["auto", "events", "poll"]
 
 MAX_DIRECTORIES: Final = 32
 """Most directories that are watched: each is a thread (watchdog 7) or an inotify instance of 128 (watchdog 6)."""
@@ -83,12 +83,12 @@ class Watcher:
         self._trusts = trusts or _trusts
         self._max_directories = max_directories
         self._directories: dict[str, _Directory] = {}
-        self._modes: dict[str, Mode] = {}
+        self._modes: dict[str, WatchMode] = {}
         self._observer: BaseObserver | None = None
         self._is_closed = False
         self.rescans = 0
 
-    def watch(self, path: str, mode: Mode = "auto") -> None:
+    def watch(self, path: str, mode: WatchMode = "auto") -> None:
         """Take note of a trail; its changes are reported from the next `check` on."""
         self._modes[path] = mode
         if mode == "poll":

@@ -11,7 +11,7 @@ MOUNTINFO: Final = "/proc/self/mountinfo"
 FDINFO: Final = "/proc/self/fdinfo"
 
 
-class Kind(StrEnum):
+class FilesystemKind(StrEnum):
     """What a file system is, as far as locks, appends and change notices go."""
 
     LOCAL = "local"
@@ -20,12 +20,16 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-_KINDS: Final = {
-    Kind.LOCAL: "ext2 ext3 ext4 xfs btrfs zfs f2fs bcachefs jfs reiserfs tmpfs ramfs vfat exfat ntfs3 nilfs2 ubifs",
-    Kind.NETWORK: "nfs nfs4 cifs smb3 smbfs 9p virtiofs ceph afs lustre glusterfs gpfs beegfs ocfs2 gfs2 orangefs",
-    Kind.OVERLAY: "overlay aufs",
+_TYPES: Final = {
+    FilesystemKind.LOCAL: (
+        "ext2 ext3 ext4 xfs btrfs zfs f2fs bcachefs jfs reiserfs tmpfs ramfs vfat exfat ntfs3 nilfs2 ubifs"
+    ),
+    FilesystemKind.NETWORK: (
+        "nfs nfs4 cifs smb3 smbfs 9p virtiofs ceph afs lustre glusterfs gpfs beegfs ocfs2 gfs2 orangefs"
+    ),
+    FilesystemKind.OVERLAY: "overlay aufs",
 }
-_KIND_OF: Final = {name: kind for kind, names in _KINDS.items() for name in names.split()}
+_KIND_OF: Final = {name: kind for kind, names in _TYPES.items() for name in names.split()}
 
 
 class Mount(NamedTuple):
@@ -42,11 +46,11 @@ class Mount(NamedTuple):
     type: str
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> FilesystemKind:
         """What the type means. FUSE counts as network: who answers there is anybody's guess."""
         if self.type.startswith("fuse") and self.type != "fusectl":
-            return Kind.NETWORK
-        return _KIND_OF.get(self.type, Kind.OTHER)
+            return FilesystemKind.NETWORK
+        return _KIND_OF.get(self.type, FilesystemKind.OTHER)
 
 
 def of_path(path: str, *, mountinfo: str = MOUNTINFO) -> Mount | None:
@@ -70,12 +74,12 @@ def of_descriptor(descriptor: int, *, mountinfo: str = MOUNTINFO, fdinfo: str = 
 
 def is_network(mount: Mount | None) -> bool:
     """Whether locks and appends there may not be what they are on a local disk."""
-    return mount is not None and mount.kind is Kind.NETWORK
+    return mount is not None and mount.kind is FilesystemKind.NETWORK
 
 
 def reports_changes(mount: Mount | None) -> bool:
     """Whether inotify tells the truth there; where it is not known, it does not."""
-    return mount is not None and mount.kind is Kind.LOCAL
+    return mount is not None and mount.kind is FilesystemKind.LOCAL
 
 
 def parse_mountinfo(text: str) -> list[Mount]:

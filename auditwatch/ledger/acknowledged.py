@@ -16,7 +16,7 @@ from auditwatch.ledger.state import (
     TrailState,
     ViolationRow,
 )
-from auditwatch.ledger.writes import noted, reopened
+from auditwatch.ledger.writes import noted, unnoted
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import Kind
 
@@ -87,7 +87,7 @@ def _noted_writes(state: TrailState, event: Acknowledged) -> TrailState:
     is_named = write_failures_id(state.name) in event.ids
     if not (is_named if event.scope is Scope.IDS else event.scope is Scope.ALL):
         return state
-    writes = reopened(state.writes, event.at) if event.undo else noted(state.writes, event.asked)
+    writes = unnoted(state.writes, event.at) if event.undo else noted(state.writes, event.asked)
     if writes == state.writes:
         return state
     return replace(state, writes=writes, writes_note=None if event.undo else _note(event))

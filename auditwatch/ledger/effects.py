@@ -44,7 +44,10 @@ class Commit:
     dropped: tuple[tuple[int, Finding], ...] = ()
 
 
-Effect = Read | LookAgain | Commit
+Need = Read | LookAgain
+"""What the ledger needs to see next."""
+
+Effect = Need | Commit
 
 Step = tuple[TrailState, tuple[Effect, ...]]
 """The state after an event, and what is to be done about it, in order."""

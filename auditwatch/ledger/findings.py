@@ -63,12 +63,12 @@ def reconcile(state: TrailState, segment: Segment, start: int, report: Report, a
     at_offset = {d.offset for d in defects}
     aged = tuple(_aged(f, met, at_offset, at) if start <= f.offset < end else f for f in segment.findings)
     new = [_finding(state.name, segment, d, at) for d in _unknown(segment, defects)]
-    room = max(0, state.policy.max_rows - sum(finding.state in LIVING for finding in aged))
+    room = max(0, state.policy.max_listed - sum(finding.state in LIVING for finding in aged))
     unlisted = _unlisted(segment, new[room:], report, end, start + report.bytes)
-    return _stored(segment, aged, new[:room], unlisted, state.policy.max_rows)
+    return _stored(segment, aged, new[:room], unlisted, state.policy.max_listed)
 
 
-def torn_tail(segment: Segment, start: int, report: Report) -> TornTail | None:
+def tail_of(segment: Segment, start: int, report: Report) -> TornTail | None:
     """The tail that a report calls final, as a segment remembers it once it is reconciled with that report."""
     if not report.torn_tail:
         return None
@@ -169,10 +169,10 @@ def _uncarried(report: Report) -> dict[Kind, int]:
 
 
 def _stored(
-    segment: Segment, aged: tuple[Finding, ...], listed: list[Finding], unlisted: _Unlisted, max_rows: int
+    segment: Segment, aged: tuple[Finding, ...], listed: list[Finding], unlisted: _Unlisted, max_listed: int
 ) -> Reconciled:
     """The segment with its findings: living ones take the room of dead ones."""
-    dropped = _oldest_dead(aged, len(aged) + len(listed) - max_rows)
+    dropped = _oldest_dead(aged, len(aged) + len(listed) - max_listed)
     changed = [new for old, new in zip(segment.findings, aged, strict=True) if old is not new]
     if dropped:
         aged, changed = _without(aged, dropped), list(_without(changed, dropped))

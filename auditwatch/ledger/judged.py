@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Judged, Reviewed
-from auditwatch.ledger.findings import Reconciled, reconcile, torn_tail
+from auditwatch.ledger.findings import Reconciled, reconcile, tail_of
 from auditwatch.ledger.state import Segment, TrailState
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Kind
@@ -56,7 +56,7 @@ def _moved(segment: Segment, event: Judged) -> Segment:
         counted_until=max(segment.counted_until, judged),
         head=event.head,
         marker=event.marker,
-        torn_tail=torn_tail(segment, event.start, event.report),
+        torn_tail=tail_of(segment, event.start, event.report),
         unverified_since=None if event.read == segment.size else segment.unverified_since,
     )
 

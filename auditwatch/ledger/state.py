@@ -11,7 +11,7 @@ from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Trouble
 
-MAX_ROWS: Final = 10_000
+MAX_LISTED: Final = 10_000
 """Most living findings that a segment lists; further damaged lines are *unlisted*: counted by kind."""
 
 
@@ -152,7 +152,7 @@ class Segment:
         closed: Whether it was rotated away.
         vanished: Whether its file is gone; its findings stay until somebody takes note of them.
         torn_tail: Its unended last bytes, once they were called final.
-        findings: In order of offset, at most `Policy.max_rows`: living ones first, dead ones while there is room.
+        findings: In order of offset, at most `Policy.max_listed`: living ones first, dead ones while there is room.
         unlisted: Counts of damaged lines that found no room in `findings`.
         unlisted_ranges: Ranges of bytes that hold unlisted lines, in order; each line in them is listed or counted.
     """
@@ -235,13 +235,13 @@ class Policy:
         rules_id: `Rules.reports_id` of the rules that lines are judged by now.
         pending_grace_seconds: How long a closed segment must not have grown before its tail is called torn.
         read_bytes: Most bytes one read effect asks for.
-        max_rows: Most findings that a segment lists.
+        max_listed: Most findings that a segment lists.
     """
 
     rules_id: str
     pending_grace_seconds: float = 30.0
     read_bytes: int = 16 << 20
-    max_rows: int = MAX_ROWS
+    max_listed: int = MAX_LISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,11 +314,6 @@ class TrailState:
     def is_up(self) -> bool:
         """Readable, or rotated away and the next file awaited."""
         return self.standing in (Standing.PRESENT, Standing.ROTATED)
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether every byte that was seen has its verdict or is pending."""
-        return bool(self.files) and all(segment.unverified == 0 for segment in self.files)
 
     def tallies(self) -> dict[Kind, Tally]:
         """Damaged lines by kind over all segments, every kind named."""

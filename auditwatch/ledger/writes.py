@@ -137,7 +137,7 @@ def noted(writes: Writes, asked: float) -> Writes:
     return replace(writes, open=left, acknowledged=numbers)
 
 
-def reopened(writes: Writes, at: float) -> Writes:
+def unnoted(writes: Writes, at: float) -> Writes:
     """Nobody has taken note of anything after all."""
     return replace(writes, open=_with(writes.open, Failures(at, writes.acknowledged)), acknowledged=NO_FAILURES)
 

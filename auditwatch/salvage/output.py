@@ -19,7 +19,7 @@ from auditwatch.errors import OutputTaken, OutputUnwritable
 from auditwatch.files.reading import read_chunks
 from auditwatch.host.durable import replace_file, sync_directory
 from auditwatch.salvage.dissect import Confidence, FragmentKind, Method
-from auditwatch.salvage.results import Leftover, Recovered
+from auditwatch.salvage.results import Leftover, RecoveredRecord
 from auditwatch.trail.names import printable
 
 RECOVERED, FRAGMENTS, MERGED, MANIFEST = "recovered.jsonl", "fragments.jsonl", "merged.jsonl", "manifest.json"
@@ -170,7 +170,7 @@ class FileSink:
         self._fragments = fragments
         self._merged = merged
 
-    def recovered(self, found: Recovered) -> None:
+    def recovered(self, found: RecoveredRecord) -> None:
         """One record."""
         self.by_confidence[found.confidence] += 1
         self.by_method[found.method] += 1
@@ -183,7 +183,7 @@ class FileSink:
         self.fragment_bytes += left.source.length
         self._fragments.write(fragment_line(left))
 
-    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+    def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
         """A damaged line is done."""
         if self._merged is not None:
             self._merged.replace(start, end, found)
@@ -205,7 +205,7 @@ class MergedCopy:
         self._descriptor = descriptor
         self._copied = 0
 
-    def replace(self, start: int, end: int, found: list[Recovered]) -> None:
+    def replace(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
         """Copy what lies before a damaged line, and put what it held in its place."""
         self.copy_until(start)
         for one in found:
@@ -221,11 +221,11 @@ class MergedCopy:
         self._copied = max(self._copied, end)
 
 
-def recovered_line(found: Recovered) -> bytes:
+def recovered_line(found: RecoveredRecord) -> bytes:
     r"""One line of `recovered.jsonl`: the record is the last member, byte for byte as it stood in the trail.
 
     >>> from auditwatch.salvage.results import Source
-    >>> recovered_line(Recovered(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-34:]
+    >>> recovered_line(RecoveredRecord(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-34:]
     b'"length": 7}], "record": {"a":1}}\n'
     """
     about = {"confidence": found.confidence, "method": found.method, "sources": [asdict(s) for s in found.sources]}

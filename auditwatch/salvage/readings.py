@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
 from auditwatch.errors import Unreadable
-from auditwatch.files.reading import read_chunks
+from auditwatch.files.reading import Progress, read_chunks
 from auditwatch.salvage.habits import HabitCounter, Habits
 from auditwatch.salvage.lines import Batch, LineReader
 from auditwatch.salvage.results import Sink, Source
@@ -22,9 +22,6 @@ from auditwatch.trail.grid import GridDigest
 from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
-
-Progress = Callable[[int, int], None]
-"""Is told how many bytes were read, and of how many; each is read twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class RecoveredRecord:
     """One record, with its bytes as they stand in the trail."""
 
     confidence: Confidence
@@ -48,11 +48,11 @@ class Leftover:
 class Sink(Protocol):
     """Takes what comes out, in the order of the trail."""
 
-    def recovered(self, found: Recovered) -> None:
+    def recovered(self, found: RecoveredRecord) -> None:
         """One record."""
 
     def leftover(self, left: Leftover) -> None:
         """One piece that is no record."""
 
-    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+    def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
         """The damaged line from `start` to `end`, its newline included, is done: this is what it held, or began."""

@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from auditwatch._version import __version__
-from auditwatch.errors import Unreadable
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import opened
+from auditwatch.files.reading import Progress
 from auditwatch.salvage.dissect import Confidence
 from auditwatch.salvage.output import FRAGMENTS, MERGED, RECOVERED, FileSink, MergedCopy, OutputDirectory
-from auditwatch.salvage.readings import Progress, Survey, salvage, survey
+from auditwatch.salvage.readings import Survey, salvage, survey
 from auditwatch.trail.kinds import Kind
-from auditwatch.trail.names import printable
 from auditwatch.trail.rules import JUDGE_VERSION, Rules
 
 FORMAT_VERSION: Final = 1
@@ -51,18 +50,13 @@ def salvage_into(
         OutputUnwritable: If a result cannot be written. Nothing is left behind then, nor after any other error.
         Unreadable: If the trail cannot be read, or changed under our eyes.
     """
-    descriptor = open_trail(path)
-    try:
+    with opened(path) as descriptor:
         directory = OutputDirectory(output)
         try:
             return _salvaged(path, descriptor, directory, options, on_progress)
         except BaseException:
             directory.abandon()
             raise
-    except Unreadable as error:  # whoever reads knows the offset, not the path
-        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
-    finally:
-        os.close(descriptor)
 
 
 def confidences_from(least: Confidence) -> frozenset[Confidence]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from auditwatch.salvage.dissect import Confidence, Fragment, FragmentKind, Inside, Method, Part, awaits_value, dissect
 from auditwatch.salvage.habits import Habits
-from auditwatch.salvage.results import Leftover, Recovered, Sink, Source
+from auditwatch.salvage.results import Leftover, RecoveredRecord, Sink, Source
 from auditwatch.salvage.stitch import partner
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
@@ -148,7 +148,7 @@ class Window:
 
     def _let_go(self) -> None:
         held = self._held[0]
-        found: list[Recovered] = []
+        found: list[RecoveredRecord] = []
         for index, part in enumerate(held.parts):
             recovered = self._recovered(held, index, part)
             if recovered is not None:
@@ -174,7 +174,7 @@ class Window:
         for sign in held.signs:
             self._lines_with[sign] += lines
 
-    def _recovered(self, held: DamagedLine, index: int, part: Part) -> Recovered | None:
+    def _recovered(self, held: DamagedLine, index: int, part: Part) -> RecoveredRecord | None:
         if isinstance(part, Fragment):
             return self._stitched(held, index) if held.may_be(index, FragmentKind.BEGINNING) else None
         confidence, record = part.confidence, held.piece(index)
@@ -185,7 +185,7 @@ class Window:
             confidence = Confidence.LIKELY
         elif confidence is Confidence.CERTAIN and self._may_be_patched(held, index, record):
             confidence = Confidence.LIKELY
-        return Recovered(confidence, part.method, (held.source(index),), record)
+        return RecoveredRecord(confidence, part.method, (held.source(index),), record)
 
     def _may_be_halves(self, held: DamagedLine, index: int) -> bool:
         """Whether a record may be the beginning of one and the end of another, which parse together by accident.
@@ -214,7 +214,7 @@ class Window:
         is_near = self._lines_with[sign] > (sign in held.signs)
         return is_near or (sign in held.signs and held.signs[sign][1] > index)
 
-    def _stitched(self, held: DamagedLine, index: int) -> Recovered | None:
+    def _stitched(self, held: DamagedLine, index: int) -> RecoveredRecord | None:
         """The record that begins with this part, if one end in the window is surely likelier than others."""
         ends = list(self._ends(held, index))
 
@@ -229,7 +229,7 @@ class Window:
         end.used.add(at)
         held.used.add(index)
         sources = (held.source(index), end.source(at))
-        return Recovered(Confidence.INFERRED, Method.STITCHED, sources, held.piece(index) + end.piece(at))
+        return RecoveredRecord(Confidence.INFERRED, Method.STITCHED, sources, held.piece(index) + end.piece(at))
 
     def _ends(self, held: DamagedLine, index: int) -> Iterator[_Piece]:
         """Pieces behind a part that may be its end, from the nearest on."""

@@ -92,8 +92,8 @@ class BlockStore:
             return decoded(Block, _key(trail, segment, k, rules), *row) if row else None
         return None
 
-    def keep(self, trail: str, segment: int, rules: str, blocks: Iterable[Block]) -> None:
-        """Remember sealed blocks.
+    def record(self, trail: str, segment: int, rules: str, blocks: Iterable[Block]) -> None:
+        """Record sealed blocks.
 
         Raises:
             StateUnwritable: If they cannot be stored.

@@ -11,7 +11,7 @@ import msgspec
 
 from auditwatch.ledger.state import Finding, Segment, TrailState
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class DamagedRow(Exception):
@@ -31,7 +31,7 @@ def encoded(value: object) -> bytes:
         return json.dumps(msgspec.to_builtins(value)).encode()
 
 
-def decoded(kind: type[T], key: str, body: object, expected: object) -> T:
+def decoded(kind: type[_T], key: str, body: object, expected: object) -> _T:
     """The value of a row; one flipped bit makes a text of a blob.
 
     Raises:
@@ -45,7 +45,7 @@ def decoded(kind: type[T], key: str, body: object, expected: object) -> T:
         return _with_odd_names(kind, key, body)
 
 
-def _with_odd_names(kind: type[T], key: str, body: bytes) -> T:
+def _with_odd_names(kind: type[_T], key: str, body: bytes) -> _T:
     """The slow way: msgspec refuses the escapes that stand for bytes that are no UTF-8."""
     try:
         return msgspec.convert(json.loads(body), kind)

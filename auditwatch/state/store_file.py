@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from auditwatch.state.rows import DamagedRow
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _OUTSIDE: Final = (
     sqlite3.SQLITE_FULL,
@@ -38,7 +38,7 @@ def connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def looked_at(path: Path, take: Callable[[sqlite3.Connection], T]) -> T | None:
+def looked_at(path: Path, take: Callable[[sqlite3.Connection], _T]) -> _T | None:
     """What `take` makes of a connection that can only read, also beside a writer; None where nothing whole is there.
 
     Args:

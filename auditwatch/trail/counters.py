@@ -45,10 +45,10 @@ TIMED_OUT: Final = WAIT_BUCKETS - 1
 
 MAGIC: Final = b"AUDITW01"
 VERSION: Final = 1
-BLOCK_BYTES: Final = 256
+SLOT_BYTES: Final = 256
 SLOTS: Final = 63
-FILE_BYTES: Final = BLOCK_BYTES * (1 + SLOTS)
-_UNUSED: Final = bytes(BLOCK_BYTES)
+FILE_BYTES: Final = SLOT_BYTES * (1 + SLOTS)
+_UNUSED: Final = bytes(SLOT_BYTES)
 
 _HEADER: Final = struct.Struct("<8sII16sQQ")
 _SLOT: Final = struct.Struct(f"<{4 + len(FAILURES) + WAIT_BUCKETS + 2}Q")
@@ -136,13 +136,13 @@ def slot_offset(number: int) -> int:
     >>> slot_offset(0), slot_offset(62)
     (256, 16128)
     """
-    return BLOCK_BYTES * (1 + number)
+    return SLOT_BYTES * (1 + number)
 
 
 def encode_header(header: Header) -> bytes:
     """One block of 256 bytes."""
-    fields = (VERSION, BLOCK_BYTES, header.id, header.poisoned_device, header.poisoned_inode)
-    return _HEADER.pack(MAGIC, *fields).ljust(BLOCK_BYTES, b"\0")
+    fields = (VERSION, SLOT_BYTES, header.id, header.poisoned_device, header.poisoned_inode)
+    return _HEADER.pack(MAGIC, *fields).ljust(SLOT_BYTES, b"\0")
 
 
 def decode_header(block: bytes) -> Header | None:
@@ -156,7 +156,7 @@ def decode_header(block: bytes) -> Header | None:
     if len(block) < _HEADER.size:
         return None
     magic, version, slot_size, identity, device, inode = _HEADER.unpack_from(block)
-    if (magic, version, slot_size) != (MAGIC, VERSION, BLOCK_BYTES):
+    if (magic, version, slot_size) != (MAGIC, VERSION, SLOT_BYTES):
         return None
     return Header(identity, device, inode)
 
@@ -164,7 +164,7 @@ def decode_header(block: bytes) -> Header | None:
 def encode_slot(slot: Slot) -> bytes:
     """One block of 256 bytes."""
     numbers = (slot.begun, slot.stored, slot.bytes, *slot.failed, *slot.lock_waits, slot.last_failure_ns)
-    return _SLOT.pack(slot.generation, *numbers, slot.generation).ljust(BLOCK_BYTES, b"\0")
+    return _SLOT.pack(slot.generation, *numbers, slot.generation).ljust(SLOT_BYTES, b"\0")
 
 
 def decode_slot(block: bytes) -> Slot | None:
@@ -208,11 +208,11 @@ def decode(data: bytes) -> Counters | None:
     >>> decode(encode_header(Header(b"i" * 16)) + encode_slot(Slot(stored=3))).total.stored
     3
     """
-    header = decode_header(data[:BLOCK_BYTES])
+    header = decode_header(data[:SLOT_BYTES])
     if header is None:
         return None
-    blocks = (data[at : at + BLOCK_BYTES] for at in range(BLOCK_BYTES, FILE_BYTES, BLOCK_BYTES))
-    used = {n: block for n, block in enumerate(blocks) if len(block) == BLOCK_BYTES and block != _UNUSED}
+    blocks = (data[at : at + SLOT_BYTES] for at in range(SLOT_BYTES, FILE_BYTES, SLOT_BYTES))
+    used = {n: block for n, block in enumerate(blocks) if len(block) == SLOT_BYTES and block != _UNUSED}
     base = decode_slot(used.get(0, _UNUSED))
     found = {number: _beside(block, base) for number, block in used.items()}
     slots = {number: slot for number, slot in found.items() if slot is not None}

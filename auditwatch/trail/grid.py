@@ -68,14 +68,6 @@ def block_of(offset: int) -> int:
     return offset // BLOCK_BYTES
 
 
-def block_start(k: int, find_newline: FindNewline) -> int | None:
-    """Where block k starts; None if it does not begin yet."""
-    if k == 0:
-        return 0
-    newline = find_newline(k * BLOCK_BYTES - 1)
-    return None if newline is None else newline + 1
-
-
 def is_sealed(k: int, end: int) -> bool:
     """Whether block k, ending here, stays as it is: the newline that ends it lies on or behind the grid's next line.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from auditwatch.trail.judge.explain import is_utf8, records_inside
@@ -160,6 +161,23 @@ class Scan:
             torn_tail=self._torn_tail,
             pending_bytes=pending,
         )
+
+
+def scan_all(chunks: Iterable[bytes], rules: Rules, *, final: bool = False) -> Report:
+    r"""The report on bytes that come in pieces.
+
+    Args:
+        chunks: Cut anywhere.
+        rules: What decides.
+        final: Whether bytes after the last newline are a torn line.
+
+    >>> scan_all([b'{"a":', b'1}\n{"b"'], Rules()).pending_bytes
+    4
+    """
+    scan = Scan(rules)
+    for chunk in chunks:
+        scan.feed(chunk)
+    return scan.finish(final)
 
 
 class _Carry:

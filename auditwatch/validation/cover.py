@@ -6,10 +6,11 @@ from bisect import bisect_right
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from auditwatch.files.reading import Progress
 from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.full import Progress, Recorded, judged_blocks
+from auditwatch.validation.full import Recorded, judged_blocks
 from auditwatch.validation.sample import Sample, together
 from auditwatch.validation.workers.pool import WorkerPool
 

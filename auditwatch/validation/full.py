@@ -20,11 +20,8 @@ from auditwatch.files.reading import find_newline
 from auditwatch.trail.grid import Block, RangeDigest, block_ranges, file_digest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.ranges import RangeVerdict, judge_range
+from auditwatch.validation.ranges import JudgedRange, judge_range
 from auditwatch.validation.workers.pool import WorkerPool
-
-Progress = Callable[[int, int], None]
-"""Is told how many bytes were judged, and of how many."""
 
 Recorded = Callable[[int], Block | None]
 """Gives block k of the file as it was judged before, by the same rules; None if it was not."""
@@ -32,14 +29,14 @@ Recorded = Callable[[int], Block | None]
 OnBlock = Callable[[Block, bool], None]
 """Is told of each block, in order, and whether it is as recorded; the digest is empty if nobody asked for it."""
 
-Wanted = Callable[[int], bool]
+BlockFilter = Callable[[int], bool]
 """Says whether block k is to be judged."""
 
 InThread = Callable[..., Awaitable[Any]]
 """Makes a call that reads the file in a thread that may block."""
 
 _LOOKED_FOR_AT_ONCE: Final = 8
-_NOTHING: Final = RangeVerdict(Report(), RangeDigest().digest(), b"")
+_NOTHING: Final = JudgedRange(Report(), RangeDigest().digest())
 _Range = tuple[int, int, int]
 
 
@@ -115,7 +112,7 @@ async def judged_blocks(  # noqa: PLR0913  what is not said has a true default
     final: bool = False,
     hashed: bool = True,
     recorded: Recorded = lambda _k: None,
-    wanted: Wanted = lambda _k: True,
+    wanted: BlockFilter = lambda _k: True,
     in_thread: InThread = asyncio.to_thread,
 ) -> AsyncGenerator[tuple[Block, Block | None]]:
     """Each wanted block as it is now, and as it was recorded; in order, several on their way. Close it when done.
@@ -148,10 +145,10 @@ class _Work:
     final_end: int
     hashed: bool
     recorded: Recorded
-    wanted: Wanted
+    wanted: BlockFilter
     in_thread: InThread
     ahead: deque[_Range] = field(default_factory=deque)
-    window: deque[tuple[_Range, Block | None, asyncio.Task[RangeVerdict]]] = field(default_factory=deque)
+    window: deque[tuple[_Range, Block | None, asyncio.Task[JudgedRange]]] = field(default_factory=deque)
 
     async def fill(self, ranges: Iterator[_Range]) -> bool:
         """Keep all workers busy; looking for the next blocks reads the file, so a thread does it."""
@@ -186,7 +183,7 @@ class _Work:
             task.cancel()
         await asyncio.gather(*(task for _, _, task in self.window), return_exceptions=True)
 
-    async def _judge(self, block: _Range, before: Block | None) -> RangeVerdict:
+    async def _judge(self, block: _Range, before: Block | None) -> JudgedRange:
         _, start, end = block
         if start == end:  # one line that covers many lines of the grid leaves as many empty blocks
             return _NOTHING

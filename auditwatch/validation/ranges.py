@@ -21,24 +21,19 @@ from auditwatch.trail.scan import Scan
 _READ_BYTES: Final = 1 << 16
 """Bytes of a read: as many as are judged at once, and few enough that memory need not be asked for again each time."""
 
-MARKER_BYTES: Final = 4096
-"""Most bytes before the judged position that its marker covers."""
-
 
 @dataclass(frozen=True, slots=True)
-class RangeVerdict:
+class JudgedRange:
     """What a range of bytes is.
 
     Attributes:
         report: With places counted from the start of the range.
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
-        marker: BLAKE3-256 of the last min(4096, end) bytes before the end of what was judged.
         marks: How many lines end in each piece of `CHUNK_BYTES` and before it; empty where nobody hashed.
     """
 
     report: Report
     digest: bytes
-    marker: bytes
     marks: tuple[int, ...] = ()
 
 
@@ -51,7 +46,7 @@ def judge_range(
     final: bool = False,
     hashed: bool = True,
     recorded: bytes = b"",
-) -> RangeVerdict:
+) -> JudgedRange:
     """Judge the bytes from `start` to `end`, and let the page cache forget those that were not in it before.
 
     Pending bytes are counted and not looked at.
@@ -70,7 +65,7 @@ def judge_range(
     """
     with page_cache_as_found(descriptor, start, end):
         if recorded and fingerprint(descriptor, start, end - start) == recorded:
-            return RangeVerdict(Report(), recorded, b"")
+            return JudgedRange(Report(), recorded)
         return _judged(descriptor, start, end, rules, final=final, hashed=hashed or bool(recorded))
 
 
@@ -84,7 +79,7 @@ def count_lines(descriptor: int, start: int, end: int) -> int:
         return sum(chunk.count(b"\n") for chunk in read_chunks(descriptor, start, end))
 
 
-def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> RangeVerdict:
+def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> JudgedRange:
     scan, digest = Scan(rules), RangeDigest()
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
     marks: list[int] = []
@@ -97,8 +92,7 @@ def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool,
         done += len(chunk)
     report = scan.finish(final)
     report = replace(report, pending_bytes=report.pending_bytes + pending)
-    marker = marker_at(descriptor, start + report.bytes)
-    return RangeVerdict(report, digest.digest() if hashed else b"", marker, tuple(marks))
+    return JudgedRange(report, digest.digest() if hashed else b"", tuple(marks))
 
 
 def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:
@@ -107,13 +101,3 @@ def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:
     newline = find_newline_before(descriptor, end, start)
     lines_end = start if newline is None else newline + 1
     return lines_end, end - lines_end
-
-
-def marker_at(descriptor: int, position: int) -> bytes:
-    """BLAKE3-256 of the last min(4096, position) bytes before a position.
-
-    Raises:
-        Unreadable: io_error, with the offset.
-    """
-    length = min(MARKER_BYTES, position)
-    return fingerprint(descriptor, position - length, length)

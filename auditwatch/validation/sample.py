@@ -17,7 +17,7 @@ from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from auditwatch.validation.line_index import LineIndex, StaleIndex, line_index
 
-Judged = tuple[int, Report]
+DrawnLine = tuple[int, Report]
 """Where in the file lines begin, and what they are; their defects have their offsets in the file, and line 0."""
 
 CONFIDENCE: Final = 0.95
@@ -39,7 +39,7 @@ class Sample:
     report: Report
     lines_end: int
     by: Literal["bytes", "lines"]
-    drawn: tuple[Judged, ...]
+    drawn: tuple[DrawnLine, ...]
 
 
 def draw_sample(
@@ -86,7 +86,7 @@ def draw_sample(
     return Sample(together(report for _, report in drawn), size if final else end, by, drawn)
 
 
-def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed: int) -> list[Judged]:
+def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed: int) -> list[DrawnLine]:
     """One line from each part of the numbers."""
     scan, random, total = Scan(rules), _random(seed), index.lines
     parts = min(lines, total)
@@ -132,7 +132,7 @@ class _Drawing:
     """Draws lines without replacement; `spans` are the drawn ones, in order of place."""
 
     def __init__(self, descriptor: int, end: int, scan: Scan, random: Random) -> None:
-        self.reports: list[Judged] = []
+        self.reports: list[DrawnLine] = []
         self._descriptor = descriptor
         self._end = end
         self._scan = scan

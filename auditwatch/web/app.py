@@ -20,11 +20,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from auditwatch.host.clock import Clock
 from auditwatch.trail.kinds import Kind, Violation
-from auditwatch.web.collector import Clock, Exposition, Publisher
+from auditwatch.web.collector import Exposition, SnapshotSource
 from auditwatch.web.page import render_page
 from auditwatch.web.snapshot import Snapshot
-from auditwatch.web.status import Wanted, findings_json, status_json
+from auditwatch.web.status import FindingsQuery, findings_json, status_json
 
 STATIC: Final = {
     "auditwatch.css": "text/css; charset=utf-8",
@@ -53,13 +54,13 @@ class Endpoints:
     """What answers.
 
     Attributes:
-        publisher: Gives the newest snapshot.
+        source: Gives the newest snapshot.
         is_healthy: Whether the agent's loop turned within 30 s.
         is_ready: Whether configuration, state and listener stand; nothing about trails.
         clock: Seconds since 1970.
     """
 
-    publisher: Publisher
+    source: SnapshotSource
     is_healthy: Callable[[], bool]
     is_ready: Callable[[], bool]
     clock: Clock = time.time
@@ -68,11 +69,11 @@ class Endpoints:
     _drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
-        self._exposition = Exposition(self.publisher, self.clock)
+        self._exposition = Exposition(self.source, self.clock)
 
     async def page(self, request: Request) -> Response:
         """The page; rendered once for each state of things, however many people look."""
-        snapshot, now = self.publisher(), self.clock()
+        snapshot, now = self.source(), self.clock()
         tag = etag(snapshot, now)
         if _is_known(request, tag):
             return _not_modified(tag)
@@ -100,7 +101,7 @@ class Endpoints:
 
     async def status(self, request: Request) -> Response:
         """Every trail's verdict and what stands behind it."""
-        snapshot, now = self.publisher(), self.clock()
+        snapshot, now = self.source(), self.clock()
         tag = etag(snapshot, now)
         if _is_known(request, tag):
             return _not_modified(tag)
@@ -108,7 +109,7 @@ class Endpoints:
 
     async def findings(self, request: Request) -> Response:
         """Places and kinds of damage."""
-        snapshot = self.publisher()
+        snapshot = self.source()
         wanted = _wanted(request, snapshot)
         tag = etag(snapshot, 0)
         if _is_known(request, tag):
@@ -117,7 +118,7 @@ class Endpoints:
 
 
 def create_app(
-    publisher: Publisher,
+    source: SnapshotSource,
     is_healthy: Callable[[], bool],
     is_ready: Callable[[], bool],
     clock: Clock = time.time,
@@ -125,12 +126,12 @@ def create_app(
     """The app that `Server` serves.
 
     Args:
-        publisher: Gives the newest snapshot.
+        source: Gives the newest snapshot.
         is_healthy: Whether the agent's loop turned within 30 s.
         is_ready: Whether configuration, state and listener stand; nothing about trails.
         clock: Seconds since 1970.
     """
-    ends = Endpoints(publisher, is_healthy, is_ready, clock)
+    ends = Endpoints(source, is_healthy, is_ready, clock)
     routes = [
         Route("/", ends.page),
         Route("/metrics", ends.metrics),
@@ -166,7 +167,7 @@ class _Guarded:
         await self._app(scope, receive, guarded)
 
 
-def _wanted(request: Request, snapshot: Snapshot) -> Wanted:
+def _wanted(request: Request, snapshot: Snapshot) -> FindingsQuery:
     """The query as a filter.
 
     Raises:
@@ -176,7 +177,7 @@ def _wanted(request: Request, snapshot: Snapshot) -> Wanted:
     trail = query.get("trail")
     if trail is not None and trail not in {known.name for known in snapshot.trails}:
         raise HTTPException(400, "trail: no trail has this name")
-    return Wanted(
+    return FindingsQuery(
         trail=trail,
         kind=_kind(query["kind"]) if "kind" in query else None,
         since=_since(query.get("since", "0")),

@@ -17,13 +17,20 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from auditwatch.host.clock import Clock
 from auditwatch.web.facts import Facts
-from auditwatch.web.metrics import AGENT_METRICS, COLLECTOR_ERRORS, TRAIL_METRICS, AgentMetric, Sample, TrailMetric
+from auditwatch.web.metrics import (
+    AGENT_METRICS,
+    COLLECTOR_ERRORS,
+    TRAIL_METRICS,
+    AgentMetric,
+    MetricSample,
+    TrailMetric,
+)
 from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
 
-Publisher = Callable[[], Snapshot]
-Clock = Callable[[], float]
+SnapshotSource = Callable[[], Snapshot]
 
 OPENMETRICS: Final = "application/openmetrics-text"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
@@ -59,7 +66,7 @@ class Sections:
             self.errors += 1
             return ()
 
-    def agent(self, metric: AgentMetric, agent: AgentStatus) -> Sequence[Sample]:
+    def agent(self, metric: AgentMetric, agent: AgentStatus) -> Sequence[MetricSample]:
         """The numbers of one of the agent's metrics; none if they cannot be had."""
         try:
             return tuple(metric.read(agent))
@@ -71,8 +78,8 @@ class Sections:
 class SnapshotCollector(Collector):
     """Families from the newest snapshot, made fresh at each scrape."""
 
-    def __init__(self, publisher: Publisher, clock: Clock = time.time, sections: Sections | None = None) -> None:
-        self._publisher = publisher
+    def __init__(self, source: SnapshotSource, clock: Clock = time.time, sections: Sections | None = None) -> None:
+        self._publisher = source
         self._clock = clock
         self._sections = sections or Sections()
 
@@ -88,18 +95,20 @@ class SnapshotCollector(Collector):
         facts = [(visible(trail.name), self._sections.facts(trail)) for trail in snapshot.trails]
         for trail_metric in TRAIL_METRICS:
             yield _family(trail_metric, self._samples(trail_metric, facts, now))
-        yield _family(COLLECTOR_ERRORS, (Sample(self._sections.errors),))
+        yield _family(COLLECTOR_ERRORS, (MetricSample(self._sections.errors),))
 
-    def _samples(self, metric: TrailMetric, trails: list[tuple[str, Facts | None]], now: float) -> Iterator[Sample]:
+    def _samples(
+        self, metric: TrailMetric, trails: list[tuple[str, Facts | None]], now: float
+    ) -> Iterator[MetricSample]:
         for name, facts in trails:
             for value, number in self._sections.trail(metric, facts, now):
-                yield Sample(number, _labels(metric, name, value), metric.suffix)
+                yield MetricSample(number, _labels(metric, name, value), metric.suffix)
 
 
-def registry(publisher: Publisher, clock: Clock = time.time) -> CollectorRegistry:
+def registry(source: SnapshotSource, clock: Clock = time.time) -> CollectorRegistry:
     """A registry of our own with the snapshot's families and this process's."""
     own = CollectorRegistry()
-    own.register(SnapshotCollector(publisher, clock))
+    own.register(SnapshotCollector(source, clock))
     ProcessCollector(registry=own)
     return own
 
@@ -118,12 +127,12 @@ class Exposition:
     """The text of a scrape.
 
     Attributes:
-        publisher: Gives the newest snapshot.
+        source: Gives the newest snapshot.
         clock: Seconds since 1970.
         sections: Counts what had to be left out.
     """
 
-    publisher: Publisher
+    source: SnapshotSource
     clock: Clock = time.time
     sections: Sections = field(default_factory=Sections)
     _process: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -140,7 +149,7 @@ class Exposition:
 
     def text(self, *, openmetrics: bool = False) -> bytes:
         """The snapshot's part of it, without OpenMetrics' end mark."""
-        snapshot, now = self.publisher(), self.clock()
+        snapshot, now = self.source(), self.clock()
         self._refresh(snapshot, now)
         parts = [
             _agent_text(metric, self.sections.agent(metric, snapshot.agent), openmetrics) for metric in AGENT_METRICS
@@ -148,7 +157,7 @@ class Exposition:
         for place, metric in enumerate(TRAIL_METRICS):
             parts.append(_header(metric, openmetrics))
             parts.extend(self._ticked(metric, now) if metric.is_ticking else self._stored(place))
-        parts.append(_agent_text(COLLECTOR_ERRORS, (Sample(self.sections.errors),), openmetrics))
+        parts.append(_agent_text(COLLECTOR_ERRORS, (MetricSample(self.sections.errors),), openmetrics))
         return b"".join(parts)
 
     def _refresh(self, snapshot: Snapshot, now: float) -> None:
@@ -177,7 +186,7 @@ class Exposition:
         return (self._lines(metric, name, written.facts, now) for name, written in self._written.items())
 
 
-def _family(metric: TrailMetric | AgentMetric, samples: Iterable[Sample]) -> Metric:
+def _family(metric: TrailMetric | AgentMetric, samples: Iterable[MetricSample]) -> Metric:
     family = Metric(metric.name.removesuffix("_total"), metric.help, metric.type)
     for sample in samples:
         family.add_sample(metric.name + sample.suffix, dict(sample.labels), sample.value)
@@ -189,7 +198,7 @@ def _labels(metric: TrailMetric, trail: str, value: str) -> tuple[tuple[str, str
     return ((metric.label, value), ("trail", trail)) if metric.label else (("trail", trail),)
 
 
-def _agent_text(metric: AgentMetric, samples: Iterable[Sample], openmetrics: bool) -> bytes:
+def _agent_text(metric: AgentMetric, samples: Iterable[MetricSample], openmetrics: bool) -> bytes:
     lines = [f"{_head(metric.name + s.suffix, s.labels)} {_number(s.value)}\n" for s in samples]
     return _header(metric, openmetrics) + "".join(lines).encode()
 

@@ -18,13 +18,6 @@ from auditwatch.web.snapshot import MISSED_REASONS, AgentStatus, Histogram, RunS
 MetricType = Literal["gauge", "counter", "histogram"]
 PREFIX: Final = "auditwatch_"
 
-NO_SOURCE_YET: Final = (
-    "auditwatch_trail_sequence_last",
-    "auditwatch_trail_unreconciled_records",
-    "auditwatch_trail_segments_expired_total",
-)
-"""Metrics of the design that nothing in the snapshot feeds yet."""
-
 
 @dataclass(frozen=True, slots=True)
 class TrailMetric:
@@ -56,7 +49,7 @@ class TrailMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """One number of an agent's metric.
 
     Attributes:
@@ -77,7 +70,7 @@ class AgentMetric:
     type: MetricType
     help: str
     labels: tuple[str, ...]
-    read: Callable[[AgentStatus], Sequence[Sample]]
+    read: Callable[[AgentStatus], Sequence[MetricSample]]
 
 
 def _single(
@@ -309,28 +302,28 @@ TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_VOLUMES, *_WRITES, *_VALI
 
 
 def _plain(name: str, help_text: str, read: Callable[[AgentStatus], float], type_: MetricType = "gauge") -> AgentMetric:
-    return AgentMetric(PREFIX + name, type_, help_text, (), lambda agent: (Sample(read(agent)),))
+    return AgentMetric(PREFIX + name, type_, help_text, (), lambda agent: (MetricSample(read(agent)),))
 
 
-def _build(agent: AgentStatus) -> Sequence[Sample]:
-    return (Sample(1, (("python_version", agent.python_version), ("version", agent.version))),)
+def _build(agent: AgentStatus) -> Sequence[MetricSample]:
+    return (MetricSample(1, (("python_version", agent.python_version), ("version", agent.version))),)
 
 
-def _missed(agent: AgentStatus) -> Sequence[Sample]:
-    return [Sample(agent.missed_runs.get(reason, 0), (("reason", reason),)) for reason in MISSED_REASONS]
+def _missed(agent: AgentStatus) -> Sequence[MetricSample]:
+    return [MetricSample(agent.missed_runs.get(reason, 0), (("reason", reason),)) for reason in MISSED_REASONS]
 
 
-def _durations(agent: AgentStatus) -> Sequence[Sample]:
+def _durations(agent: AgentStatus) -> Sequence[MetricSample]:
     return [sample for mode in Mode for sample in _buckets(agent.validation_duration[mode], (("mode", mode.value),))]
 
 
-def _buckets(histogram: Histogram, labels: tuple[tuple[str, str], ...] = ()) -> Sequence[Sample]:
+def _buckets(histogram: Histogram, labels: tuple[tuple[str, str], ...] = ()) -> Sequence[MetricSample]:
     samples, seen = [], 0
     for bound, number in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
         seen += number
         le = "+Inf" if bound == float("inf") else str(float(bound))
-        samples.append(Sample(seen, (("le", le), *labels), "_bucket"))
-    return [*samples, Sample(seen, labels, "_count"), Sample(histogram.total, labels, "_sum")]
+        samples.append(MetricSample(seen, (("le", le), *labels), "_bucket"))
+    return [*samples, MetricSample(seen, labels, "_count"), MetricSample(histogram.total, labels, "_sum")]
 
 
 AGENT_METRICS: Final = (

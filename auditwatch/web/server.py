@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from auditwatch.errors import ListenError, UsageError
+from auditwatch.host.addresses import parse_address
 
 IDLE_SECONDS: Final = 10.0
 """How long a connection may take for a whole request head, however slowly its bytes trickle; also between requests."""
@@ -36,25 +37,6 @@ _CAUSES: Final = {
 }
 
 
-def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of `host:port`, `[::1]:port` or `:port`; no host stands for all interfaces.
-
-    >>> parse_address("127.0.0.1:9973"), parse_address("[::1]:0"), parse_address(":9973")
-    (('127.0.0.1', 9973), ('::1', 0), ('', 9973))
-
-    Raises:
-        UsageError: If it is none of these.
-    """
-    host, colon, port = address.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    is_number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 1 << 16
-    if not colon or not is_number or (":" in host and not bracketed):
-        raise UsageError(
-            f"listen address {address!r} is not understood: give host:port, [IPv6]:port or :port, port 0 to 65535"
-        )
-    return (host[1:-1] if bracketed else host), int(port)
-
-
 def listen(address: str) -> socket.socket:
     """A socket bound to the address; port 0 takes a free one.
 
@@ -62,7 +44,10 @@ def listen(address: str) -> socket.socket:
         UsageError: If the address is not understood.
         ListenError: If it is in use, not ours or not allowed; the message says what to do.
     """
-    host, port = parse_address(address)
+    try:
+        host, port = parse_address(address)
+    except ValueError as error:
+        raise UsageError(f"listen address {address!r} {error}") from None
     try:
         if not host and socket.has_dualstack_ipv6():
             return socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)

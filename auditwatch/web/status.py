@@ -16,7 +16,7 @@ from auditwatch.web.facts import Facts
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
 
-MAX_FINDINGS: Final = 1000
+FINDINGS_PER_ANSWER: Final = 1000
 """Most findings in one answer; `total` says how many there are."""
 
 LONG_WAIT_SECONDS: Final = 1.0
@@ -190,7 +190,7 @@ def _segment(segment: Segment) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FindingsQuery:
     """Which findings and violations to show.
 
     Attributes:
@@ -214,7 +214,9 @@ class Wanted:
         return self.kind in (None, kind) and seen >= self.since and (is_open or not self.open_only)
 
 
-def findings_json(snapshot: Snapshot, wanted: Wanted = Wanted(), limit: int = MAX_FINDINGS) -> dict[str, Any]:
+def findings_json(
+    snapshot: Snapshot, wanted: FindingsQuery = FindingsQuery(), limit: int = FINDINGS_PER_ANSWER
+) -> dict[str, Any]:
     """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines.
 
     At most `limit` are listed; `total` counts all that are stored and asked for, `beyond` those that are only counted
@@ -233,7 +235,7 @@ def findings_json(snapshot: Snapshot, wanted: Wanted = Wanted(), limit: int = MA
     }
 
 
-def _findings(trail: TrailSnapshot, wanted: Wanted) -> Iterator[tuple[TrailSnapshot, Segment, Finding]]:
+def _findings(trail: TrailSnapshot, wanted: FindingsQuery) -> Iterator[tuple[TrailSnapshot, Segment, Finding]]:
     for segment in trail.state.segments:
         for finding in segment.findings:
             if wanted.has(finding.kind, finding.first_seen, is_open=finding.state is FindingState.OPEN):
@@ -259,7 +261,7 @@ def _finding(trail: TrailSnapshot, segment: Segment, finding: Finding) -> dict[s
     }
 
 
-def _violations(trail: TrailSnapshot, wanted: Wanted) -> Iterator[dict[str, Any]]:
+def _violations(trail: TrailSnapshot, wanted: FindingsQuery) -> Iterator[dict[str, Any]]:
     return (
         _violation(trail, row)
         for row in trail.state.violations
@@ -284,11 +286,11 @@ def _note(note: Acknowledgement | None) -> dict[str, Any] | None:
     return None if note is None else {"at": note.at, "by": visible(note.by), "reason": visible(note.reason)}
 
 
-def _beyond(trail: TrailSnapshot, wanted: Wanted) -> int:
+def _beyond(trail: TrailSnapshot, wanted: FindingsQuery) -> int:
     """Damaged lines that were only counted: they have no time, so `since` cannot leave them out."""
     return sum(_counted(segment.unlisted.items(), wanted) for segment in trail.state.segments)
 
 
-def _counted(tallies: Iterable[tuple[Kind, Any]], wanted: Wanted) -> int:
+def _counted(tallies: Iterable[tuple[Kind, Any]], wanted: FindingsQuery) -> int:
     asked = (tally for kind, tally in tallies if wanted.kind in (None, kind))
     return sum(tally.open + (0 if wanted.open_only else tally.acknowledged) for tally in asked)

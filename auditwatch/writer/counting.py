@@ -15,7 +15,7 @@ import weakref
 from contextlib import suppress
 from typing import Final
 
-from auditwatch.trail.counters import BLOCK_BYTES, FAILURES, WAIT_BUCKETS, counters_name
+from auditwatch.trail.counters import FAILURES, SLOT_BYTES, WAIT_BUCKETS, counters_name
 from auditwatch.writer import forks, slots
 from auditwatch.writer.failures import warn
 
@@ -32,7 +32,7 @@ _BEGUN, _STORED, _BYTES, _FAILED = 1, 2, 3, 4
 _WAITS: Final = _FAILED + len(FAILURES)
 _LAST_FAILURE: Final = _WAITS + WAIT_BUCKETS
 _NUMBERS: Final = _LAST_FAILURE + 2
-_pack: Final = struct.Struct(f"<{_NUMBERS}Q{BLOCK_BYTES - 8 * _NUMBERS}x").pack
+_pack: Final = struct.Struct(f"<{_NUMBERS}Q{SLOT_BYTES - 8 * _NUMBERS}x").pack
 
 
 class Counting:
@@ -70,7 +70,7 @@ class Counting:
             try:
                 if self._offset and not slots.is_same_file(self._descriptor, self._path, self._identity):
                     # Whoever laid the file out anew must not find what was counted for the old one.
-                    os.pwrite(self._descriptor, bytes(BLOCK_BYTES), self._offset)
+                    os.pwrite(self._descriptor, bytes(SLOT_BYTES), self._offset)
                     self._let_go()
                     self._numbers = [0] * _NUMBERS
                 if not self._offset:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from auditwatch.trail import counters
-from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, SLOTS, Header, Slot
+from auditwatch.trail.counters import FILE_BYTES, SLOT_BYTES, SLOTS, Header, Slot
 
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FLOCK: Final = "hhqqi"  # struct flock of 64-bit Linux, in native alignment
@@ -43,7 +43,7 @@ def claim(descriptor: int) -> tuple[int, bytes]:
         for number in range(1, SLOTS):
             offset = counters.slot_offset(number)
             if _try_lock(descriptor, offset):
-                os.pwrite(descriptor, bytes(BLOCK_BYTES), offset)
+                os.pwrite(descriptor, bytes(SLOT_BYTES), offset)
                 return offset, header.id
     raise OSError(errno.EBUSY, "all slots of the counters file are taken")
 
@@ -70,7 +70,7 @@ def open_counters(path: str, trail_path: str) -> int:
 
 def is_same_file(descriptor: int, path: str, identity: bytes) -> bool:
     """Whether the open file still bears its name and its id: nobody deleted, replaced or truncated it."""
-    header = counters.decode_header(os.pread(descriptor, BLOCK_BYTES, 0))
+    header = counters.decode_header(os.pread(descriptor, SLOT_BYTES, 0))
     if header is None or header.id != identity:
         return False
     try:
@@ -85,7 +85,7 @@ def poisoned(descriptor: int) -> tuple[int, int]:
     Raises:
         OSError: If the file cannot be read.
     """
-    header = counters.decode_header(os.pread(descriptor, BLOCK_BYTES, 0))
+    header = counters.decode_header(os.pread(descriptor, SLOT_BYTES, 0))
     return (0, 0) if header is None else (header.poisoned_device, header.poisoned_inode)
 
 
@@ -127,7 +127,7 @@ def _dress(descriptor: int, trail: os.stat_result) -> None:
 
 
 def _header(descriptor: int) -> Header:
-    block = os.pread(descriptor, BLOCK_BYTES, 0)
+    block = os.pread(descriptor, SLOT_BYTES, 0)
     header = counters.decode_header(block)
     if header is not None:
         return header
@@ -151,9 +151,9 @@ def _used(descriptor: int) -> list[int]:
     """Offsets of the slots that hold something; first the one whose folder died, while its mark still says how far."""
     data = os.pread(descriptor, FILE_BYTES, 0)
     offsets = (counters.slot_offset(number) for number in range(1, SLOTS))
-    blocks = {offset: data[offset : offset + BLOCK_BYTES] for offset in offsets}
+    blocks = {offset: data[offset : offset + SLOT_BYTES] for offset in offsets}
     used = [offset for offset, block in blocks.items() if any(block)]
-    return sorted(used, key=lambda offset: counters.folding_mark(blocks[offset].ljust(BLOCK_BYTES, b"\0")) is None)
+    return sorted(used, key=lambda offset: counters.folding_mark(blocks[offset].ljust(SLOT_BYTES, b"\0")) is None)
 
 
 def _fold(descriptor: int, offset: int) -> None:
@@ -162,15 +162,15 @@ def _fold(descriptor: int, offset: int) -> None:
     The slot is first marked with the odd generation just below the one that slot 0 will have, so whoever comes
     after a kill sees whether slot 0 has it already.
     """
-    block = os.pread(descriptor, BLOCK_BYTES, offset)
+    block = os.pread(descriptor, SLOT_BYTES, offset)
     base_offset = counters.slot_offset(0)
-    base = counters.decode_slot(os.pread(descriptor, BLOCK_BYTES, base_offset)) or Slot()
+    base = counters.decode_slot(os.pread(descriptor, SLOT_BYTES, base_offset)) or Slot()
     mark, dead = counters.folding_mark(block), counters.decode_unsettled_slot(block)
     if dead is not None and (mark is None or mark > base.generation):
         os.pwrite(descriptor, struct.pack("<Q", base.generation + 1), offset)
         total = base.plus(dead)._replace(generation=base.generation + 2)
         os.pwrite(descriptor, counters.encode_slot(total), base_offset)
-    os.pwrite(descriptor, bytes(BLOCK_BYTES), offset)
+    os.pwrite(descriptor, bytes(SLOT_BYTES), offset)
 
 
 @contextmanager
@@ -200,5 +200,5 @@ def _unlock(descriptor: int, offset: int) -> None:
 
 
 def _set_lock(descriptor: int, kind: int, offset: int) -> None:
-    request = struct.pack(_FLOCK, kind, os.SEEK_SET, offset, BLOCK_BYTES, 0)
+    request = struct.pack(_FLOCK, kind, os.SEEK_SET, offset, SLOT_BYTES, 0)
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)

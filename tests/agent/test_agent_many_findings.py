@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.ledger.state import MAX_ROWS
+from auditwatch.ledger.state import MAX_LISTED
 from tests.agent.running import Agents, append, command, records, until
 
 
-@pytest.mark.parametrize("number", [MAX_ROWS, MAX_ROWS + 2_500])
+@pytest.mark.parametrize("number", [MAX_LISTED, MAX_LISTED + 2_500])
 def test_so_many_damaged_lines_that_come_at_once(agents: Agents, trail: Path, number: int) -> None:
     agent = agents.start(trail).follows(trail)
     for n in range(0, number, 500):
         append(trail, b"".join(b'{"n":%d\n' % k + records(1, k) for k in range(n, n + 500)))
     until(lambda: agent.value("trail_lines") == 3 + 2 * number)
     assert agent.value("trail_corrupt_lines") == agent.value("trail_corrupt_lines_detected_total") == number
-    assert agent.findings()["total"] == MAX_ROWS
+    assert agent.findings()["total"] == MAX_LISTED
     assert b"risk" in agent.get("/")
     before = agent.metrics()["trail_corrupt_lines"]
     agent.stop()
@@ -33,7 +33,7 @@ def test_so_many_damaged_lines_that_come_at_once(agents: Agents, trail: Path, nu
 
 
 def test_so_many_that_were_there_before(agents: Agents, trail: Path) -> None:
-    number = MAX_ROWS + 2_500
+    number = MAX_LISTED + 2_500
     append(trail, b"".join(b'{"n":%d\n' % k for k in range(number)))
     agent = agents.start(trail).follows(trail)
     assert agent.value("trail_corrupt_lines") == agent.value("trail_corrupt_lines_inherited") == number

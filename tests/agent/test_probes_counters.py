@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.agent.probes import Count, Glance, Place, count
+from auditwatch.agent.probes import Count, Glance, Place, look_at_counters
 from auditwatch.trail.counters import FILE_BYTES, Header, Slot, counters_name, encode_header, encode_slot
 
 CHANGED = 1_800_000_000.0
@@ -27,7 +27,7 @@ class Looker:
         return Path(self.place.counters.path)
 
     def look(self) -> Count | None:
-        seen = count(self.place, self.known, lambda: self.now)
+        seen = look_at_counters(self.place, self.known, lambda: self.now)
         if seen is not None:
             self.known = seen.glance
         return seen
@@ -89,4 +89,4 @@ def test_what_cannot_be_read_is_tried_again_for_permissions_change_no_time(looke
     for _ in range(2):
         seen = looker.look()
         assert seen
-        assert "no counters file of this version" in seen.event.trouble
+        assert "not a counters file of this version" in seen.event.trouble

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from auditwatch.agent import runs
-from auditwatch.agent.monitor import Means, Monitor
+from auditwatch.agent.monitor import Monitor, TrailServices
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import Recorder
@@ -71,14 +71,14 @@ class Watching:
             for _ in range(samples):
                 await running.sample(monitor)
             assert monitor.recorder.run(Mode.FULL).runs == 0
-            monitor.means.prober.close()
+            monitor.services.prober.close()
         await pool.close()
         return list(monitor.state.active.findings) if monitor.state.active else []
 
     def _monitor(self, store: Store, pool: WorkerPool) -> Monitor:
         recorder = Recorder(store, self.key, Policy(self.config.rules.reports_id), lambda _: None)
-        means = Means(Prober("test"), pool, lambda _: None, lambda _: None)
-        return Monitor(self.config, recorder, means)
+        services = TrailServices(Prober("test"), pool, lambda _: None, lambda _: None)
+        return Monitor(self.config, recorder, services)
 
     def kept(self) -> set[int]:
         """Numbers of the sealed blocks that were judged again so far."""

@@ -19,13 +19,20 @@ from auditwatch.ledger.writes import Counts, Writes
 from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.web.collector import Exposition
-from auditwatch.web.metrics import ALL_METRICS, NO_SOURCE_YET
+from auditwatch.web.metrics import ALL_METRICS
 from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot, Volume
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "alerts" / "auditwatch.rules.yml"
 RULE_TESTS = ROOT / "alerts" / "auditwatch.test.yml"
 DASHBOARD = ROOT / "dashboards" / "auditwatch.json"
+
+NOT_BUILT_YET = {
+    "auditwatch_trail_sequence_last",
+    "auditwatch_trail_unreconciled_records",
+    "auditwatch_trail_segments_expired_total",
+}
+"""Names of the contract that nothing feeds: neither exported nor documented until something does."""
 
 NAMES = """
     build_info
@@ -103,9 +110,10 @@ def rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_every_metric_of_the_contract_is_exported_or_known_to_have_no_source_yet() -> None:
-    assert set(exported()) | set(NO_SOURCE_YET) == CONTRACT
-    assert not set(exported()) & set(NO_SOURCE_YET)
+def test_every_metric_of_the_contract_is_exported_or_known_not_to_be_built_yet() -> None:
+    assert set(exported()) | NOT_BUILT_YET == CONTRACT
+    assert not set(exported()) & NOT_BUILT_YET
+    assert [name for name in NOT_BUILT_YET if name in (ROOT / "docs/metrics.md").read_text()] == []
     assert len(exported()) == len(ALL_METRICS)
 
 
@@ -208,4 +216,4 @@ def test_the_metrics_document_has_every_metric_as_it_is() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([\w, ]+|-) \| (.*) \|$", text, re.MULTILINE)
     assert rows == [(m.name, m.type, ", ".join(m.labels) or "-", m.help) for m in ALL_METRICS]
-    assert all(f"`{value}`" in text for value in (*Kind, *Violation, *Mode, *REASONS, *NO_SOURCE_YET))
+    assert all(f"`{value}`" in text for value in (*Kind, *Violation, *Mode, *REASONS))

@@ -51,7 +51,7 @@ def forged(state: Path, trail: Path, k: int) -> Block:
         block = blocks.block(key, 1, rules, k)
         assert block is not None
         false = replace(block, report=replace(block.report, records=block.report.records - 5))
-        blocks.keep(key, 1, rules, [false])
+        blocks.record(key, 1, rules, [false])
     return block
 
 

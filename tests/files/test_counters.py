@@ -46,7 +46,7 @@ def test_a_file_of_another_size_is_none(file: Path, size: int) -> None:
 @pytest.mark.parametrize("data", [bytes(FILE_BYTES), b"\xff" * FILE_BYTES, b'{"a":1}\n' * (FILE_BYTES // 8)])
 def test_other_contents_are_none_and_are_not_shown(file: Path, data: bytes) -> None:
     file.write_bytes(data)
-    with pytest.raises(Unreadable, match=r"\.audit\.jsonl\.counters is no counters file of this version$"):
+    with pytest.raises(Unreadable, match=r"\.audit\.jsonl\.counters: not a counters file of this version$"):
         read_counters(str(file))
 
 

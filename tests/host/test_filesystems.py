@@ -7,7 +7,7 @@ import os
 import pytest
 
 from auditwatch.host import filesystems
-from auditwatch.host.filesystems import Kind, Mount
+from auditwatch.host.filesystems import FilesystemKind, Mount
 
 RECORDED = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 23 22 0:21 / /proc rw - proc proc rw
@@ -32,15 +32,15 @@ def table(tmp_path):
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/var/log/x", Kind.LOCAL),
-        ("/srv/nfs", Kind.NETWORK),
-        ("/srv/nfsx", Kind.LOCAL),
-        ("/srv/nfs/a/b", Kind.NETWORK),
-        ("/srv/nfs/local disk/a", Kind.LOCAL),
-        ("/var/lib/c/a", Kind.OVERLAY),
-        ("/home/me/remote/a", Kind.NETWORK),
-        ("/home/me/cover/a", Kind.LOCAL),
-        ("/odd/a", Kind.OTHER),
+        ("/var/log/x", FilesystemKind.LOCAL),
+        ("/srv/nfs", FilesystemKind.NETWORK),
+        ("/srv/nfsx", FilesystemKind.LOCAL),
+        ("/srv/nfs/a/b", FilesystemKind.NETWORK),
+        ("/srv/nfs/local disk/a", FilesystemKind.LOCAL),
+        ("/var/lib/c/a", FilesystemKind.OVERLAY),
+        ("/home/me/remote/a", FilesystemKind.NETWORK),
+        ("/home/me/cover/a", FilesystemKind.LOCAL),
+        ("/odd/a", FilesystemKind.OTHER),
     ],
 )
 def test_the_nearest_and_last_mount_above_a_path_decides(table, path, kind):

@@ -148,7 +148,7 @@ def test_nothing_is_stored_where_nothing_was_meant() -> None:
     assert trail.state is before
 
 
-FEW_ROWS = replace(POLICY, max_rows=3)
+FEW_ROWS = replace(POLICY, max_listed=3)
 
 
 class TestMoreDamageThanRows:

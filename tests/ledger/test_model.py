@@ -29,7 +29,7 @@ PIECES = st.sampled_from(
 )
 
 
-POLICIES = st.sampled_from([POLICY, replace(POLICY, max_rows=3)])
+POLICIES = st.sampled_from([POLICY, replace(POLICY, max_listed=3)])
 """Room for every finding, or for three: then most damage is only counted."""
 
 
@@ -185,7 +185,7 @@ class Hostile(RuleBasedStateMachine):
         for segment in self.trail.state.segments:
             places = [(f.offset, f.sha256) for f in segment.findings]
             assert len(places) == len(set(places))
-            assert len(places) <= self.trail.state.policy.max_rows
+            assert len(places) <= self.trail.state.policy.max_listed
 
     @invariant()
     def no_count_is_negative(self) -> None:

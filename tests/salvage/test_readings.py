@@ -17,7 +17,7 @@ from auditwatch.errors import Unreadable
 from auditwatch.salvage.dissect import Confidence, FragmentKind, Method
 from auditwatch.salvage.lines import LineReader
 from auditwatch.salvage.readings import Survey, salvage, survey
-from auditwatch.salvage.results import Leftover, Recovered, Source
+from auditwatch.salvage.results import Leftover, RecoveredRecord, Source
 from auditwatch.salvage.window import WINDOW_LINES
 from auditwatch.trail.rules import Rules
 
@@ -35,18 +35,18 @@ APPROVED = (
 class Taken:
     """A sink that keeps all it is given."""
 
-    records: list[Recovered] = field(default_factory=list)
+    records: list[RecoveredRecord] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     replacements: list[tuple[int, int, int]] = field(default_factory=list)
     survey: Survey | None = None
 
-    def recovered(self, found: Recovered) -> None:
+    def recovered(self, found: RecoveredRecord) -> None:
         self.records.append(found)
 
     def leftover(self, left: Leftover) -> None:
         self.leftovers.append(left)
 
-    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+    def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
         self.replacements.append((start, end, len(found)))
 
     def by_confidence(self, confidence: Confidence) -> list[bytes]:
@@ -72,10 +72,12 @@ def test_the_two_spliced_lines_of_the_origin_are_both_records_again(tmp_path: Pa
     cut = APPROVED.index(b"PPROVED")
     taken = salvaged(tmp_path / "a", among_whole(APPROVED[:cut] + KILL_SWITCH, APPROVED[cut:]))
     start = sum(map(len, WHOLE[:50])) + 50
-    glued = Recovered(Confidence.LIKELY, Method.RECORD_HEAD, (Source(51, start + cut, len(KILL_SWITCH)),), KILL_SWITCH)
+    glued = RecoveredRecord(
+        Confidence.LIKELY, Method.RECORD_HEAD, (Source(51, start + cut, len(KILL_SWITCH)),), KILL_SWITCH
+    )
     second = start + cut + len(KILL_SWITCH) + 1
     sources = (Source(51, start, cut), Source(52, second, len(APPROVED) - cut))
-    assert taken.records == [Recovered(Confidence.INFERRED, Method.STITCHED, sources, APPROVED), glued]
+    assert taken.records == [RecoveredRecord(Confidence.INFERRED, Method.STITCHED, sources, APPROVED), glued]
     assert taken.leftovers == []
 
 

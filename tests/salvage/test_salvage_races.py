@@ -15,7 +15,7 @@ import pytest
 
 from auditwatch.salvage.dissect import Confidence
 from auditwatch.salvage.readings import salvage, survey
-from auditwatch.salvage.results import Leftover, Recovered
+from auditwatch.salvage.results import Leftover, RecoveredRecord
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from tests.salvage.races import Truth, punch_holes, race
@@ -32,8 +32,8 @@ class Tally:
         there: Records that damaged lines hold in full, in trails with a whole line: without one, nothing says how
             records of the trail begin, and only at a line's start can one be told from the inside of another.
         back: Those of them that were recovered.
-        right: Recovered ones that were written, by confidence.
-        wrong: Recovered ones that never were.
+        right: RecoveredRecord ones that were written, by confidence.
+        wrong: RecoveredRecord ones that never were.
     """
 
     there: int = 0
@@ -44,14 +44,14 @@ class Tally:
     _found: set[bytes] = field(default_factory=set)
     _written: frozenset[bytes] = frozenset()
 
-    def recovered(self, found: Recovered) -> None:
+    def recovered(self, found: RecoveredRecord) -> None:
         self._found.add(found.record)
         (self.right if found.record in self._written else self.wrong)[found.confidence] += 1
 
     def leftover(self, left: Leftover) -> None:
         assert left.source.length >= 0
 
-    def replaced(self, start: int, end: int, found: list[Recovered]) -> None:
+    def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
         assert start < end
         assert len(found) <= end - start
         self.damaged_lines += 1

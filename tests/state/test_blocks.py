@@ -23,7 +23,7 @@ KEY, RULES = "risk=/var/log/risk.jsonl", "0123456789abcdef"
 
 def kept(path: Path, block: Block = BLOCK) -> None:
     with closing(BlockStore.open(path)) as blocks:
-        blocks.keep(KEY, 1, RULES, [block])
+        blocks.record(KEY, 1, RULES, [block])
 
 
 def found(path: Path, rules: str = RULES, segment: int = 1) -> Block | None:

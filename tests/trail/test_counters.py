@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditwatch.trail import counters
-from auditwatch.trail.counters import BLOCK_BYTES, FILE_BYTES, Header, Slot
+from auditwatch.trail.counters import FILE_BYTES, SLOT_BYTES, Header, Slot
 
 u64 = st.integers(0, 2**64 - 1)
 even = st.integers(0, 2**62).map(lambda number: number * 2)
@@ -31,7 +31,7 @@ def test_a_slot_is_laid_out_as_the_contract_says():
 
 def test_the_file_holds_a_header_and_63_slots_of_256_bytes():
     assert FILE_BYTES == 64 * 256
-    assert counters.slot_offset(62) + BLOCK_BYTES == FILE_BYTES
+    assert counters.slot_offset(62) + SLOT_BYTES == FILE_BYTES
 
 
 def test_reasons_are_the_closed_list_and_a_slot_counts_all_but_logged():

@@ -15,7 +15,7 @@ from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from auditwatch.validation import full as module
 from auditwatch.validation.full import Full, validate_full
-from auditwatch.validation.ranges import RangeVerdict, judge_range
+from auditwatch.validation.ranges import JudgedRange, judge_range
 from auditwatch.validation.workers.pool import WorkerPool
 
 
@@ -64,7 +64,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_no_verdict(tmp_path: Path, monk
     (tmp_path / "a.jsonl").write_bytes(b'{"a":1}\n' * (BLOCK_BYTES // 4))
     descriptor = os.open(tmp_path / "a.jsonl", os.O_RDWR)
 
-    def cut_and_judge(*arguments: object, **keywords: object) -> RangeVerdict:
+    def cut_and_judge(*arguments: object, **keywords: object) -> JudgedRange:
         os.ftruncate(descriptor, 20)
         return judge_range(*arguments, **keywords)  # type: ignore[arg-type]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from auditwatch.host.clock import Clock
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.writes import Writes
@@ -22,8 +22,6 @@ from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.collector import Exposition, SnapshotCollector, registry
 from auditwatch.web.metrics import ALL_METRICS
 from auditwatch.web.snapshot import Histogram, Snapshot
-
-Clock = Callable[[], float]
 
 
 def by_client_python(snapshot: Snapshot, clock: Clock, *, openmetrics: bool = False) -> bytes:

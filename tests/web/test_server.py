@@ -13,7 +13,7 @@ import pytest
 from auditwatch.errors import ListenError, UsageError
 from auditwatch.web import server as server_module
 from auditwatch.web.app import create_app
-from auditwatch.web.server import Server, listen, parse_address, url_of
+from auditwatch.web.server import Server, listen, url_of
 
 pytestmark = pytest.mark.concurrency
 
@@ -194,8 +194,8 @@ def test_signals_stay_with_whoever_had_them(populated: Any) -> None:
     "address", ["", "host", "host:", "host:port", "host:65536", "host:-1", "::1:80", "a:" + "9" * 5000]
 )
 def test_an_address_that_is_none_is_a_usage_error(address: str) -> None:
-    with pytest.raises(UsageError, match="listen address"):
-        parse_address(address)
+    with pytest.raises(UsageError, match=r"listen address .* is not HOST:PORT"):
+        listen(address)
 
 
 def test_port_zero_takes_a_free_one_and_the_url_says_which() -> None:

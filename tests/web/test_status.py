@@ -12,7 +12,7 @@ from auditwatch.ledger.state import Standing, Tally
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.verdict import Trouble
 from auditwatch.web.facts import Facts
-from auditwatch.web.status import Wanted, findings_json, status_json, verdict_sentence
+from auditwatch.web.status import FindingsQuery, findings_json, status_json, verdict_sentence
 
 
 def verdict(build: Any, *segments: Any, **more: Any) -> str:
@@ -101,15 +101,15 @@ def test_findings_name_places_and_never_hashes_of_lines(populated: Any) -> None:
 
 def test_findings_can_be_asked_for_by_trail_kind_time_and_openness(populated: Any, build: Any) -> None:
     def lines(**asked: Any) -> list[int]:
-        return [row["line"] for row in findings_json(populated, Wanted(**asked))["findings"]]
+        return [row["line"] for row in findings_json(populated, FindingsQuery(**asked))["findings"]]
 
     assert lines(trail="orders") == []
     assert lines(kind=Kind.INTERLEAVED) == [3, 4]
     assert lines(kind=Violation.TRUNCATED) == []
     assert lines(open_only=True) == [3, 4, 7, 9]
     assert lines(since=build.now) == []
-    assert [v["id"] for v in findings_json(populated, Wanted(kind=Violation.EMPTIED))["violations"]] == ["v2"]
-    assert findings_json(populated, Wanted(open_only=True))["beyond"] == 5
+    assert [v["id"] for v in findings_json(populated, FindingsQuery(kind=Violation.EMPTIED))["violations"]] == ["v2"]
+    assert findings_json(populated, FindingsQuery(open_only=True))["beyond"] == 5
 
 
 def test_more_findings_than_fit_are_counted(build: Any) -> None:

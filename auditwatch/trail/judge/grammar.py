@@ -9,9 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
-
-WHITE_SPACE: Final = b" \t\n\r"
 
 # Python before 3.11.5 mistakes possessive groups with choices in them (cpython issue 106052), so there are none here;
 # nothing below can fail once it began, so nothing is tried twice either.

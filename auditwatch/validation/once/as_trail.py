@@ -10,14 +10,14 @@ from itertools import chain, islice, pairwise
 
 from auditwatch.errors import Unreadable, UsageError, WorkerDied
 from auditwatch.files.archives import is_compressed, read_archive
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import opened
+from auditwatch.files.reading import Progress
 from auditwatch.ledger.runs import Mode
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import COMPRESSED, printable, segment_number, segment_order, trail_name
 from auditwatch.trail.report import Report
-from auditwatch.trail.scan import Scan
+from auditwatch.trail.scan import scan_all
 from auditwatch.trail.verdict import Trouble
-from auditwatch.validation.full import Progress
 from auditwatch.validation.once.comparison import Comparison
 from auditwatch.validation.once.outcome import MAX_FINDINGS, Outcome, found_in
 from auditwatch.validation.once.paths import Options, full_outcome
@@ -76,21 +76,13 @@ async def _segment(
     if is_compressed(path):
         return _archive(path, trail, options)
     options = replace(options, final=options.final or not is_last)
-    descriptor = open_trail(path)
-    try:
+    with opened(path) as descriptor:
         return await full_outcome(path, trail, descriptor, options, pool, on_progress)
-    except Unreadable as error:
-        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
-    finally:
-        os.close(descriptor)
 
 
 def _archive(path: str, trail: str, options: Options) -> Outcome:
     """Nobody writes compressed files any more: what is behind the last newline is torn."""
-    scan = Scan(options.rules)
-    for chunk in read_archive(path):
-        scan.feed(chunk)
-    report = scan.finish(final=True)
+    report = scan_all(read_archive(path), options.rules, final=True)
     return Outcome(path, Mode.FULL, report=report, findings=found_in(report.defects, trail, os.path.basename(path)))
 
 
@@ -102,7 +94,7 @@ def _joined(path: str, outcomes: Sequence[Outcome]) -> Outcome:
         report=_summed([outcome.report for outcome in outcomes]),
         findings=tuple(islice(chain.from_iterable(outcome.findings for outcome in outcomes), MAX_FINDINGS)),
         coverage=1.0,
-        history=_compared([outcome.history for outcome in outcomes if outcome.history]),
+        comparison=_compared([outcome.comparison for outcome in outcomes if outcome.comparison]),
         segments=names,
         violations=_missing(names),
     )

@@ -8,7 +8,7 @@ from auditwatch.validation.full import Full, Recorded
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RecordedBlocks:
     """The sealed blocks of a file as an agent last judged them, by the same rules.
 
     Attributes:
@@ -41,6 +41,6 @@ class Comparison:
         return 0 < self.recorded == self.unchanged
 
 
-def compared(history: History, full: Full) -> Comparison:
+def compared(recorded: RecordedBlocks, full: Full) -> Comparison:
     """How a full validation compares with what was recorded."""
-    return Comparison(history.count, full.unchanged, full.unchanged_bytes, tuple(full.changed))
+    return Comparison(recorded.count, full.unchanged, full.unchanged_bytes, tuple(full.changed))

@@ -78,7 +78,7 @@ class Outcome:
         digest: Of the file, if asked for.
         sampling: In mode sample.
         trouble: Why it could not be looked at, if it could not.
-        history: How it compares with what an agent recorded, if that was asked for.
+        comparison: How it compares with what an agent recorded, if that was asked for.
         segments: Names of the files in their order, if they are one trail.
         violations: How many of each kind; only those that occurred.
         witnessed: Number of the record that a witness remembers and what has become of it, if that was asked for.
@@ -93,7 +93,7 @@ class Outcome:
     digest: str | None = None
     sampling: Sampling | None = None
     trouble: Trouble | None = None
-    history: Comparison | None = None
+    comparison: Comparison | None = None
     segments: tuple[str, ...] = ()
     violations: Mapping[Violation, int] = field(default_factory=dict)
     witnessed: tuple[int, str] | None = None
@@ -103,7 +103,7 @@ class Outcome:
         """What the verdict rests on."""
         if self.trouble is not None:
             return []
-        is_as_recorded = self.history is not None and self.history.is_as_recorded
+        is_as_recorded = self.comparison is not None and self.comparison.is_as_recorded
         return [Basis.FORMAT, *([Basis.RECORDED_HISTORY] if is_as_recorded else [])]
 
     @property

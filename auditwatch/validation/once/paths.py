@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import opened
+from auditwatch.files.reading import Progress
 from auditwatch.ledger.runs import Mode
 from auditwatch.trail.grid import Share
-from auditwatch.trail.names import distinct_names, printable
+from auditwatch.trail.names import distinct_names
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.cover import Cover, cover_share
-from auditwatch.validation.full import OnBlock, Progress, validate_full
-from auditwatch.validation.once.comparison import History, compared
+from auditwatch.validation.full import OnBlock, validate_full
+from auditwatch.validation.once.comparison import RecordedBlocks, compared
 from auditwatch.validation.once.outcome import Outcome, Sampling, found_in
 from auditwatch.validation.once.stdin import validate_stream
 from auditwatch.validation.sample import draw_sample, upper_bound
@@ -30,7 +31,7 @@ _HERE_BYTES: Final = 32 << 20
 """Files up to this size are judged before worker processes would have started (100 ms each)."""
 
 
-HistoryOf = Callable[[str, Rules], History | None]
+RecordedBlocksOf = Callable[[str, Rules], RecordedBlocks | None]
 """Gives what an agent recorded of the file at a path, by these rules; None where that is not to be used."""
 
 
@@ -51,7 +52,7 @@ class Options:
         rules: What decides.
         final: Whether bytes behind the last newline are a torn line.
         digest: Whether the digest of each file is asked for.
-        history: Gives what an agent recorded of the file at a path by the same rules, if it is to be used.
+        recorded_of: Gives what an agent recorded of the file at a path by the same rules, if it is to be used.
     """
 
     mode: Mode = Mode.FULL
@@ -62,7 +63,7 @@ class Options:
     rules: Rules = field(default_factory=Rules)
     final: bool = False
     digest: bool = False
-    history: HistoryOf = nothing_recorded
+    recorded_of: RecordedBlocksOf = nothing_recorded
 
 
 ProgressOf = Callable[[str], Progress | None]
@@ -93,15 +94,9 @@ async def _timed(path: str, trail: str, options: Options, pool: WorkerPool, on_p
 async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on_progress: Progress | None) -> Outcome:
     if path == STANDARD_INPUT:
         return _stream_outcome(options)
-    descriptor = open_trail(path)
-    try:
-        if options.mode is Mode.SAMPLE:
-            return await _sample_outcome(path, trail, descriptor, options, pool, on_progress)
-        return await full_outcome(path, trail, descriptor, options, pool, on_progress)
-    except Unreadable as error:  # whoever reads knows the offset, not the path
-        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
-    finally:
-        os.close(descriptor)
+    judge = _sample_outcome if options.mode is Mode.SAMPLE else full_outcome
+    with opened(path) as descriptor:
+        return await judge(path, trail, descriptor, options, pool, on_progress)
 
 
 def _stream_outcome(options: Options) -> Outcome:
@@ -127,7 +122,7 @@ async def full_outcome(
     """
     size = os.fstat(descriptor).st_size
     small = size <= _HERE_BYTES
-    recorded = options.history(path, options.rules)
+    recorded = options.recorded_of(path, options.rules)
     full = await validate_full(
         descriptor,
         options.rules,
@@ -144,7 +139,7 @@ async def full_outcome(
         findings=found_in(full.report.defects, trail, os.path.basename(path)),
         coverage=1.0,
         digest=full.digest if options.digest else None,
-        history=compared(recorded, full) if recorded else None,
+        comparison=compared(recorded, full) if recorded else None,
     )
 
 
@@ -159,8 +154,8 @@ async def _sample_outcome(
 ) -> Outcome:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     size = os.fstat(descriptor).st_size
-    history = options.history(path, options.rules)
-    recorded = history.block if history else lambda _k: None
+    known = options.recorded_of(path, options.rules)
+    recorded = known.block if known else lambda _k: None
     sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final, recorded=recorded)
     drawn = sample.report.lines + sample.report.torn_tail
     cover = Cover()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from auditwatch.errors import Unreadable
@@ -10,7 +11,7 @@ from auditwatch.files.reading import CHUNK_BYTES
 from auditwatch.trail.grid import GridDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
-from auditwatch.trail.scan import Scan
+from auditwatch.trail.scan import scan_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,16 @@ def validate_stream(descriptor: int, rules: Rules, *, hashed: bool = False) -> S
     Raises:
         Unreadable: If it cannot be read.
     """
-    scan, digest = Scan(rules), GridDigest()
+    digest = GridDigest() if hashed else None
+    report = scan_all(_chunks(descriptor, digest), rules, final=True)
+    return Stream(report, digest.digest() if digest else None)
+
+
+def _chunks(descriptor: int, digest: GridDigest | None) -> Iterator[bytes]:
     while chunk := _read(descriptor):
-        scan.feed(chunk)
-        if hashed:
+        if digest is not None:
             digest.feed(chunk)
-    return Stream(scan.finish(final=True), digest.digest() if hashed else None)
+        yield chunk
 
 
 def _read(descriptor: int) -> bytes:

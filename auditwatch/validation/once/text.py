@@ -85,7 +85,7 @@ def _basis(outcome: Outcome) -> Iterator[str]:
         yield from _sampling(outcome)
     else:
         yield "  judged            every line: is it one whole JSON object?"
-        yield from _history(outcome)
+        yield from _recorded(outcome)
     yield "  not judged        whether lines are missing: sequence numbers and hash chains were not read,"
     yield "                    so it cannot be told whether records were removed"
 
@@ -114,18 +114,19 @@ def _witnessed(outcome: Outcome) -> Iterator[str]:
         yield f"  expected last     record {seq:,} {_WITNESSED[found]}"
 
 
-def _history(outcome: Outcome) -> Iterator[str]:
-    history = outcome.history
-    if history is None:
+def _recorded(outcome: Outcome) -> Iterator[str]:
+    compared = outcome.comparison
+    if compared is None:
         return
-    if not history.recorded:
+    if not compared.recorded:
         yield "  recorded          nothing of this file by these rules: every line was parsed"
         return
-    blocks = f"{history.unchanged:,} of {history.recorded:,} recorded blocks"
-    yield f"  recorded          {blocks} are unchanged ({size_text(history.unchanged_bytes)} hashed, not parsed)"
-    if not history.is_as_recorded:
-        first = f", the first of them block {history.changed[0]:,}" if history.changed else ""
-        yield f"                    {history.recorded - history.unchanged:,} are not as the agent recorded them{first}:"
+    blocks = f"{compared.unchanged:,} of {compared.recorded:,} recorded blocks"
+    yield f"  recorded          {blocks} are unchanged ({size_text(compared.unchanged_bytes)} hashed, not parsed)"
+    if not compared.is_as_recorded:
+        first = f", the first of them block {compared.changed[0]:,}" if compared.changed else ""
+        changed = f"{compared.recorded - compared.unchanged:,}"
+        yield f"                    {changed} are not as the agent recorded them{first}:"
         yield "                    the file was rotated, or its history was changed; see auditwatch status"
 
 

@@ -13,10 +13,9 @@ from typing import Literal
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.archives import is_compressed, read_archive
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import opened
 from auditwatch.files.reading import read_chunks
 from auditwatch.trail.kinds import Violation
-from auditwatch.trail.names import printable
 from auditwatch.trail.stamp import parse_stamp
 from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.once.outcome import Outcome
@@ -125,10 +124,5 @@ def _chunks(path: str) -> Iterator[bytes]:
     if is_compressed(path):
         yield from read_archive(path)
         return
-    descriptor = open_trail(path)
-    try:
+    with opened(path) as descriptor:
         yield from read_chunks(descriptor, 0, os.fstat(descriptor).st_size)
-    except Unreadable as error:
-        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
-    finally:
-        os.close(descriptor)

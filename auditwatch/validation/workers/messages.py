@@ -18,7 +18,7 @@ from auditwatch.trail.verdict import Trouble
 LENGTH: Final = struct.Struct("<I")
 
 
-class Request(msgspec.Struct, frozen=True):
+class RangeRequest(msgspec.Struct, frozen=True):
     """Judge these bytes of the descriptor that comes along.
 
     Attributes:
@@ -33,13 +33,12 @@ class Request(msgspec.Struct, frozen=True):
     recorded: bytes = b""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class RangeAnswer(msgspec.Struct, frozen=True):
     """What the worker found, or why it could not look.
 
     Attributes:
         report: With places counted from the start of the range.
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
-        marker: BLAKE3-256 of the last min(4096, end) bytes before the end of what was judged.
         cpu_seconds: Spent since the last answer, or since the process began.
         max_resident_bytes: The most memory the process ever held.
         trouble: Why it could not look, if it could not.
@@ -48,7 +47,6 @@ class Answer(msgspec.Struct, frozen=True):
 
     report: Report
     digest: bytes
-    marker: bytes
     cpu_seconds: float
     max_resident_bytes: int
     trouble: Trouble | None = None
@@ -56,9 +54,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 encode_request = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_request = msgspec.msgpack.Decoder(RangeRequest).decode
 encode_answer = msgspec.msgpack.Encoder().encode
-decode_answer = msgspec.msgpack.Decoder(Answer).decode
+decode_answer = msgspec.msgpack.Decoder(RangeAnswer).decode
 
 
 def framed(body: bytes) -> bytes:

@@ -12,34 +12,27 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.ranges import RangeVerdict
-from auditwatch.validation.workers.messages import LENGTH, Answer, Request, decode_answer, encode_request, framed
+from auditwatch.validation.ranges import JudgedRange
+from auditwatch.validation.workers.messages import (
+    LENGTH,
+    RangeAnswer,
+    RangeRequest,
+    decode_answer,
+    encode_request,
+    framed,
+)
 
-IDLE_SECONDS: Final = 30.0
+IDLE_WORKER_SECONDS: Final = 30.0
 """An idle worker is let go after this time."""
 
 _RECEIVE_BYTES: Final = 1 << 16
 
 _LAST_WAIT_SECONDS: Final = 5.0
 """How long a worker whose socket was closed may take to end before it is killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict(RangeVerdict):
-    """What a worker found in a range, and what that cost.
-
-    Attributes:
-        cpu_seconds: Spent by the worker since its last answer, its start included.
-        max_resident_bytes: The most memory that worker ever held.
-    """
-
-    cpu_seconds: float = 0.0
-    max_resident_bytes: int = 0
 
 
 class WorkerPool:
@@ -54,7 +47,7 @@ class WorkerPool:
         max_resident_bytes: The most memory any worker ever held.
     """
 
-    def __init__(self, size: int, idle_seconds: float = IDLE_SECONDS, *, background: bool = True) -> None:
+    def __init__(self, size: int, idle_seconds: float = IDLE_WORKER_SECONDS, *, background: bool = True) -> None:
         self.size = size
         self.cpu_seconds = 0.0
         self.max_resident_bytes = 0
@@ -74,7 +67,7 @@ class WorkerPool:
         *,
         hashed: bool = True,
         recorded: bytes = b"",
-    ) -> Verdict:
+    ) -> JudgedRange:
         """Judge the bytes from `start` to `end` of an open file.
 
         Args:
@@ -91,19 +84,12 @@ class WorkerPool:
             WorkerDied: If the worker ended before it answered; the next call starts another.
         """
         async with self._free:
-            answer = await self._ask(fd, Request(start, end, rules, final, hashed, recorded))
+            answer = await self._ask(fd, RangeRequest(start, end, rules, final, hashed, recorded))
         self.cpu_seconds += answer.cpu_seconds
         self.max_resident_bytes = max(self.max_resident_bytes, answer.max_resident_bytes)
         if answer.trouble is not None:
             raise Unreadable(answer.trouble.reason, answer.trouble.message)
-        return Verdict(
-            answer.report,
-            answer.digest,
-            answer.marker,
-            answer.marks,
-            answer.cpu_seconds,
-            answer.max_resident_bytes,
-        )
+        return JudgedRange(answer.report, answer.digest, answer.marks)
 
     async def close(self) -> None:
         """Let all idle workers go and wait until every worker has ended."""
@@ -112,7 +98,7 @@ class WorkerPool:
         while self._ending:
             await asyncio.gather(*self._ending)
 
-    async def _ask(self, fd: int, request: Request) -> Answer:
+    async def _ask(self, fd: int, request: RangeRequest) -> RangeAnswer:
         worker = self._idle.pop() if self._idle else _Worker(self._background)
         try:
             answer = await worker.ask(fd, request)
@@ -160,7 +146,7 @@ class _Worker:
     def pid(self) -> int:
         return self._process.pid
 
-    async def ask(self, fd: int, request: Request) -> Answer:
+    async def ask(self, fd: int, request: RangeRequest) -> RangeAnswer:
         """Send the request with the descriptor and wait for the answer."""
         if self.ends_at is not None:
             self.ends_at.cancel()

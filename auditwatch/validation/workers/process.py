@@ -19,8 +19,15 @@ from typing import Final
 from auditwatch.errors import Unreadable
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
-from auditwatch.validation.ranges import RangeVerdict, judge_range
-from auditwatch.validation.workers.messages import LENGTH, Answer, Request, decode_request, encode_answer, framed
+from auditwatch.validation.ranges import JudgedRange, judge_range
+from auditwatch.validation.workers.messages import (
+    LENGTH,
+    RangeAnswer,
+    RangeRequest,
+    decode_request,
+    encode_answer,
+    framed,
+)
 
 _PR_SET_PDEATHSIG: Final = 1
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
@@ -32,7 +39,7 @@ _BACKGROUND: Final = "background"
 
 
 def main() -> int:
-    """Answer requests until the other end of the socket is closed."""
+    """RangeAnswer requests until the other end of the socket is closed."""
     _die_with_parent(int(sys.argv[1]))
     if _BACKGROUND in sys.argv[2:]:
         _step_back()
@@ -47,11 +54,11 @@ def main() -> int:
     return 0
 
 
-def _answer(request: Request, descriptor: int, spent: float) -> Answer:
+def _answer(request: RangeRequest, descriptor: int, spent: float) -> RangeAnswer:
     trouble = None
-    verdict = RangeVerdict(Report(), b"", b"")
+    found = JudgedRange(Report(), b"")
     try:
-        verdict = judge_range(
+        found = judge_range(
             descriptor,
             request.start,
             request.end,
@@ -65,10 +72,10 @@ def _answer(request: Request, descriptor: int, spent: float) -> Answer:
     finally:
         os.close(descriptor)
     spent = _cpu_seconds() - spent
-    return Answer(verdict.report, verdict.digest, verdict.marker, spent, _max_resident_bytes(), trouble, verdict.marks)
+    return RangeAnswer(found.report, found.digest, spent, _max_resident_bytes(), trouble, found.marks)
 
 
-def _receive(connection: socket.socket) -> tuple[Request, int] | None:
+def _receive(connection: socket.socket) -> tuple[RangeRequest, int] | None:
     """The next request with its descriptor; None when there will be no other."""
     head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
     if not head or not descriptors:

@@ -62,14 +62,13 @@ def test_a_worker_says_what_this_process_says(trail: int) -> None:
             for final in (False, True):
                 verdict = await pool.judge(trail, 8, len(TRAIL) + 100, RULES, final)
                 here = judge_range(trail, 8, len(TRAIL) + 100, RULES, final=final)
-                assert (verdict.report, verdict.digest, verdict.marker) == (here.report, here.digest, here.marker)
+                assert verdict == here
             lines_end = TRAIL.rindex(b"\n") + 1
             verdict = await pool.judge(trail, 0, len(TRAIL), RULES)
             assert verdict.digest == blake3(TRAIL[:lines_end]).digest()
-            assert verdict.marker == blake3(TRAIL[lines_end - 4096 : lines_end]).digest()
             assert verdict.report.pending_bytes == len(TRAIL) - lines_end
             assert pool.cpu_seconds > 0
-            assert pool.max_resident_bytes == verdict.max_resident_bytes > 1 << 20
+            assert pool.max_resident_bytes > 1 << 20
         finally:
             await pool.close()
 
@@ -240,10 +239,11 @@ def test_hostile_bytes_cost_a_worker_little_memory(tmp_path: Path, trail: int, n
         pool = WorkerPool(1)
         hostile = os.open(tmp_path / "hostile.jsonl", os.O_RDONLY)
         try:
-            at_rest = (await pool.judge(trail, 0, 8, Rules())).max_resident_bytes
+            await pool.judge(trail, 0, 8, Rules())
+            at_rest = pool.max_resident_bytes
             verdict = await pool.judge(hostile, 0, len(data), Rules())
             assert verdict.report.lines == data.count(b"\n")
-            assert verdict.max_resident_bytes <= at_rest + (32 << 20)
+            assert pool.max_resident_bytes <= at_rest + (32 << 20)
         finally:
             os.close(hostile)
             await pool.close()

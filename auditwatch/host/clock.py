@@ -1,0 +1,8 @@
+"""The clock as a parameter, so that tests bring their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
