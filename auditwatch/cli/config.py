@@ -6,6 +6,8 @@ import json
 
 import click
 
+from auditwatch.trail.words import counted
+
 
 @click.group("config", no_args_is_help=False)
 def command() -> None:
@@ -24,7 +26,7 @@ def check(file: str) -> None:
     config = load_config(file)
     for trail in config.trails:
         click.echo(f"{trail.name}: {trail.path}")
-    click.echo(f"{file}: fine, {len(config.trails)} {'trail' if len(config.trails) == 1 else 'trails'}")
+    click.echo(f"{file}: fine, {counted(len(config.trails), 'trail')}")
 
 
 @command.command("schema")

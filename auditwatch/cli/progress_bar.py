@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from auditwatch.validation.once.text import size_text
+from auditwatch.trail.words import size_text
 
 
 class _RateColumn(ProgressColumn):

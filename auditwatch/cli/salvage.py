@@ -17,7 +17,7 @@ from auditwatch.salvage.dissect import Confidence
 from auditwatch.salvage.output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
 from auditwatch.salvage.run import SalvageOptions, salvage_into
 from auditwatch.trail.names import printable
-from auditwatch.validation.once.text import size_text
+from auditwatch.trail.words import counted, size_text
 
 _MEANINGS: Final = {
     Confidence.CERTAIN: "where only a record can begin",
@@ -60,8 +60,8 @@ def command(
 
 def _text(path: str, output: str, manifest: dict[str, Any]) -> Iterator[str]:
     damaged, recovered = manifest["damaged_lines"], manifest["recovered"]
-    size = f"{_counted(manifest['lines'], 'line')}, {size_text(manifest['source']['bytes'])}"
-    found = f"{_counted(recovered['records'], 'record')} in {_counted(damaged, 'damaged line')}"
+    size = f"{counted(manifest['lines'], 'line')}, {size_text(manifest['source']['bytes'])}"
+    found = f"{counted(recovered['records'], 'record')} in {counted(damaged, 'damaged line')}"
     yield f"{printable(path)}: {found} ({size}, {manifest['seconds']:.2f} s)"
     for confidence, meaning in _MEANINGS.items():
         yield f"  {confidence.value:<18}{recovered['by_confidence'][confidence]:>9,}  {meaning}"
@@ -80,7 +80,7 @@ def _files(output: str, manifest: dict[str, Any]) -> Iterator[str]:
     yield f"    {FRAGMENTS:<16}each piece that is no record, with its place"
     if manifest["merged"] is not None:
         kept = ", ".join(manifest["merged"]["confidences"])
-        records = _counted(manifest["merged"]["replaced_by"], "record")
+        records = counted(manifest["merged"]["replaced_by"], "record")
         yield f"    {MERGED:<16}the trail, with {records} ({kept}) in place of its damaged lines"
     yield f"    {MANIFEST:<16}digests of the source and of these files, counts, versions"
 
@@ -95,7 +95,3 @@ def _next_steps(output: str, manifest: dict[str, Any]) -> Iterator[str]:
     records = printable(os.path.join(output, RECOVERED))
     yield f"""      grep -v '^{{"confidence": "certain"' {records}"""
     yield "    Records that were overwritten or never reached the disk leave no trace here."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

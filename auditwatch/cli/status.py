@@ -13,6 +13,7 @@ from auditwatch.cli import options
 from auditwatch.cli.sources import chosen_state_dir, from_agent
 from auditwatch.errors import DAMAGED
 from auditwatch.trail.names import printable
+from auditwatch.trail.words import counted, size_text
 
 
 @click.command("status")
@@ -60,12 +61,12 @@ def _trail_lines(trail: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _extent(trail: Mapping[str, Any]) -> str:
-    from auditwatch.web.wording import count, size  # noqa: PLC0415  --help needs none of it
+    from auditwatch.web.wording import count  # noqa: PLC0415  --help needs none of it
 
-    counted, corrupt = trail["bytes"], trail["corrupt_lines"]
-    total = size(counted["active"] + counted["segments"])
+    seen, corrupt = trail["bytes"], trail["corrupt_lines"]
+    total = size_text(seen["active"] + seen["segments"])
     return (
-        f"{count(trail['lines'])} lines, {total}; damaged lines: {count(corrupt['open'])} open"
+        f"{counted(trail['lines'], 'line')}, {total}; damaged lines: {count(corrupt['open'])} open"
         f" ({count(corrupt['inherited'])} of them inherited), {count(corrupt['acknowledged'])} acknowledged"
     )
 

@@ -16,6 +16,7 @@ from auditwatch.ledger.state import FindingState, ViolationRow
 from auditwatch.ledger.writes import by_reason
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.verdict import Basis, Verdict
+from auditwatch.trail.words import counted, size_text
 from auditwatch.web import wording
 from auditwatch.web.facts import Facts
 from auditwatch.web.glosses import GLOSSES
@@ -139,8 +140,9 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = ("count", "size", "duration", "ago", "moment", "visible")
+    words = ("count", "duration", "ago", "moment", "visible")
     environment.filters.update({word: getattr(wording, word) for word in words})
+    environment.filters.update(size=size_text, counted=counted)
     return environment.get_template("page.html")
 
 

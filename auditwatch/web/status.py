@@ -12,6 +12,7 @@ from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Verdict
+from auditwatch.trail.words import counted
 from auditwatch.web.facts import Facts
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
@@ -64,16 +65,13 @@ def _sentence(facts: Facts, now: float) -> str:
 def _damage_sentence(facts: Facts) -> str:
     parts = []
     if new := facts.damage.open - facts.damage.inherited:
-        parts.append(f"{_lines(new)} found since first sight")
+        parts.append(f"{counted(new, 'damaged line')} found since first sight")
     if inherited := facts.damage.inherited:
-        parts.append(f"{_lines(inherited)} {'was' if inherited == 1 else 'were'} there at first sight")
+        there = "was" if inherited == 1 else "were"
+        parts.append(f"{counted(inherited, 'damaged line')} {there} there at first sight")
     if broken := facts.violations_open:
-        parts.append(f"{broken:,} {'violation' if broken == 1 else 'violations'} of order or history")
+        parts.append(f"{counted(broken, 'violation')} of order or history")
     return "; ".join(parts).capitalize() + "."
-
-
-def _lines(number: int) -> str:
-    return f"{number:,} damaged {'line' if number == 1 else 'lines'}"
 
 
 def _unchecked_sentence(facts: Facts) -> str:

@@ -11,7 +11,6 @@ from auditwatch.trail.names import printable
 visible: Final = printable
 """Everything that is not plain print shown as an escape: names come from hostile hands."""
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -31,19 +30,6 @@ def reasons(numbers: Mapping[str, int]) -> str:
     'disk_full 2, other 1,000'
     """
     return ", ".join(f"{name} {count(number)}" for name, number in numbers.items() if number)
-
-
-def size(number: float) -> str:
-    """Bytes in the largest unit that leaves at least one.
-
-    >>> size(0), size(1536), size(3 << 30)
-    ('0 B', '1.5 KiB', '3.0 GiB')
-    """
-    unit = 0
-    while number >= 1024 and unit < len(_UNITS) - 1:
-        number /= 1024
-        unit += 1
-    return f"{number:.0f} B" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
 
 
 def duration(seconds: float) -> str:

@@ -63,7 +63,7 @@ def test_the_verdict_is_that_of_a_first_validation(
     again = judged(capsys, trail, "--digest", "--state-dir", tmp_path / "state")
     assert again == first | {"basis": ["format", "recorded_history"]}
     run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
-    assert "2 of 2 recorded blocks are unchanged (8.4 MB hashed, not parsed)" in capsys.readouterr().out
+    assert "2 of 2 recorded blocks are unchanged (8.0 MiB hashed, not parsed)" in capsys.readouterr().out
     forged(tmp_path / "state", trail, 1)
     assert judged(capsys, trail, "--state-dir", tmp_path / "state")["records"] == first["records"] - 5
 

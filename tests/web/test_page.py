@@ -67,7 +67,7 @@ def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(po
         "size 5.9 KiB in 2 files",
         "lines 60",
         "growth +40 lines",
-        "pending 200 B for 1 min",
+        "pending 200 bytes for 1 min",
         "last full run 1 min 30 s ago every 7 d",
         "last sample never",
         "Full run 25.0 %",

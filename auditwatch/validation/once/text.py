@@ -10,30 +10,17 @@ from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
 from auditwatch.trail.verdict import Verdict
+from auditwatch.trail.words import size_text
 from auditwatch.validation.once.filemap import file_map
 from auditwatch.validation.once.outcome import Found, Outcome
 
 MAX_PLACES: Final = 20
 """Most places that the text names; JSON has more."""
 
-_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
-
 
 def report_text(outcome: Outcome) -> str:
     """What a person reads about one path."""
     return "\n".join(_lines(outcome)) + "\n"
-
-
-def size_text(size: float) -> str:
-    """A number of bytes in decimal units.
-
-    >>> size_text(999), size_text(49_537_480)
-    ('999 bytes', '49.5 MB')
-    """
-    unit = 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} bytes"
 
 
 @dataclass(frozen=True, slots=True)
