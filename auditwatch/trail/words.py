@@ -1,4 +1,4 @@
-"""Counts and sizes as people read them: thousands apart, the right plural, one system of units."""
+"""Counts and sizes as people read them: thousands separators, the right plural, one system of units."""
 
 from __future__ import annotations
 

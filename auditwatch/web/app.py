@@ -1,4 +1,4 @@
-"""The endpoints. Every one only reads the newest snapshot; none asks for anything about trails to say "ready"."""
+"""The endpoints. Each only reads the newest snapshot; being "ready" does not depend on any trail."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STATIC: Final = {
 """All files that are served, with their types."""
 
 AGES_SECONDS: Final = 15
-"""An unchanged answer is made anew after so long, because the ages in it have grown."""
+"""An unchanged answer is rendered again after this long, because the ages in it have grown."""
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -55,8 +55,8 @@ class Endpoints:
 
     Attributes:
         source: Gives the newest snapshot.
-        is_healthy: Whether the agent's loop turned within 30 s.
-        is_ready: Whether configuration, state and listener stand; nothing about trails.
+        is_healthy: Whether the agent's loop has turned within the last 30 s.
+        is_ready: Whether configuration, state and listener are in place; nothing about trails.
         clock: Seconds since 1970.
     """
 
@@ -72,7 +72,7 @@ class Endpoints:
         self._exposition = Exposition(self.source, self.clock)
 
     async def page(self, request: Request) -> Response:
-        """The page; rendered once for each state of things, however many people look."""
+        """The page; rendered once per snapshot, however many people look."""
         snapshot, now = self.source(), self.clock()
         tag = etag(snapshot, now)
         if _is_known(request, tag):
@@ -80,7 +80,7 @@ class Endpoints:
         return _tagged(await self._drawn(tag, snapshot, now), tag, "text/html; charset=utf-8")
 
     async def _drawn(self, tag: str, snapshot: Snapshot, now: float) -> bytes:
-        """A thousand trails take 0.4 s to draw: in a thread, so that scrapes do not wait for it, and one at a time."""
+        """Drawing a thousand trails takes 0.4 s: done in a thread, so that scrapes do not wait, and one at a time."""
         async with self._drawing:
             if self._page[0] != tag:
                 self._page = (tag, (await asyncio.to_thread(render_page, snapshot, now)).encode())
@@ -100,7 +100,7 @@ class Endpoints:
         return _answer(self.is_ready(), "ready")
 
     async def status(self, request: Request) -> Response:
-        """Every trail's verdict and what stands behind it."""
+        """Every trail's verdict and what it rests on."""
         snapshot, now = self.source(), self.clock()
         tag = etag(snapshot, now)
         if _is_known(request, tag):
@@ -127,8 +127,8 @@ def create_app(
 
     Args:
         source: Gives the newest snapshot.
-        is_healthy: Whether the agent's loop turned within 30 s.
-        is_ready: Whether configuration, state and listener stand; nothing about trails.
+        is_healthy: Whether the agent's loop has turned within the last 30 s.
+        is_ready: Whether configuration, state and listener are in place; nothing about trails.
         clock: Seconds since 1970.
     """
     ends = Endpoints(source, is_healthy, is_ready, clock)
@@ -153,7 +153,7 @@ def etag(snapshot: Snapshot, now: float) -> str:
 
 
 class _Guarded:
-    """Adds the headers that keep a browser from doing more than show."""
+    """Adds the headers that keep a browser from doing more than showing the page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -189,7 +189,7 @@ def _kind(text: str) -> Kind | Violation:
     for family in (Kind, Violation):
         if text in {member.value for member in family}:
             return family(text)
-    raise HTTPException(400, "kind: `auditwatch explain` lists the kinds")
+    raise HTTPException(400, "kind: not a known kind; `auditwatch explain` lists them")
 
 
 def _since(text: str) -> float:

@@ -1,7 +1,7 @@
 """What Prometheus scrapes: families from a snapshot, and the same text joined from what changed.
 
 client_python needs 388 ms for the text of 1,000 trails. Here the lines of a trail are written once, when its snapshot
-becomes another object, and only joined at a scrape; a test holds the text equal to what client_python writes.
+becomes another object, and only joined at a scrape; a test checks that the text equals what client_python writes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 class Sections:
-    """Reads one section of a scrape after the other; one that fails is counted and left out, the page stays.
+    """Reads the sections of a scrape one by one; a section that fails is counted and left out, the rest is served.
 
     Attributes:
         errors: How many failed so far.
@@ -47,7 +47,7 @@ class Sections:
         self.errors = 0
 
     def facts(self, trail: TrailSnapshot) -> Facts | None:
-        """The sums of a trail; None if they cannot be had."""
+        """The sums of a trail; None if they cannot be computed."""
         try:
             return Facts.of(trail)
         except Exception:  # noqa: BLE001  whatever it is, it must not take the scrape with it; it is counted
@@ -55,7 +55,7 @@ class Sections:
             return None
 
     def trail(self, metric: TrailMetric, facts: Facts | None, now: float) -> Sequence[tuple[str, float]]:
-        """Pairs of label value and number; none if they cannot be had."""
+        """Pairs of label value and number; none if they cannot be computed."""
         if facts is None:
             return ()
         try:
@@ -67,7 +67,7 @@ class Sections:
             return ()
 
     def agent(self, metric: AgentMetric, agent: AgentStatus) -> Sequence[MetricSample]:
-        """The numbers of one of the agent's metrics; none if they cannot be had."""
+        """The numbers of one of the agent's metrics; none if they cannot be computed."""
         try:
             return tuple(metric.read(agent))
         except Exception:  # noqa: BLE001  see above
@@ -84,11 +84,11 @@ class SnapshotCollector(Collector):
         self._sections = sections or Sections()
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: asking for the names must not need a snapshot."""
+        """Nothing: asking for the names must not require a snapshot."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of the catalogue that has a source, in its order."""
+        """Every metric of the catalogue that has a source, in catalogue order."""
         snapshot, now = self._publisher(), self._clock()
         for agent_metric in AGENT_METRICS:
             yield _family(agent_metric, self._sections.agent(agent_metric, snapshot.agent))
@@ -148,7 +148,7 @@ class Exposition:
         return self.text(openmetrics=openmetrics) + encoder(self._process), content_type
 
     def text(self, *, openmetrics: bool = False) -> bytes:
-        """The snapshot's part of it, without OpenMetrics' end mark."""
+        """The snapshot's part of the answer, without OpenMetrics' end mark."""
         snapshot, now = self.source(), self.clock()
         self._refresh(snapshot, now)
         parts = [
@@ -211,7 +211,7 @@ def _header(metric: TrailMetric | AgentMetric, openmetrics: bool) -> bytes:
 
 @lru_cache(maxsize=1 << 16)
 def _heads(metric: TrailMetric, trail: str) -> dict[str, str]:
-    """What stands before the numbers; the label sets are closed, so it is written once for each trail."""
+    """What comes before the numbers; the label sets are closed, so it is written once for each trail."""
     return {
         value: _head(metric.name + metric.suffix, _labels(metric, visible(trail), value)) for value in metric.values
     }

@@ -1,4 +1,4 @@
-"""Sums over one trail's segments, taken once and shown by every front."""
+"""Sums over one trail's segments, computed once and shown by every front."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from auditwatch.trail.verdict import Basis, Trouble, Verdict
 from auditwatch.web.snapshot import TrailSnapshot
 
 UNVERIFIED_GRACE_SECONDS: Final = 30.0
-"""How long growth may wait to be read before "whole" is no longer said: a live trail is always a moment behind."""
+"""How long growth may stay unread before the verdict is no longer "whole": a live trail is always a little ahead."""
 
-HUNG: Final = Trouble("hung", "The file system of this trail does not answer.")
-MISSING: Final = Trouble("missing", "The file is not there.")
+HUNG: Final = Trouble("hung", "This trail's file system is not responding.")
+MISSING: Final = Trouble("missing", "The file does not exist.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Facts:
         verified, unverified, pending: Bytes over all segments; their sum is the size of all segments.
         pending_since: When the pending bytes that wait longest last grew; None when there are none.
         unverified_since: When the oldest unverified byte was seen; None when there is none.
-        violations: Open ones by kind, every kind named; likewise `violations_acknowledged`.
+        violations: Open ones by kind, every kind named.
+        violations_acknowledged: Acknowledged ones by kind, every kind named.
     """
 
     trail: TrailSnapshot
@@ -63,7 +64,7 @@ class Facts:
 
     @property
     def is_up(self) -> bool:
-        """Readable, or rotated away and the next file awaited."""
+        """Readable, or rotated away while the next file is awaited."""
         return self.trail.state.is_up and self.trail.is_answering
 
     @property
@@ -83,7 +84,7 @@ class Facts:
 
     @property
     def hygiene_open(self) -> int:
-        """Open lines of the kinds that never page anybody."""
+        """Open lines of the kinds that never page."""
         return sum(tally.open for kind, tally in self.tallies.items() if kind in HYGIENE)
 
     @property
@@ -103,12 +104,12 @@ class Facts:
 
     @property
     def counters_up(self) -> bool:
-        """Whether what they count can be read."""
+        """Whether the writers' counters can be read."""
         return self.writes.is_up and self.trail.is_answering
 
     @property
     def last_damage(self) -> float:
-        """When damage was last found after first sight; 0 = never."""
+        """When damage was last found since watching began; 0 = never."""
         return max(self.trail.state.last_corrupt.values(), default=0.0)
 
     @property
@@ -131,7 +132,7 @@ class Facts:
         return state.trouble or (MISSING if state.standing is Standing.MISSING else None)
 
     def verdict(self, now: float) -> Verdict:
-        """Damage first; whole only where all that was seen is judged and the trail can be looked at."""
+        """Damage first; whole only if everything that was seen is judged and the trail can be looked at."""
         if self.damage.open or self.violations_open:
             return Verdict.DAMAGED
         if not self.is_up or not self.trail.state.segments or self.catching_up is not None or self._is_late(now):

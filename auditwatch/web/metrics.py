@@ -24,8 +24,8 @@ class TrailMetric:
     """A metric that every trail has.
 
     Attributes:
-        label: The label beside `trail`; empty when there is none.
-        values: All values of that label, exported from the start; one empty one when there is no label.
+        label: The label besides `trail`; empty if there is none.
+        values: All values of that label, exported from the start; a single empty one if there is no label.
         read: One number for each of `values`, from the facts and the time of the scrape.
         is_ticking: Whether the number changes with the clock alone, so that it is taken at each scrape.
         is_there: Whether a trail has it at all.
@@ -44,7 +44,7 @@ class TrailMetric:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its labels, sorted as they are written; those of a histogram's buckets go without saying."""
+        """Names of its labels, sorted as they are written, without the `le` of a histogram's buckets."""
         return ("trail",) if self.label in ("", "le") else tuple(sorted((self.label, "trail")))
 
 
@@ -111,22 +111,26 @@ def _by_mode(name: str, help_text: str, read: Callable[[RunStatus], float], type
 
 
 _SIZES: Final = (
-    _single("trail_up", "1 readable, or rotated away and the next file awaited; else 0.", lambda f: f.is_up),
+    _single("trail_up", "1 if readable, or rotated away while the next file is awaited; else 0.", lambda f: f.is_up),
     _single("trail_size_bytes", "Size of the active file.", lambda f: f.active_bytes),
     _single(
         "trail_lines",
-        "Judged lines of the active file.",
+        "Judged lines in the active file.",
         lambda f: f.trail.state.active.lines if f.trail.state.active else 0,
     ),
-    _single("trail_segments", "Closed segments known.", lambda f: len(f.trail.state.closed)),
-    _single("trail_segments_size_bytes", "Size of the closed segments known.", lambda f: f.closed_bytes),
+    _single("trail_segments", "Known closed segments.", lambda f: len(f.trail.state.closed)),
+    _single("trail_segments_size_bytes", "Total size of the known closed segments.", lambda f: f.closed_bytes),
     _single("trail_verified_bytes", "Bytes whose lines have a verdict, in all segments.", lambda f: f.verified),
-    _single("trail_unverified_bytes", "Bytes seen and not read yet, in all segments.", lambda f: f.unverified),
-    _single("trail_pending_bytes", "Bytes that wait for their newline, in all segments.", lambda f: f.pending),
-    _ticking("trail_pending_seconds", "Since the pending bytes last grew; 0 without any.", lambda f: f.pending_since),
+    _single("trail_unverified_bytes", "Bytes seen but not read yet, in all segments.", lambda f: f.unverified),
+    _single("trail_pending_bytes", "Bytes waiting for their newline, in all segments.", lambda f: f.pending),
+    _ticking(
+        "trail_pending_seconds",
+        "Time since the pending bytes last grew; 0 if there are none.",
+        lambda f: f.pending_since,
+    ),
     _ticking(
         "trail_oldest_unverified_seconds",
-        "Since the oldest unverified byte was seen; 0 without any.",
+        "Time since the oldest unverified byte was seen; 0 if there is none.",
         lambda f: f.unverified_since,
     ),
 )
@@ -134,13 +138,13 @@ _SIZES: Final = (
 _GROWTH: Final = (
     _single(
         "trail_appended_bytes_total",
-        "Judged growth since first sight; history is not appended.",
+        "Judged growth since watching began; existing history does not count.",
         lambda f: f.trail.state.appended_bytes,
         "counter",
     ),
     _single(
         "trail_appended_lines_total",
-        "Judged lines appended since first sight; history is not appended.",
+        "Judged lines appended since watching began; existing history does not count.",
         lambda f: f.trail.state.appended_lines,
         "counter",
     ),
@@ -154,16 +158,16 @@ _GROWTH: Final = (
         "How often the trail should grow; 0 = no expectation.",
         lambda f: f.trail.expected_append_interval_seconds,
     ),
-    _single("trail_rotations_total", "Rotations since first sight.", lambda f: f.trail.state.rotations, "counter"),
+    _single("trail_rotations_total", "Rotations since watching began.", lambda f: f.trail.state.rotations, "counter"),
 )
 
 _DAMAGE: Final = (
     _by_kind(
-        "trail_corrupt_lines", "Open damaged lines in all segments, inherited ones included.", lambda tally: tally.open
+        "trail_corrupt_lines", "Open damaged lines in all segments, including inherited ones.", lambda tally: tally.open
     ),
     _by_kind(
         "trail_corrupt_lines_inherited",
-        "The part of the open damaged lines that was there at first sight.",
+        "Open damaged lines that were already there when watching began.",
         lambda tally: tally.inherited,
     ),
     _by_kind(
@@ -174,14 +178,14 @@ _DAMAGE: Final = (
     TrailMetric(
         PREFIX + "trail_corrupt_lines_detected_total",
         "counter",
-        "Damaged lines found since first sight, inherited ones not counted.",
+        "Damaged lines found since watching began, not counting inherited ones.",
         "kind",
         tuple(Kind),
         lambda f, _: [f.trail.state.detected.get(kind, 0) for kind in Kind],
     ),
     _single(
         "trail_last_corrupt_line_timestamp_seconds",
-        "When a damaged line was last found after first sight; 0 = never.",
+        "When a damaged line was last found since watching began; 0 = never.",
         lambda f: f.last_damage,
     ),
     _by_violation("trail_violations", "Open violations of order and history.", lambda f, kind: f.violations[kind]),
@@ -195,7 +199,7 @@ _DAMAGE: Final = (
 _VOLUMES: Final = (
     _single(
         "trail_volume_free_bytes",
-        "Free on the volume for others than root.",
+        "Free space on the volume for users other than root.",
         lambda f: f.trail.volume.free_bytes if f.trail.volume else 0,
     ),
     _single(
@@ -205,38 +209,43 @@ _VOLUMES: Final = (
     ),
     _single(
         "trail_volume_free_inodes",
-        "Free inodes on the volume for others than root.",
+        "Free inodes on the volume for users other than root.",
         lambda f: f.trail.volume.free_inodes if f.trail.volume else 0,
     ),
 )
 
 _VALIDATION: Final = (
     _by_mode("validation_runs_total", "Finished validation runs.", lambda run: run.runs, "counter"),
-    _by_mode("validation_errors_total", "Validation runs that could not look.", lambda run: run.errors, "counter"),
+    _by_mode(
+        "validation_errors_total",
+        "Validation runs that could not look at the trail.",
+        lambda run: run.errors,
+        "counter",
+    ),
     _by_mode(
         "validation_last_attempt_timestamp_seconds", "When a run last began; 0 = never.", lambda run: run.last_attempt
     ),
     _by_mode(
         "validation_last_success_timestamp_seconds",
-        "When a run last looked, whatever it found; 0 = never.",
+        "When a run last looked at the trail, whatever it found; 0 = never.",
         lambda run: run.last_success,
     ),
     _by_mode("validation_interval_seconds", "How often a run is due; 0 = never.", lambda run: run.interval_seconds),
-    _by_mode("validation_last_corrupt_lines", "Damaged lines that the last run saw.", lambda run: run.corrupt_lines),
-    _by_mode("validation_running", "1 while a run is going on.", lambda run: run.progress is not None),
+    _by_mode("validation_last_corrupt_lines", "Damaged lines seen by the last run.", lambda run: run.corrupt_lines),
+    _by_mode("validation_running", "1 while a run is in progress.", lambda run: run.progress is not None),
     _by_mode(
-        "validation_progress_ratio", "0 to 1 while a run is going on; 0 while none is.", lambda run: run.progress or 0.0
+        "validation_progress_ratio", "0 to 1 while a run is in progress; 0 otherwise.", lambda run: run.progress or 0.0
     ),
     _single(
         "sample_corrupt_ratio_upper_bound",
-        "Share of corrupt lines that the last sample rules out to be exceeded, at 95 %; 1 until known.",
+        "Upper bound on the share of corrupt lines, from the last sample, at 95 % confidence; 1 until known.",
         lambda f: f.trail.sample_bound,
     ),
 )
 
 _WATCHER: Final = (
-    _single("watcher_up", "1 while changes arrive, by events or by polling.", lambda f: f.trail.watcher_up),
-    _single("watcher_polling", "1 while changes arrive by polling only.", lambda f: f.trail.watcher_polling),
+    _single("watcher_up", "1 while changes are noticed, by events or by polling.", lambda f: f.trail.watcher_up),
+    _single("watcher_polling", "1 while changes are noticed by polling only.", lambda f: f.trail.watcher_polling),
 )
 
 
@@ -255,17 +264,17 @@ def _failures(facts: Facts, _: float) -> Sequence[float]:
 
 
 def _waits(facts: Facts, _: float) -> Sequence[float]:
-    """Who gave up would have waited longer still: only the last bucket holds that."""
+    """Appends that gave up would have waited even longer: they belong only in the last bucket."""
     *bounded, more, timed_out = facts.writes.total.lock_waits
     return tuple(accumulate((*bounded, more + timed_out)))
 
 
 _WRITES: Final = (
-    _counted("writes_total", "Records that writers stored, as they counted.", lambda w: w.total.stored, "counter"),
+    _counted("writes_total", "Records stored, as counted by the writers.", lambda w: w.total.stored, "counter"),
     TrailMetric(
         PREFIX + "write_failures_total",
         "counter",
-        "Records whose write failed, as the writers counted.",
+        "Records whose write failed, as counted by the writers.",
         "reason",
         REASONS,
         _failures,
@@ -273,7 +282,7 @@ _WRITES: Final = (
     ),
     _counted(
         "write_failures_open",
-        "Records whose write failed since first sight, not acknowledged.",
+        "Records whose write failed since watching began, not yet acknowledged.",
         lambda w: sum(w.failures_open),
     ),
     _counted(
@@ -284,7 +293,7 @@ _WRITES: Final = (
     TrailMetric(
         PREFIX + "write_lock_wait_seconds",
         "histogram",
-        "How long stored appends waited for the locks; those that gave up are in the last bucket alone. Buckets only.",
+        "How long stored appends waited for the locks; appends that gave up are only in the last bucket. Buckets only.",
         "le",
         (*map(str, WAIT_BOUNDS_SECONDS), "+Inf"),
         _waits,
@@ -293,7 +302,7 @@ _WRITES: Final = (
     ),
     _single(
         "writer_counters_up",
-        "1 while the counters file of the trail's writers can be read.",
+        "1 while the writers' counters file can be read.",
         lambda f: f.counters_up,
     ),
 )
@@ -327,38 +336,52 @@ def _buckets(histogram: Histogram, labels: tuple[tuple[str, str], ...] = ()) -> 
 
 
 AGENT_METRICS: Final = (
-    AgentMetric(PREFIX + "build_info", "gauge", "Always 1; says what runs.", ("python_version", "version"), _build),
+    AgentMetric(
+        PREFIX + "build_info",
+        "gauge",
+        "Always 1; the labels say what is running.",
+        ("python_version", "version"),
+        _build,
+    ),
     AgentMetric(
         PREFIX + "validation_duration_seconds", "histogram", "How long validation runs took.", ("mode",), _durations
     ),
     AgentMetric(
         PREFIX + "detection_latency_seconds",
         "histogram",
-        "From growth, as its modification time says, until its verdict was committed; catching up does not count.",
+        "From growth (the file's modification time) until its verdict was committed; catching up does not count.",
         (),
         lambda agent: _buckets(agent.detection_latency),
     ),
     _plain(
-        "watcher_rescans_total", "Looks at everything because events were lost.", lambda a: a.watcher_rescans, "counter"
+        "watcher_rescans_total",
+        "Rescans of everything because events were lost.",
+        lambda a: a.watcher_rescans,
+        "counter",
     ),
     AgentMetric(
         PREFIX + "scheduler_missed_runs_total", "counter", "Scheduled runs that did not happen.", ("reason",), _missed
     ),
     _plain(
         "selftest_last_success_timestamp_seconds",
-        "When the agent last found damage that it had made itself; 0 = never.",
+        "When the self-test last found the damage it had made; 0 = never.",
         lambda a: a.selftest_last_success,
     ),
-    _plain("selftest_failures_total", "Self-tests that missed their damage.", lambda a: a.selftest_failures, "counter"),
+    _plain(
+        "selftest_failures_total",
+        "Self-tests that missed the damage they had made.",
+        lambda a: a.selftest_failures,
+        "counter",
+    ),
     _plain("state_writable", "1 while the state can be saved.", lambda a: a.state_writable),
-    _plain("state_created_timestamp_seconds", "When the state was begun; 0 = not known.", lambda a: a.state_created),
+    _plain("state_created_timestamp_seconds", "When the state was created; 0 = unknown.", lambda a: a.state_created),
     _plain("state_save_failures_total", "Commits that failed.", lambda a: a.state_save_failures, "counter"),
-    _plain("state_resets_total", "Times the state was lost and begun anew.", lambda a: a.state_resets, "counter"),
-    _plain("worker_cpu_seconds_total", "Processor time of the workers.", lambda a: a.worker_cpu_seconds, "counter"),
-    _plain("worker_max_resident_bytes", "Largest memory any worker had.", lambda a: a.worker_max_resident_bytes),
+    _plain("state_resets_total", "Times the state was lost and started afresh.", lambda a: a.state_resets, "counter"),
+    _plain("worker_cpu_seconds_total", "CPU time used by the workers.", lambda a: a.worker_cpu_seconds, "counter"),
+    _plain("worker_max_resident_bytes", "Peak resident memory of any worker.", lambda a: a.worker_max_resident_bytes),
     _plain(
         "config_last_reload_successful",
-        "1 when the configuration was last read without mistakes.",
+        "1 if the configuration had no mistakes when last read.",
         lambda a: a.config_last_reload_successful,
     ),
     _plain(

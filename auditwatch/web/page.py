@@ -1,4 +1,4 @@
-"""The page at `/`: one card a trail, the findings below, readable without JavaScript."""
+"""The page at `/`: one card per trail, findings below, readable without JavaScript."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from auditwatch.web.trailmap import MAX_CELLS, Cell, CellState, cells
 MAX_CARDS: Final = 200
 MAX_ROWS: Final = 200
 ALL_CELLS: Final = 16_384
-"""Cells on the whole page: with very many trails each map gets coarser, so that the page stays light."""
+"""Cells on the whole page: with very many trails each map gets coarser, to keep the page light."""
 
 _BASES: Final = {Basis.FORMAT: "format", Basis.RECORDED_HISTORY: "recorded history"}
 
@@ -54,7 +54,7 @@ class Written:
     """What the writers of a trail counted.
 
     Attributes:
-        failed: Failed writes since first sight or before it; `reasons` names them.
+        failed: All failed writes, also those from before watching began; `reasons` names them.
         waits: Appends that waited long for the locks; empty where none did.
         trouble: Why the counters cannot be read; empty where they can.
     """
@@ -71,7 +71,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Failed writes of a trail that nobody took note of, as a row of the table."""
+    """Failed writes of a trail that are not acknowledged, as a row of the table."""
 
     id: str
     reasons: str
@@ -199,21 +199,22 @@ def _is_late(run: RunStatus, now: float) -> bool:
 
 
 def _map_text(drawn: Sequence[Cell]) -> str:
-    """The map for those who do not see it."""
+    """The map in words, for screen readers."""
     if not drawn:
         return "No bytes yet."
     counts = Counter(cell.state for cell in drawn)
     said = ", ".join(f"{counts[state]} {state.wording}" for state in sorted(counts, reverse=True))
     damaged = [place(cell) for cell in drawn if cell.state is CellState.DAMAGED]
     where = f". Damaged: {'; '.join(damaged[:8])}" + (" and more" if len(damaged) > 8 else "") if damaged else ""
-    return f"Map of {len(drawn)} cells: {said}{where}."
+    return f"Map of {counted(len(drawn), 'cell')}: {said}{where}."
 
 
 def place(cell: Cell) -> str:
     """Which bytes a cell stands for."""
     first, last = wording.visible(cell.first_segment), wording.visible(cell.last_segment)
-    behind = "" if cell.last_segment == cell.first_segment else f"of {last} "
-    return f"{first}, bytes {cell.start:,} to {behind}{cell.end:,}"
+    if cell.last_segment == cell.first_segment:
+        return f"{first}, bytes {cell.start:,} to {cell.end:,}"
+    return f"{first}, byte {cell.start:,} to {last}, byte {cell.end:,}"
 
 
 def _rows(facts: Sequence[Facts]) -> list[Row]:

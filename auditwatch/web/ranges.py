@@ -1,4 +1,4 @@
-"""Findings the way people read them: neighbours of one kind as one range."""
+"""Findings as people read them: neighbours of one kind as one range."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class FindingRange:
         id: Of the first one.
         first_line, last_line: 1-based, both included.
         start: First byte of the first line.
-        end: Just behind the last byte of the last line, its newline not counted.
-        records_inside: Whole objects that these lines still hold.
+        end: Just after the last byte of the last line, not counting its newline.
+        records_inside: Whole objects that these lines still contain.
         seen: When the newest one was found.
     """
 

@@ -1,7 +1,8 @@
-"""Serve the app on a socket of our own, whatever silent or trickling clients do.
+"""Serve the app on a socket of our own, however silent or slow clients are.
 
-uvicorn waits for ever for a request head and keeps as many connections as come (pitfalls: 500 silent clients stayed).
-Here a connection has ten seconds for a whole request, and when there are too many the longest silent one makes room.
+uvicorn waits forever for a request head and keeps as many connections as arrive (measured: 500 silent clients stayed).
+Here a connection has ten seconds for a whole request, and when there are too many, the one that has been silent longest
+makes room.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ MAX_CONNECTIONS: Final = 256
 STOP_SECONDS: Final = 3
 
 _CAUSES: Final = {
-    errno.EADDRINUSE: "another program listens there (`ss -ltnp` names it): stop that one or choose another port",
-    errno.EADDRNOTAVAIL: "no interface of this host has this address: choose one of its own, such as 127.0.0.1",
-    errno.EACCES: "ports below 1024 are for root: choose a higher one",
+    errno.EADDRINUSE: "another program is listening there (`ss -ltnp` names it): stop it or choose another port",
+    errno.EADDRNOTAVAIL: "no interface on this host has this address: choose one that it has, such as 127.0.0.1",
+    errno.EACCES: "ports below 1024 are reserved for root: choose a higher one",
 }
 
 
@@ -42,7 +43,7 @@ def listen(address: str) -> socket.socket:
 
     Raises:
         UsageError: If the address is not understood.
-        ListenError: If it is in use, not ours or not allowed; the message says what to do.
+        ListenError: If it is in use, not on this host or not allowed; the message says what to do.
     """
     try:
         host, port = parse_address(address)
@@ -58,9 +59,9 @@ def listen(address: str) -> socket.socket:
 
 
 def _cause(error: OSError | UnicodeError) -> str:
-    """A resolver says so with negative numbers (netdb.h); a name that cannot even be asked for is a UnicodeError."""
+    """A resolver's errors have negative numbers (netdb.h); a name that cannot even be looked up is a UnicodeError."""
     number = -1 if isinstance(error, UnicodeError) else error.errno or 0
-    return "the host name is not known" if number < 0 else _CAUSES.get(number, os.strerror(number))
+    return "the host name is unknown" if number < 0 else _CAUSES.get(number, os.strerror(number))
 
 
 def url_of(sock: socket.socket) -> str:
@@ -71,7 +72,7 @@ def url_of(sock: socket.socket) -> str:
 
 
 class _Impatient(H11Protocol):
-    """HTTP/1.1 with a deadline on every state that waits for the client."""
+    """HTTP/1.1 with a deadline in every state that waits for the client."""
 
     timer: asyncio.TimerHandle | None = None
     waits_since = 0.0
@@ -102,7 +103,7 @@ class _Impatient(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        """Start the clock anew: only a whole request or a whole answer does, never single bytes."""
+        """Restart the clock: only a whole request or a whole answer does so, never single bytes."""
         if self.timer is not None:
             self.timer.cancel()
         self.waits_since = self.loop.time()
@@ -115,7 +116,7 @@ class _Impatient(H11Protocol):
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn that leaves signals alone and sleeps until it is told to stop."""
+    """A uvicorn that leaves signals alone and sleeps until it is asked to stop."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -149,7 +150,7 @@ class Server:
         return url_of(self._sock)
 
     async def serve(self) -> None:
-        """Answer until `stop` is called; then end within a few seconds, whatever clients do."""
+        """Answer until `stop` is called, then end within a few seconds, whatever clients do."""
         try:
             await self._uvicorn.serve([self._sock])
         finally:
@@ -158,7 +159,7 @@ class Server:
             self._sock.close()
 
     def stop(self) -> None:
-        """Let `serve` end; from the loop's thread."""
+        """Make `serve` end; call it from the loop's thread."""
         self._uvicorn.stopping.set()
 
 

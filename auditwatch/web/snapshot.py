@@ -15,12 +15,13 @@ from auditwatch.ledger.state import TrailState
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What is known of the validation runs of one mode over one trail. Stored over restarts, save `progress`.
+    """What is known of the validation runs of one mode over one trail. All but `progress` survive restarts.
 
     Attributes:
         runs: Finished ones.
-        errors: Those that could not look.
-        last_attempt: When one last began; 0 = never. Likewise `last_success`: looked, whatever it found.
+        errors: Those that could not look at the trail.
+        last_attempt: When one last began; 0 = never.
+        last_success: When one last looked at the trail, whatever it found; 0 = never.
         corrupt_lines: How many damaged lines the last one saw.
         interval_seconds: How often one is due; 0 = never.
         progress: 0 to 1 while one is running, else None.
@@ -37,7 +38,7 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The file system a trail lies on: what others than root can still use."""
+    """The file system a trail is on: what users other than root can still use."""
 
     free_bytes: int
     size_bytes: int
@@ -53,11 +54,11 @@ class TrailSnapshot:
         state: What the ledger knows.
         runs: By mode; every mode is named.
         volume: None until looked at.
-        watcher_up: Whether changes arrive at all, by events or by polling.
-        watcher_polling: Whether by polling only.
+        watcher_up: Whether changes are noticed at all, by events or by polling.
+        watcher_polling: Whether they are noticed by polling only.
         sample_bound: Upper bound of the share of corrupt lines that the last sample supports; 1 until known.
         expected_append_interval_seconds: 0 = no expectation.
-        is_answering: False while the trail's file system does not answer.
+        is_answering: False while the trail's file system is not responding.
     """
 
     name: str
@@ -77,8 +78,8 @@ class Histogram:
     """Counts of observed seconds.
 
     Attributes:
-        bounds: Upper bounds in seconds, ascending; one more bucket lies behind the last.
-        counts: One a bucket, not cumulative, `len(bounds) + 1` of them.
+        bounds: Upper bounds in seconds, ascending; one more bucket follows the last.
+        counts: One per bucket, not cumulative, `len(bounds) + 1` of them.
         total: Sum of all observed seconds.
     """
 
@@ -103,7 +104,7 @@ class Histogram:
 
 
 MISSED_REASONS = ("busy", "late", "error")
-"""Why a scheduled run did not happen: one was still running, the agent was away or late, it could not begin."""
+"""Why a scheduled run did not happen: one was still running, the agent was down or late, it could not begin."""
 
 LATENCY_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 DURATION_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0)
@@ -114,7 +115,7 @@ class AgentStatus:
     """The agent itself.
 
     Attributes:
-        host: Name of the machine, for the page; empty when not known.
+        host: Name of the machine, for the page; empty if unknown.
         missed_runs: By reason; every reason of `MISSED_REASONS` is named.
         config_hash: A number below 2**48 taken from the configuration's digest.
     """
@@ -148,7 +149,7 @@ class Snapshot:
 
     Attributes:
         at: When it was taken.
-        revision: Rises with every change: two snapshots of one agent with the same revision are the same.
+        revision: Increases with every change: two snapshots of one agent with the same revision are the same.
     """
 
     at: float

@@ -18,14 +18,14 @@ from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
 
 FINDINGS_PER_ANSWER: Final = 1000
-"""Most findings in one answer; `total` says how many there are."""
+"""The most findings in one answer; `total` says how many there are."""
 
 LONG_WAIT_SECONDS: Final = 1.0
-"""Waiting for the locks is long from here on; one of the bounds that writers count by."""
+"""Waiting for the locks counts as long from here on; one of the bounds that writers count by."""
 
 
 def status_json(snapshot: Snapshot, now: float | None = None) -> dict[str, Any]:
-    """What `/api/v1/status` answers; `now` is the snapshot's own time if not given."""
+    """What `/api/v1/status` answers; `now` defaults to the time of the snapshot."""
     at = snapshot.at if now is None else now
     trails = [_trail(Facts.of(trail), at) for trail in snapshot.trails]
     return {
@@ -58,17 +58,17 @@ def _sentence(facts: Facts, now: float) -> str:
     if not facts.total_bytes:
         return "Empty: there is nothing to judge yet."
     noted = facts.damage.acknowledged
-    first = f"Every line is well-formed but for {noted:,} acknowledged." if noted else "Every line is well-formed."
-    return f"{first} Nothing says that none is missing: no sequence numbers were checked."
+    but = f", except {counted(noted, 'acknowledged line')}" if noted else ""
+    return f"Every line is well-formed{but}. Missing lines cannot be detected: no sequence numbers were checked."
 
 
 def _damage_sentence(facts: Facts) -> str:
     parts = []
     if new := facts.damage.open - facts.damage.inherited:
-        parts.append(f"{counted(new, 'damaged line')} found since first sight")
+        parts.append(f"{counted(new, 'damaged line')} found since watching began")
     if inherited := facts.damage.inherited:
         there = "was" if inherited == 1 else "were"
-        parts.append(f"{counted(inherited, 'damaged line')} {there} there at first sight")
+        parts.append(f"{counted(inherited, 'damaged line')} {there} there before watching began")
     if broken := facts.violations_open:
         parts.append(f"{counted(broken, 'violation')} of order or history")
     return "; ".join(parts).capitalize() + "."
@@ -80,7 +80,7 @@ def _unchecked_sentence(facts: Facts) -> str:
         return trouble.message
     if not facts.trail.state.segments:
         return "Not looked at yet."
-    return "Still reading: no damage in what was read so far."
+    return "Still reading: no damage found so far."
 
 
 def _trail(facts: Facts, now: float) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _writes(facts: Facts) -> dict[str, Any]:
 
 
 def lock_waits(writes: Writes) -> dict[str, int]:
-    """Appends that waited long for the locks: longer than a second, and those that gave up."""
+    """Appends that waited longer than a second for the locks, and those that gave up."""
     over = WAIT_BOUNDS_SECONDS.index(LONG_WAIT_SECONDS) + 1
     waits = writes.total.lock_waits
     return {"over_1s": sum(waits[over:TIMED_OUT]), "timed_out": waits[TIMED_OUT]}
@@ -192,8 +192,8 @@ class FindingsQuery:
     """Which findings and violations to show.
 
     Attributes:
-        trail: Only of the trail with this name; None = of all.
-        kind: Only of this kind; None = of all.
+        trail: Only those of the trail with this name; None = of all trails.
+        kind: Only those of this kind; None = of all kinds.
         since: Only those found at or after this time.
         open_only: Leave out what was acknowledged.
     """
@@ -208,7 +208,7 @@ class FindingsQuery:
         return (trail for trail in snapshot.trails if self.trail in (None, trail.name))
 
     def has(self, kind: Kind | Violation, seen: float, *, is_open: bool) -> bool:
-        """Whether one of this kind, found then, is asked for."""
+        """Whether one of this kind, found at this time, is asked for."""
         return self.kind in (None, kind) and seen >= self.since and (is_open or not self.open_only)
 
 
@@ -217,7 +217,7 @@ def findings_json(
 ) -> dict[str, Any]:
     """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines.
 
-    At most `limit` are listed; `total` counts all that are stored and asked for, `beyond` those that are only counted
+    At most `limit` are listed; `total` counts all that are stored and match, `beyond` those that are only counted
     because their segment has too many.
     """
     found = [place for trail in wanted.trails(snapshot) for place in _findings(trail, wanted)]
@@ -285,7 +285,7 @@ def _note(note: Acknowledgement | None) -> dict[str, Any] | None:
 
 
 def _beyond(trail: TrailSnapshot, wanted: FindingsQuery) -> int:
-    """Damaged lines that were only counted: they have no time, so `since` cannot leave them out."""
+    """Damaged lines that were only counted: no time is known for them, so `since` cannot leave them out."""
     return sum(_counted(segment.unlisted.items(), wanted) for segment in trail.state.segments)
 
 

@@ -1,8 +1,8 @@
 """The trail map: where in a trail's bytes the damage is, in a few hundred cells.
 
-Cells are made of blocks, and a damaged line colours the block it starts in. Where there are few bytes the blocks are
-small, so that the map of a small trail shows places too; they are never larger than those of the grid
-(`auditwatch.trail.grid`), in which verification goes.
+Cells are made of blocks, and a damaged line colours the block it starts in. Small trails have small blocks, so that
+their maps show places too; blocks are never larger than those of the grid (`auditwatch.trail.grid`), by which
+verification proceeds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from auditwatch.trail.grid import BLOCK_BYTES
 MAX_CELLS: Final = 512
 
 _FINEST_BLOCK_BYTES: Final = 1 << 8
-"""About a line."""
+"""About one line."""
 
 
 class CellState(IntEnum):
-    """What a cell says, from good to bad: a cell takes the worst of its blocks."""
+    """What a cell says, from good to bad: a cell shows the worst of its blocks."""
 
     WHOLE = 0
     ACKNOWLEDGED = 1
@@ -51,7 +51,7 @@ class Cell:
 
     Attributes:
         first_segment, start: Name of the segment and the byte in it where the cell begins.
-        last_segment, end: Name of the segment and the byte in it just behind the cell.
+        last_segment, end: Name of the segment and the byte in it just after the cell.
     """
 
     state: CellState
@@ -63,7 +63,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """One segment's place in the row of all blocks, which are `unit` bytes each."""
+    """One segment's place in the sequence of all blocks, which are `unit` bytes each."""
 
     segment: Segment
     unit: int
@@ -71,12 +71,12 @@ class _Strip:
     blocks: int
 
     def block_of(self, offset: int) -> int:
-        """The number, in the whole row, of the block with this byte of the segment."""
+        """The number, in the whole sequence, of the block with this byte of the segment."""
         return self.first_block + offset // self.unit
 
 
 def cells(segments: Sequence[Segment], most: int = MAX_CELLS) -> tuple[Cell, ...]:
-    """At most so many cells over all blocks of all segments; empty segments have none.
+    """At most `most` cells over all blocks of all segments; empty segments have none.
 
     Args:
         segments: Oldest first.
@@ -92,7 +92,7 @@ def cells(segments: Sequence[Segment], most: int = MAX_CELLS) -> tuple[Cell, ...
 
 
 def _block_bytes(segments: Sequence[Segment], most: int) -> int:
-    """The finest blocks that fit into so many cells one by one; those of the grid where none do."""
+    """The finest blocks that give at most `most` cells of one block each; those of the grid if none do."""
     unit = BLOCK_BYTES
     while unit > _FINEST_BLOCK_BYTES and sum(_blocks_in(segment, unit // 2) for segment in segments) <= most:
         unit //= 2
@@ -115,7 +115,7 @@ def _strips(segments: Sequence[Segment], unit: int) -> list[_Strip]:
 
 
 def _marks(segment: Segment) -> Iterator[tuple[CellState, int, int]]:
-    """What is not whole: state, first byte and the byte just behind it."""
+    """What is not whole: state, first byte and the byte just after the last."""
     yield CellState.PENDING, segment.judged, segment.read
     yield CellState.UNVERIFIED, segment.read, segment.size
     for start, end in segment.unlisted_ranges:

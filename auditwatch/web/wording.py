@@ -9,13 +9,13 @@ from typing import Final
 from auditwatch.trail.names import printable
 
 visible: Final = printable
-"""Everything that is not plain print shown as an escape: names come from hostile hands."""
+"""Escapes everything that is not printable: names may come from hostile hands."""
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def count(number: float) -> str:
-    """A number with its thousands apart.
+    """A number with thousands separators.
 
     >>> count(1234567)
     '1,234,567'
@@ -24,7 +24,7 @@ def count(number: float) -> str:
 
 
 def reasons(numbers: Mapping[str, int]) -> str:
-    """Numbers under their names, those that are not 0.
+    """The numbers that are not 0, each after its name.
 
     >>> reasons({"disk_full": 2, "quota": 0, "other": 1000})
     'disk_full 2, other 1,000'
@@ -33,7 +33,7 @@ def reasons(numbers: Mapping[str, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the largest fitting unit, the next one beside it where it says something.
+    """Seconds in the largest unit that fits, with the next smaller one where it adds something.
 
     >>> duration(0.4), duration(61), duration(7 * 86400)
     ('0 s', '1 min 1 s', '7 d')
@@ -58,7 +58,7 @@ def ago(then: float, now: float) -> str:
 
 
 def moment(then: float) -> str:
-    """A time as RFC 3339 in UTC, or nothing for times that no calendar holds.
+    """A time as RFC 3339 in UTC; empty for times outside the calendar.
 
     >>> moment(0.0)
     '1970-01-01T00:00:00Z'

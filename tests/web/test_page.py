@@ -59,7 +59,9 @@ def test_the_page_nests_and_has_one_card_a_trail(populated: Snapshot) -> None:
 
 def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(populated: Snapshot) -> None:
     text = words(populated)
-    assert "6 damaged lines found since first sight; 3 damaged lines were there at first sight; 1 violation" in text
+    assert (
+        "6 damaged lines found since watching began; 3 damaged lines were there before watching began; 1 viol" in text
+    )
     for said in (
         "Basis: format",
         "9 open",
@@ -84,7 +86,7 @@ def test_a_card_says_what_writers_counted_and_the_table_what_failed(populated: S
         "failed writes disk_full 4, lock_timeout 2",
         "last failed write 5 min ago",
         "waits for the lock 5 over 1 s, 2 timed out",
-        "failed writes 3 records may be missing disk_full 2, lock_timeout 1 in the producers",
+        "failed writes 3 records may be missing disk_full 2, lock_timeout 1 as counted by the producers",
         write_failures_id("risk"),
         "writes not counted",
     ):
@@ -110,7 +112,7 @@ def test_counters_that_were_there_and_cannot_be_read_are_said(build: Any) -> Non
 
 def test_green_says_what_it_does_not_mean(build: Any) -> None:
     text = words(build.snapshot(build.trail(build.segment(100))))
-    assert "Every line is well-formed. Nothing says that none is missing: no sequence numbers were checked." in text
+    assert "Every line is well-formed. Missing lines cannot be detected: no sequence numbers were checked." in text
 
 
 def test_the_map_says_where_the_damage_is_without_colour(build: Any) -> None:
@@ -175,9 +177,9 @@ def test_the_page_asks_nobody_else_and_refreshes_itself_without_javascript(popul
 
 def test_no_trails_unsaved_state_and_a_refused_configuration_are_said(build: Any) -> None:
     text = words(build.snapshot(state_writable=False, config_last_reload_successful=False))
-    assert "No trail is being watched." in text
+    assert "No trails are being watched." in text
     assert "The state cannot be saved." in text
-    assert "The configuration was not taken over." in text
+    assert "The new configuration was rejected." in text
 
 
 def test_every_kind_has_a_gloss() -> None:

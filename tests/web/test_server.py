@@ -218,11 +218,11 @@ def test_an_address_in_use_says_what_to_do() -> None:
 
 
 def test_an_address_of_another_host_says_what_to_do() -> None:
-    with pytest.raises(ListenError, match="no interface of this host"):
+    with pytest.raises(ListenError, match="no interface on this host"):
         listen("192.0.2.1:9973")
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b"])
 def test_an_unknown_host_name_is_a_listen_error(host: str) -> None:
-    with pytest.raises(ListenError, match="host name is not known"):
+    with pytest.raises(ListenError, match="host name is unknown"):
         listen(f"{host}:9973")

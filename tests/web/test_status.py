@@ -22,7 +22,7 @@ def verdict(build: Any, *segments: Any, **more: Any) -> str:
 def test_a_judged_trail_without_open_damage_is_whole_and_says_what_was_not_checked(build: Any) -> None:
     facts = Facts.of(build.trail(build.segment(100)))
     assert facts.verdict(build.now) == "whole"
-    assert "Nothing says that none is missing" in verdict_sentence(facts, build.now)
+    assert "Missing lines cannot be detected" in verdict_sentence(facts, build.now)
     assert facts.basis == ("format",)
 
 
@@ -30,7 +30,7 @@ def test_acknowledged_damage_is_said_beside_whole(build: Any) -> None:
     noted = build.finding(1, 0, acknowledgement=build.note)
     facts = Facts.of(build.trail(build.segment(100, findings=(noted,))))
     assert facts.verdict(build.now) == "whole"
-    assert "but for 1 acknowledged" in verdict_sentence(facts, build.now)
+    assert "well-formed, except 1 acknowledged line." in verdict_sentence(facts, build.now)
 
 
 @pytest.mark.parametrize("kind", [Kind.TORN, Kind.BLANK])

@@ -1,4 +1,4 @@
-// Fetches the page again every few seconds and swaps its middle when it changed. Without it, the page refreshes itself.
+// Fetches the page every few seconds and swaps its middle when it has changed. Without JavaScript the page reloads itself.
 "use strict";
 
 const EVERY_MS = 3000;
@@ -14,7 +14,7 @@ function swap(text) {
   document.title = next.title;
 }
 
-// A half-made selection is somebody copying an id: it is not taken away.
+// A selection means that somebody is copying an id: leave it alone.
 function isSelecting() {
   const selection = document.getSelection();
   return selection !== null && !selection.isCollapsed;
