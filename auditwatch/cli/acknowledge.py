@@ -1,4 +1,4 @@
-"""`auditwatch acknowledge`: somebody took note of findings."""
+"""`auditwatch acknowledge`: findings have been dealt with."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LONGEST_REASON: Final = 1000
 
 @click.command("acknowledge")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--trail", metavar="NAME", help="Everything of this trail, with --all or --inherited.")
-@click.option("--all", "take_all", is_flag=True, help="What is open now; later damage is not meant.")
-@click.option("--inherited", is_flag=True, help="What was there when the agent first saw the trail.")
-@click.option("--undo", metavar="ID", multiple=True, help="Open this finding again.")
+@click.option("--trail", metavar="NAME", help="Findings of this trail, with --all or --inherited.")
+@click.option("--all", "take_all", is_flag=True, help="Everything that is open now; not damage found later.")
+@click.option("--inherited", is_flag=True, help="What was already there when the agent first saw the trail.")
+@click.option("--undo", metavar="ID", multiple=True, help="Reopen this finding.")
 @click.option("--reason", metavar="TEXT", help="Why; kept with the finding.")
 @click.option("--by", metavar="WHO", help="Who; your login name by default.")
-@click.option("--poll-interval", metavar="DURATION", default="1s", show_default=True, help="The agent's, if changed.")
+@click.option("--poll-interval", metavar="DURATION", default="1s", show_default=True, help="The agent's poll_interval.")
 @options.state_dir
 def command(  # noqa: PLR0913  click passes one argument an option
     *,
@@ -45,10 +45,10 @@ def command(  # noqa: PLR0913  click passes one argument an option
     poll_interval: str,
     state_dir: str | None,
 ) -> None:
-    """Take note of findings, so that they page nobody any more.
+    """Acknowledge findings, so that they stop paging.
 
-    Goes into the agent's inbox; where no agent runs, it is applied at once. Ends with status 2 where no finding has
-    such an id, and 3 where a running agent does not apply it in time.
+    The request goes into the agent's inbox; if no agent is running, it is applied at once. Exit status: 2 if no finding
+    has this id, 3 if a running agent does not apply the request in time.
     """
     from auditwatch.config.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
 
@@ -61,7 +61,7 @@ def command(  # noqa: PLR0913  click passes one argument an option
 
 
 def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_all: bool, inherited: bool) -> Scope:
-    """What is meant; exactly one way of saying it.
+    """Which findings are meant; exactly one way of saying so is allowed.
 
     Raises:
         UsageError: None was used, or several.
@@ -70,7 +70,7 @@ def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_
 
     ways = [bool(ids), bool(undo), take_all, inherited]
     if sum(ways) != 1 or (trail is None) != bool(ids or undo):
-        raise UsageError("say which findings: ID..., or --undo ID, or --trail NAME with --all or --inherited")
+        raise UsageError("say which findings: ID..., --undo ID, or --trail NAME with --all or --inherited")
     if take_all:
         return Scope.ALL
     return Scope.INHERITED if inherited else Scope.IDS
@@ -98,14 +98,14 @@ def _request(
 def _one_line(text: str, needed: str) -> str:
     line = " ".join(text.split())
     if not line and needed:
-        raise UsageError(f"{needed} is missing: it is what the next person will read")
+        raise UsageError(f"{needed} is missing: the next person will want to know")
     if not line.isprintable() or len(line) > _LONGEST_REASON:
         raise UsageError(f"{needed or '--reason'} must be printable text of at most {_LONGEST_REASON} characters")
     return line
 
 
 def login_name() -> str:
-    """Who is asking, also behind sudo."""
+    """Who is asking, even through sudo."""
     if name := os.environ.get("SUDO_USER"):
         return name
     try:
@@ -115,7 +115,7 @@ def login_name() -> str:
 
 
 def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> Answer:
-    """Submitted, and answered by whoever is the one writer of the state: this process if there is no agent."""
+    """Submit the request; the one writer of the state answers it, which is this process if there is no agent."""
     from auditwatch.state.inbox import await_answer, submit  # noqa: PLC0415  --help needs none of it
 
     submit(state_dir, request)

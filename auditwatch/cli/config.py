@@ -1,4 +1,4 @@
-"""`auditwatch config`: whether a configuration file is right, and what may stand in one."""
+"""`auditwatch config`: whether a configuration file is valid, and what it may contain."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def command() -> None:
 @command.command("check")
 @click.argument("file", default="auditwatch.yml")
 def check(file: str) -> None:
-    """Say whether FILE can be used, with all its mistakes at once.
+    """Check whether FILE can be used; all mistakes are reported at once.
 
-    Looks at the file alone, not at the trails: a missing trail is a state, not an error.
+    Looks only at the file, not at the trails: a missing trail is a state, not an error.
     """
     from auditwatch.config.settings import load_config  # noqa: PLC0415  pydantic takes 200 ms, --help needs none
 

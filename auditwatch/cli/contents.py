@@ -1,4 +1,4 @@
-"""The bytes of damaged lines, for a person who asks: read from the trail, shown only where they are still the same."""
+"""The bytes of damaged lines, on request: read from the trail, and shown only if they are still the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auditwatch.web.snapshot import Snapshot
 from auditwatch.web.wording import visible
 
 _LONGEST_SHOWN: Final = 64 << 10
-"""Longer lines are named, not printed: a terminal is no place for them."""
+"""Longer lines are not printed: they would flood the terminal."""
 
 
 def with_contents(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -34,13 +34,13 @@ def _findings(snapshot: Snapshot) -> Iterator[tuple[str, Segment, Finding]]:
 
 def _content(path: str, finding: Finding) -> str:
     if finding.length > _LONGEST_SHOWN:
-        return f"({finding.length} bytes: too long to be shown)"
+        return f"({finding.length:,} bytes: too long to show)"
     try:
         line = _line(path, finding.offset, finding.length)
     except (OSError, Unreadable) as error:
         return f"({error})"
     if hashlib.sha256(line).hexdigest() != finding.sha256:
-        return "(other bytes stand there now)"
+        return "(different bytes are there now)"
     return shown(line)
 
 
@@ -53,7 +53,7 @@ def _line(path: str, offset: int, length: int) -> bytes:
 
 
 def shown(line: bytes) -> str:
-    r"""A line fit for a terminal.
+    r"""A line made safe for a terminal.
 
     >>> print(shown(b'{"a": "\x1b[2J\xff\0'))
     {"a": "\x1b[2J\xff\x00

@@ -1,4 +1,4 @@
-"""`auditwatch demo`: the agent on a trail that is being damaged by programs that really do it."""
+"""`auditwatch demo`: the agent on a trail that programs really damage."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ import click
 from auditwatch.cli import options
 
 _PRODUCERS = ("locked", "locked", "two-writes", "no-o-append")
-_END_SECONDS = 5.0  # for a producer to see that its leash is cut
+_END_SECONDS = 5.0  # for a producer to notice that its leash is cut
 
 
 @click.command("demo")
-@click.option("--directory", metavar="DIR", help="Where to make the trail; kept then. A temporary one by default.")
+@click.option(
+    "--directory", metavar="DIR", help="Where to make the trail, which is then kept; a temporary directory by default."
+)
 @options.listen_address
 def command(directory: str | None, listen_address: str | None) -> int:
-    """Watch a trail that is being damaged before your eyes.
+    """Watch a trail being damaged before your eyes.
 
-    Two processes append as they should; every few seconds two others write as many programs do, in two writes and
-    without O_APPEND. Ctrl-C ends it all.
+    Two processes append as they should; every few seconds two others write the way many programs do: in two writes, and
+    without O_APPEND. Ctrl-C ends everything.
     """
     from auditwatch.agent.supervisor import run_agent  # noqa: PLC0415  as above
     from auditwatch.config.settings import config_from_arguments  # noqa: PLC0415  --help needs none of it
@@ -57,14 +59,14 @@ def _place(directory: str | None) -> Iterator[str]:
 
 @contextmanager
 def producing(trail: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Four producers on the trail, all gone afterwards."""
+    """Four producers on the trail; all have ended afterwards."""
     with open(trail, "ab"):
         pass  # the damaging ones open what is there
     started: list[subprocess.Popen[bytes]] = []
     try:
         for kind in _PRODUCERS:
             command_line = [sys.executable, "-m", "auditwatch.cli.demo_producer", kind, trail]
-            # A session of its own: Ctrl-C reaches the demo alone, which then cuts the leashes.
+            # In a separate session: Ctrl-C reaches only the demo, which then cuts the leashes.
             started.append(subprocess.Popen(command_line, stdin=subprocess.PIPE, start_new_session=True))
         yield started
     finally:

@@ -1,7 +1,7 @@
-"""Producers of the demo, one a process: two that append as they should, two that damage as programs really do.
+"""Producers of the demo, one per process: two append as they should, two cause damage as real programs do.
 
 Run as `python -m auditwatch.cli.demo_producer KIND TRAIL`. Standard input is the leash: each producer ends when it is
-closed, so that none outlives the demo, not even one that was killed.
+closed, so that none outlives the demo, even if the demo is killed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 _EVENTS: Final = ("TRADE_APPROVED", "TRADE_REJECTED", "POSITION_UPDATED", "KILL_SWITCH")
 _LOOKS: Final = 200
-_LOOK_SECONDS: Final = 0.005  # together at most one second until somebody else has appended
+_LOOK_SECONDS: Final = 0.005  # together at most one second until another process has appended
 
 
 def main(kind: str, path: str) -> None:
@@ -25,7 +25,7 @@ def main(kind: str, path: str) -> None:
 
 
 def is_leash_cut(seconds: float) -> bool:
-    """Wait; whether the demo ended meanwhile."""
+    """Wait; returns whether the demo has ended."""
     return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 
@@ -41,7 +41,7 @@ def append_rightly(path: str) -> None:
 
 
 def append_in_two_writes(path: str) -> None:
-    """Every few seconds half a record, and the other half once somebody else has appended in between."""
+    """Every few seconds half a record, and the other half once another process has appended in between."""
     while not is_leash_cut(7.0):
         line = _line()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -54,7 +54,7 @@ def append_in_two_writes(path: str) -> None:
 
 
 def append_without_o_append(path: str) -> None:
-    """Every few seconds a record where the end was before somebody else appended: it overwrites what came since."""
+    """Every few seconds a record at what was the end before another process appended: it overwrites what came since."""
     while not is_leash_cut(11.0):
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -73,7 +73,7 @@ PRODUCERS: Final[dict[str, Callable[[str], None]]] = {
 
 
 def _await_growth(descriptor: int) -> None:
-    """The race, made certain: wait until another process has appended."""
+    """Make the race certain: wait until another process has appended."""
     size = os.fstat(descriptor).st_size
     for _ in range(_LOOKS):
         if os.fstat(descriptor).st_size != size or is_leash_cut(_LOOK_SECONDS):

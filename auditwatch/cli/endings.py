@@ -1,4 +1,4 @@
-"""The ways a command can end, and what unwinds it when a signal says so."""
+"""The ways a command can end, and what unwinds it when a signal arrives."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _IMPORTLIB: Final = "<frozen importlib._bootstrap>"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came; no error handler may swallow it, and of such exceptions asyncio passes on none but this kind."""
+    """SIGTERM arrived; no error handler may swallow it, and asyncio passes on no other kind of exception like this."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """SIGTERM unwinds the stack, so that workers, locks and temporary files are cleaned up.
 
-    Not while a module is imported, where an exception may be lost, or be taken for an error: once that is done.
+    While a module is being imported an exception may be lost or mistaken for an error: then it waits for the import.
     """
-    outermost = sys._getframe(2)  # of who entered this; what it was imported by goes on for as long as it runs
+    outermost = sys._getframe(2)  # the caller's; an import around it lasts as long as the caller runs
 
     def on_sigterm(_number: int, frame: FrameType | None) -> None:
         if not _is_importing(frame, outermost):
@@ -39,7 +39,7 @@ def terminable() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, on_sigterm)
-    except ValueError:  # not the main thread: somebody else owns the signals
+    except ValueError:  # not the main thread: signals are handled elsewhere
         yield
         return
     try:
@@ -49,7 +49,7 @@ def terminable() -> Iterator[None]:
 
 
 def _once_more(_number: int, _frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGTERM)  # whoever handles it by now
+    signal.raise_signal(signal.SIGTERM)  # to its current handler
 
 
 def _is_importing(frame: FrameType | None, outermost: FrameType) -> bool:

@@ -15,7 +15,7 @@ _NAMES: Final = {kind.value: cause for kind, cause in CAUSES.items()}
 @click.command(name="explain")
 @click.argument("kind", type=click.Choice(list(_NAMES)), metavar="KIND")
 def command(kind: str) -> int:
-    """Say what a kind of damage is, its usual cause, and what to do."""
+    """Explain a kind of damage: what it is, its usual cause, and what to do."""
     cause = _NAMES[kind]
     print(kind)
     print(f"  what it is    {cause.meaning}")
@@ -27,7 +27,7 @@ def command(kind: str) -> int:
 
 
 def example_text(example: bytes) -> str:
-    r"""The example on one line, other bytes than printable ASCII escaped, long ones cut.
+    r"""The example on one line; bytes other than printable ASCII are escaped, long examples are cut.
 
     >>> example_text(b'\x00{"a":1}'), example_text(b"")
     ('\\x00{"a":1}', '(an empty line)')

@@ -1,4 +1,4 @@
-"""Which modules the extra `agent` brings, and what to say when one is missing. Imports nothing of them itself."""
+"""Which modules the extra `agent` installs, and what to say when one is missing. Imports none of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXTRA: Final = frozenset(
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:
-    """What to install when a module of the extra is missing; None when it is another one.
+    """What to install when a module of the extra is missing; None for any other module.
 
     >>> missing_extra(ModuleNotFoundError("", name="click.core"))
     "click is not installed; the command needs: pip install 'auditwatch[agent]'"

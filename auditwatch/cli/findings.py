@@ -23,11 +23,15 @@ _KINDS = [*(kind.value for kind in Kind), *(kind.value for kind in Violation)]
 
 
 @click.command("findings")
-@click.option("--trail", metavar="NAME", help="Only of this trail.")
-@click.option("--kind", type=click.Choice(_KINDS), metavar="KIND", help="Only of this kind; `explain` lists them.")
-@click.option("--since", metavar="TIME", help="Only found since: 7d, or 2026-03-01, or 2026-03-01T12:00:00Z.")
-@click.option("--open", "open_only", is_flag=True, help="Only what nobody acknowledged.")
-@click.option("--show", is_flag=True, help="Print the lines too, read from the trail, control characters escaped.")
+@click.option("--trail", metavar="NAME", help="Only those of this trail.")
+@click.option(
+    "--kind", type=click.Choice(_KINDS), metavar="KIND", help="Only those of this kind; `explain` lists the kinds."
+)
+@click.option("--since", metavar="TIME", help="Only those found since: 7d, 2026-03-01 or 2026-03-01T12:00:00Z.")
+@click.option("--open", "open_only", is_flag=True, help="Only those that are not acknowledged.")
+@click.option(
+    "--show", is_flag=True, help="Also print the lines, read from the trail, with control characters escaped."
+)
 @options.url
 @options.state_dir
 @options.output_format
@@ -46,11 +50,11 @@ def command(  # noqa: PLR0913  click passes one argument an option
 ) -> int:
     """List damaged lines and violations.
 
-    Asks the running agent, else reads its state directory; with --show always the latter, since contents of lines are
-    never served.
+    Asks the running agent; if there is none, reads its state directory. With --show it always reads the state
+    directory, because the contents of lines are never served.
     """
     if show and url:
-        raise UsageError("--show reads the trail on this host: give --state-dir instead of --url")
+        raise UsageError("--show reads the trail on this host: use --state-dir instead of --url")
     query = _query(trail, kind, since, open_only)
     asked_dir = chosen_state_dir(state_dir) if show else state_dir
     found = from_agent(url, asked_dir, "/api/v1/findings", query)
@@ -143,7 +147,7 @@ def _said(row: Mapping[str, Any], place: str) -> str:
 def _summary(found: Mapping[str, Any]) -> str:
     listed = len(found["findings"]) + len(found["violations"])
     total = found["total"] + found["violations_total"]
-    parts = [f"{listed} listed of {total}" if listed < total else f"{total} found"]
+    parts = [f"{listed} of {total} listed" if listed < total else f"{total} found"]
     if found["beyond"]:
-        parts.append(f"{found['beyond']} more only counted")
+        parts.append(f"{found['beyond']} more counted, but not listed individually")
     return "; ".join(parts)

@@ -14,7 +14,7 @@ from auditwatch.errors import AgentSilent
 def command(url: str | None) -> int:
     """Ask a running agent whether it is alive.
 
-    Says nothing about trails: an agent that found damage is well. Ends with status 0 or 1.
+    Says nothing about trails: an agent that has found damage is healthy. Exit status: 0 or 1.
     """
     try:
         fetch(url or options.DEFAULT_URL, "/-/healthy")

@@ -1,4 +1,4 @@
-"""What goes to standard error: one line an event, as text or as JSON. No contents of a trail ever get here."""
+"""What goes to standard error: one line per event, as text or as JSON. The contents of trails never get here."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OWN: Final = "auditwatch"
 
 _SAME_AGAIN_SECONDS: Final = 60.0
 _MOST_MESSAGES: Final = 100
-"""So many messages of other packages are told apart; beyond, the oldest is forgotten."""
+"""How many messages of other packages are remembered; beyond that, the oldest is forgotten."""
 
 
 class _Text(logging.Formatter):
-    """`2026-11-23T08:27:59.120Z INFO message`; control characters escaped, so that nobody forges a line."""
+    """`2026-11-23T08:27:59.120Z INFO message`; control characters are escaped, so that no line can be forged."""
 
     def format(self, record: logging.LogRecord) -> str:
         message = printable(record.getMessage().replace("\n", "; "))
@@ -45,7 +45,7 @@ class _Json(logging.Formatter):
 
 
 class _Seldom(logging.Filter):
-    """Lets the same message of another package pass once a minute: watchdog tells of every queue that overflows."""
+    """Lets the same message of another package pass once a minute: watchdog reports every queue that overflows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def _instant(record: logging.LogRecord) -> str:
 
 
 def reset() -> None:
-    """Text from level info on; what other packages say from warning on, and not again and again."""
+    """Text from level info up; messages of other packages from warning up, and not again and again."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Text())
     handler.addFilter(_Seldom())
@@ -79,7 +79,7 @@ def reset() -> None:
 
 
 def configure(*, format_name: str | None = None, level: str | None = None) -> None:
-    """Change what was asked for; None leaves it as it is."""
+    """Change what is given; None leaves it as it is."""
     if format_name is not None:
         for handler in logging.getLogger().handlers:
             handler.setFormatter(_Json() if format_name == "json" else _Text())

@@ -32,17 +32,17 @@ COMMANDS: Final = {
     "salvage": ("auditwatch.cli.salvage", "Recover records from damaged lines into a new directory."),
     "append": (
         "auditwatch.cli.append",
-        "Append the lines of standard input to the trail PATH, each with its bytes as they are.",
+        "Append the lines of standard input to the trail PATH, byte for byte.",
     ),
-    "status": ("auditwatch.cli.status", "Show how each trail stands."),
+    "status": ("auditwatch.cli.status", "Show the state of each trail."),
     "findings": ("auditwatch.cli.findings", "List damaged lines and violations."),
-    "acknowledge": ("auditwatch.cli.acknowledge", "Take note of findings, so that they page nobody any more."),
-    "explain": ("auditwatch.cli.explain", "Say what a kind of damage is, its usual cause, and what to do."),
+    "acknowledge": ("auditwatch.cli.acknowledge", "Acknowledge findings, so that they stop paging."),
+    "explain": ("auditwatch.cli.explain", "Explain a kind of damage: what it is, its usual cause, and what to do."),
     "config": ("auditwatch.cli.config", "Check the configuration file, or print its schema."),
     "healthcheck": ("auditwatch.cli.healthcheck", "Ask a running agent whether it is alive."),
-    "demo": ("auditwatch.cli.demo", "Watch a trail that is being damaged before your eyes."),
+    "demo": ("auditwatch.cli.demo", "Watch a trail being damaged before your eyes."),
 }
-"""Each command with its module and the one line that `--help` shows, which a test holds equal to the command's own."""
+"""Each command with its module and the line that `--help` shows; a test checks that it equals the command's own."""
 
 
 class _LazyGroup(click.Group):
@@ -51,7 +51,7 @@ class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  likewise
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  as above
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
@@ -66,7 +66,7 @@ class _LazyGroup(click.Group):
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near[0]}?" if near else ""))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  as above
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
@@ -87,14 +87,14 @@ def _log_options() -> list[click.Parameter]:
             type=click.Choice(logs.FORMATS),
             expose_value=False,
             callback=lambda _context, _param, value: logs.configure(format_name=value),
-            help="How messages on standard error look.",
+            help="Format of messages on standard error.",
         ),
         click.Option(
             ["--log.level", "log_level"],
             type=click.Choice(logs.LEVELS),
             expose_value=False,
             callback=lambda _context, _param, value: logs.configure(level=value),
-            help="From which level on they are written.",
+            help="Lowest level of messages to write.",
         ),
     ]
 
@@ -128,7 +128,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _guarded(arguments: Sequence[str]) -> int:
     """Not `auditwatch.main(standalone_mode=False)`: that turns a closed pipe into exit 1, the status of damage, and an
-    EOFError, as a cut gzip file raises it, into an interruption.
+    EOFError, such as a cut gzip file raises, into an interruption.
     """  # noqa: D205  one sentence
     try:
         with auditwatch.make_context("auditwatch", list(arguments)) as context:
@@ -173,7 +173,8 @@ def _said(lines: Sequence[str], status: int) -> int:
 def _click_message(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
-    return f"{message} See: {context.command_path} --help" if context else message
+    end = "" if message.endswith((".", "?")) else "."
+    return f"{message}{end} See: {context.command_path} --help" if context else message
 
 
 def _system_message(error: OSError) -> str:
@@ -193,13 +194,13 @@ def _raised_at(error: BaseException) -> str:
 
 
 def _make_printable(stream: TextIO | Any) -> None:
-    """File names may hold bytes that are no UTF-8: show them escaped instead of failing."""
+    """File names may contain bytes that are not UTF-8: show them escaped instead of failing."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
 
 
 def _flushed(status: int) -> int:
-    """Flush standard output here, where a closed pipe or a full disk still becomes a status."""
+    """Flush standard output here, where a closed pipe or a full disk can still become a status."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as error:
@@ -211,7 +212,7 @@ def _flushed(status: int) -> int:
 
 
 def _silence_stdout() -> None:
-    """What is left in the buffer goes nowhere, or the interpreter would complain about it at its end."""
+    """Discard what is left in the buffer, or the interpreter would complain about it when it exits."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

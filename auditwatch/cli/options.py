@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are spelled and explained once."""
+"""Options that several commands share, so that they are named and explained once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ DEFAULT_URL: Final = "http://127.0.0.1:9973"
 state_dir = click.option(
     "--state-dir",
     metavar="DIR",
-    help="The agent's state directory. Without it: $STATE_DIRECTORY, /var/lib/auditwatch as root, else "
+    help="The agent's state directory. Default: $STATE_DIRECTORY, else /var/lib/auditwatch as root, else "
     "$XDG_STATE_HOME/auditwatch.",
 )
-url = click.option("--url", metavar="URL", help=f"Where the agent serves.  [default: {DEFAULT_URL}]")
+url = click.option("--url", metavar="URL", help=f"Address of the agent.  [default: {DEFAULT_URL}]")
 output_format = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-exit_code = click.option("--exit-code", is_flag=True, help="End with status 1 if anything is open.")
+exit_code = click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything is open.")
 listen_address = click.option(
     "--web.listen-address",
     "listen_address",

@@ -1,4 +1,4 @@
-"""How far a long command is, where a person watches it."""
+"""The progress of a long command, shown when somebody is watching."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """A bar with rate and time left on standard error, for one file after the other; drawn only on a terminal."""
+    """A bar with rate and time left on standard error, for one file after another; drawn only on a terminal."""
 
     def __init__(self) -> None:
         self._drawn: Progress | None = None
 
     def progress_of(self, path: str) -> Callable[[int, int], None] | None:
-        """What moves the bar of this file, given the bytes done and all bytes; None where nobody would see it."""
+        """What moves the bar of this file, given the bytes done and the total; None if nobody is watching."""
         if not sys.stderr.isatty():
             return None
         from auditwatch.cli.progress_bar import drawn  # noqa: PLC0415  importing rich takes as long as judging 50 MB

@@ -10,7 +10,7 @@ from auditwatch.trail.words import size_text
 
 
 class _RateColumn(ProgressColumn):
-    """Bytes a second; the library's own column counts in powers of 1000."""
+    """Bytes per second; the library's own column counts in powers of 1000."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -18,7 +18,7 @@ class _RateColumn(ProgressColumn):
 
 
 def drawn() -> Progress:
-    """A bar on standard error, with rate and time left; it goes when it is stopped."""
+    """A bar on standard error, with rate and time left; it disappears when it is stopped."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""What the agent's state says of files that a command looks at; the state is only read."""
+"""What the agent's state says about files that a command looks at; the state is only read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from auditwatch.validation.once.paths import RecordedBlocksOf
 
 @contextmanager
 def recorded_blocks(state_dir: str) -> Iterator[RecordedBlocksOf]:
-    """Gives what the agent of a state directory recorded of the file at a path.
+    """Gives what the agent with this state directory recorded about the file at a path.
 
     Raises:
         StateUnwritable: There is no state to read in the directory.
@@ -32,8 +32,8 @@ def recorded_blocks(state_dir: str) -> Iterator[RecordedBlocksOf]:
 
 
 def _segments(store: Store) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Path of each file that is known, with its trail and its number there."""
-    for key in store.keys():  # noqa: SIM118  a store is no dictionary
+    """Path of each known file, with its trail and its number there."""
+    for key in store.keys():  # noqa: SIM118  a store is not a dictionary
         state = store.load(key)
         directory = os.path.dirname(key.partition("=")[2])
         for segment in state.files if state else ():

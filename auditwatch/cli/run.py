@@ -24,8 +24,12 @@ _VERDICTS: Final = {"whole": 0, "damaged": DAMAGED, "unchecked": INTERNAL}
 @click.argument("trails", nargs=-1, metavar="[[NAME=]TRAIL]...")
 @options.state_dir
 @options.listen_address
-@click.option("--once", is_flag=True, help="Judge what is new, one full and one sample run, print the status, and end.")
-@click.option("--metrics-file", metavar="FILE", help="With --once: write the metrics for node_exporter.")
+@click.option(
+    "--once", is_flag=True, help="Judge what is new, do one full and one sample run, print the status, and exit."
+)
+@click.option(
+    "--metrics-file", metavar="FILE", help="With --once: write the metrics for node_exporter's textfile collector."
+)
 def command(
     config_file: str | None,
     trails: tuple[str, ...],
@@ -36,11 +40,11 @@ def command(
 ) -> int:
     """Watch trails: judge what is appended, validate on schedule, serve metrics.
 
-    Trails come from FILE, from the command line, or both. The trails are only ever read. Ends with status 0 on
-    SIGTERM and SIGINT; with --once as `validate` does.
+    Trails come from FILE, from the command line, or both; they are only ever read. Exit status: 0 after SIGTERM or
+    SIGINT; with --once the same as for `validate`.
     """
     if metrics_file and not once:
-        raise UsageError("--metrics-file works with --once; a running agent serves its metrics at /metrics")
+        raise UsageError("--metrics-file needs --once; a running agent serves its metrics at /metrics")
 
     def configured() -> Config:
         return _configured(config_file, trails, state_dir, listen_address)
@@ -66,7 +70,7 @@ def _run(config: Config, reload: Callable[[], Config] | None) -> int:
 
     try:
         return run_agent(config, state_dir=state_directory(config), reload=reload)
-    except KeyboardInterrupt:  # before the supervisor had the signals in its hands
+    except KeyboardInterrupt:  # before the supervisor handles signals
         return 0
 
 

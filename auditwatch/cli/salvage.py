@@ -1,4 +1,4 @@
-"""`auditwatch salvage`: what the damaged lines of a trail still hold, into a new directory."""
+"""`auditwatch salvage`: what the damaged lines of a trail still contain, in a new directory."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from auditwatch.trail.names import printable
 from auditwatch.trail.words import counted, size_text
 
 _MEANINGS: Final = {
-    Confidence.CERTAIN: "where only a record can begin",
-    Confidence.LIKELY: "glued into another one; begins as the trail's records do",
+    Confidence.CERTAIN: "found where only a record can begin",
+    Confidence.LIKELY: "glued into another record; begins like the trail's other records",
     Confidence.INFERRED: "put together from two pieces: check them",
 }
 
@@ -29,22 +29,26 @@ _MEANINGS: Final = {
 @click.command(name="salvage")
 @click.argument("path", metavar="PATH")
 @click.option("--output", required=True, metavar="DIR", help="A new or empty directory for the results.")
-@click.option("--merged", is_flag=True, help="Also write a copy of the trail, damaged lines replaced by their records.")
+@click.option(
+    "--merged", is_flag=True, help="Also write a copy of the trail with damaged lines replaced by their records."
+)
 @click.option(
     "--merged-confidence",
     type=click.Choice([confidence.value for confidence in Confidence]),
     default=Confidence.LIKELY.value,
     show_default=True,
-    help="Least confidence of the records that go into that copy.",
+    help="Lowest confidence of the records that go into that copy.",
 )
-@click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
+@click.option(
+    "--final", is_flag=True, help="Nothing more will be written: bytes after the last newline are a torn line."
+)
 @click.option("--format", "format_name", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(
     path: str, output: str, merged: bool, merged_confidence: str, final: bool, format_name: Literal["text", "json"]
 ) -> int:
     """Recover records from damaged lines into a new directory.
 
-    The trail itself is only read. Exit status: 0 done, 2 the directory is taken, 3 could not read or write.
+    The trail itself is only read. Exit status: 0 done, 2 DIR is not empty, 3 could not read or write.
     """
     options = SalvageOptions(
         final=final, merged=Confidence(merged_confidence) if merged else None, command=["auditwatch", *sys.argv[1:]]
@@ -53,7 +57,7 @@ def command(
         manifest = salvage_into(path, output, options, bar.progress_of(path))
     print(json.dumps(manifest) if format_name == "json" else "\n".join(_text(path, output, manifest)))
     if is_compressed(path):
-        note = "these were its compressed bytes; unpack it, and salvage what comes out"
+        note = "its compressed bytes were read; unpack it and salvage the result"
         print(f"auditwatch: {printable(path)}: {note}", file=sys.stderr)
     return 0
 
@@ -66,10 +70,11 @@ def _text(path: str, output: str, manifest: dict[str, Any]) -> Iterator[str]:
     for confidence, meaning in _MEANINGS.items():
         yield f"  {confidence.value:<18}{recovered['by_confidence'][confidence]:>9,}  {meaning}"
     fragments = manifest["fragments"]
-    yield f"  {'left over':<18}{fragments['pieces']:>9,}  pieces that are no record ({size_text(fragments['bytes'])})"
+    yield f"  {'left over':<18}{fragments['pieces']:>9,}  not part of any record ({size_text(fragments['bytes'])})"
     if manifest["pending_bytes"]:
-        yield f"  pending           {manifest['pending_bytes']:,} bytes behind the last newline were left alone:"
-        yield "                    somebody may still be writing them; --final takes them as a torn line"
+        pending = counted(manifest["pending_bytes"], "byte")
+        yield f"  pending           {pending} after the last newline: a line that may still be growing, left alone;"
+        yield "                    --final treats it as torn"
     yield from _files(output, manifest)
     yield from _next_steps(output, manifest)
 
@@ -77,7 +82,7 @@ def _text(path: str, output: str, manifest: dict[str, Any]) -> Iterator[str]:
 def _files(output: str, manifest: dict[str, Any]) -> Iterator[str]:
     yield f"  written to        {printable(os.path.abspath(output))}"
     yield f"    {RECOVERED:<16}each record, with place, method and confidence"
-    yield f"    {FRAGMENTS:<16}each piece that is no record, with its place"
+    yield f"    {FRAGMENTS:<16}each piece that is not a record, with its place"
     if manifest["merged"] is not None:
         kept = ", ".join(manifest["merged"]["confidences"])
         records = counted(manifest["merged"]["replaced_by"], "record")
@@ -90,8 +95,8 @@ def _next_steps(output: str, manifest: dict[str, Any]) -> Iterator[str]:
         yield "  next              nothing: every line of the trail is whole"
         return
     yield "  next"
-    yield "    Keep the trail as it is: it is the evidence, this directory only a reading of it."
-    yield "    Look at what is not certain, and at the fragments, before anybody relies on it:"
+    yield "    Keep the trail as it is: the trail is the evidence, this directory is only a reading of it."
+    yield "    Before relying on it, check what is not certain, and the fragments:"
     records = printable(os.path.join(output, RECOVERED))
     yield f"""      grep -v '^{{"confidence": "certain"' {records}"""
     yield "    Records that were overwritten or never reached the disk leave no trace here."

@@ -1,4 +1,4 @@
-"""Where answers about trails come from: the running agent, else the state directory, which is only read."""
+"""Where answers about trails come from: the running agent, or else the state directory, which is only read."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def chosen_state_dir(state_dir: str | None) -> str:
 def from_agent(
     url: str | None, state_dir: str | None, path: str, query: Mapping[str, str] | None = None
 ) -> dict[str, Any] | None:
-    """What the running agent answers; None where the state directory is to be read instead.
+    """What the running agent answers; None if the state directory is to be read instead.
 
     Args:
-        url: As given on the command line: then nothing else is asked.
-        state_dir: As given on the command line: then no agent is asked.
+        url: From the command line: only this agent is asked.
+        state_dir: From the command line: no agent is asked.
         path: Of the endpoint.
         query: Parameters of the request.
 
     Raises:
-        UsageError: Both were given, or the URL is none.
+        UsageError: Both were given, or the URL is not one.
         AgentSilent: The URL was given and no agent answers there.
     """
     if url and state_dir:
-        raise UsageError("--url asks the agent and --state-dir reads its state: give one of them")
+        raise UsageError("--url asks the agent and --state-dir reads its state: give only one of them")
     if state_dir:
         return None
     try:
@@ -52,7 +52,7 @@ def from_agent(
             raise
         return None
     except ValueError:
-        raise AgentSilent(f"{url or DEFAULT_URL} answers, but not as auditwatch does; see --url") from None
+        raise AgentSilent(f"{url or DEFAULT_URL} answers, but is not auditwatch; see --url") from None
     return answer if isinstance(answer, dict) else None
 
 
@@ -60,14 +60,14 @@ def fetch(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
     """The body of one answer.
 
     Raises:
-        UsageError: The URL is none, or the agent does not understand the query.
-        AgentSilent: Nothing answers there, or with an error.
+        UsageError: The URL is not one, or the agent does not understand the query.
+        AgentSilent: Nothing answers there, or the answer is an error.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url!r} is not a URL; write for example {DEFAULT_URL}")
+        raise UsageError(f"{url!r} is not a URL; it should look like {DEFAULT_URL}")
     asked = url.rstrip("/") + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
-    # The agent is asked directly: a proxy named in the environment knows another 127.0.0.1.
+    # The agent is asked directly: for a proxy named in the environment, 127.0.0.1 is another host.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(asked, timeout=_TIMEOUT_SECONDS) as answer:
@@ -76,6 +76,6 @@ def fetch(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
         if error.code == 400:
             raise UsageError(error.read(500).decode(errors="replace").strip()) from None
         raise AgentSilent(f"{url} answers {error.code} {error.reason}") from None
-    except (OSError, ValueError) as error:  # an answer that is no HTTP is a ValueError or an HTTPException
+    except (OSError, ValueError) as error:  # an answer that is not HTTP is a ValueError or an HTTPException
         raise AgentSilent(f"{url} does not answer: {getattr(error, 'reason', error)}; is the agent running?") from None
     return body

@@ -1,4 +1,4 @@
-"""`auditwatch status`: how each trail stands."""
+"""`auditwatch status`: the state of each trail."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from auditwatch.trail.words import counted, size_text
 @options.output_format
 @options.exit_code
 def command(url: str | None, state_dir: str | None, output_format: str, exit_code: bool) -> int:
-    """Show how each trail stands.
+    """Show the state of each trail.
 
-    Asks the running agent, else reads its state directory.
+    Asks the running agent; if there is none, reads its state directory.
     """
     status = from_agent(url, state_dir, "/api/v1/status") or _stored(chosen_state_dir(state_dir))
     click.echo(json.dumps(status, indent=2) if output_format == "json" else "\n".join(status_lines(status)))
@@ -46,7 +46,7 @@ def _is_open(trail: Mapping[str, Any]) -> bool:
 def status_lines(status: Mapping[str, Any]) -> Iterator[str]:
     """The status as a person reads it."""
     if not status["trails"]:
-        yield "no trail is known"
+        yield "no trails are known"
     for trail in status["trails"]:
         yield from _trail_lines(trail)
     yield f"as of {_instant(status['at'])}"
@@ -72,7 +72,7 @@ def _extent(trail: Mapping[str, Any]) -> str:
 
 
 def _writes(writes: Mapping[str, Any]) -> Iterator[str]:
-    """What the writers counted, and what of it somebody has to take note of."""
+    """What the writers counted, and which failures are not acknowledged."""
     from auditwatch.web.wording import count, reasons  # noqa: PLC0415  as above
 
     if writes["counters_trouble"]:
@@ -83,7 +83,7 @@ def _writes(writes: Mapping[str, Any]) -> Iterator[str]:
     last = f", the last one {_instant(writes['last_failure'])}" if failed else ""
     yield (
         f"writes: {count(writes['stored'])} stored, {count(failed)} failed{last};"
-        f" waits for the lock: {count(waits['over_1s'])} over 1 s, {count(waits['timed_out'])} timed out"
+        f" lock waits: {count(waits['over_1s'])} over 1 s, {count(waits['timed_out'])} timed out"
     )
     if writes["open"]:
         yield f"failed writes not acknowledged: {reasons(writes['open_by_reason'])} ({printable(writes['id'])})"

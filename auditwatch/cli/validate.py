@@ -31,7 +31,7 @@ from auditwatch.validation.once.text import report_text
 from auditwatch.validation.once.witness import Expected, witnessed
 
 MOST_SHARES = 1000
-"""As the agent's `cover_in`."""
+"""The same limit as for the agent's `cover_in`."""
 
 
 class _Requirement(click.ParamType[tuple[str, FieldType]]):
@@ -44,7 +44,7 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
         if not colon:
             field, type_name = type_name, FieldType.ANY.value
         if type_name not in list(FieldType):
-            self.fail(f"{type_name!r} is no type; there are: {', '.join(FieldType)}", param, ctx)
+            self.fail(f"{type_name!r} is not a type; choose one of: {', '.join(FieldType)}", param, ctx)
         if not field.isprintable():
             self.fail("the name of a field must be printable", param, ctx)
         return field, FieldType(type_name)
@@ -82,20 +82,24 @@ class _Share(click.ParamType[Share]):
     type=click.Choice([Mode.FULL.value, Mode.SAMPLE.value]),
     default=Mode.FULL.value,
     show_default=True,
-    help="Every line, or some.",
+    help="Judge every line, or a sample.",
 )
 @click.option(
-    "--lines", type=click.IntRange(1), default=100, show_default=True, help="Lines of a sample, one from each part."
+    "--lines",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Lines in a sample, one from each part of the file.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Draw the same sample again; without it, a random one.")
+@click.option("--seed", type=click.IntRange(0), help="Draw the same sample again; random by default.")
 @click.option(
     "--cover",
     type=_Share(),
     metavar="K/N",
-    help="Beside a sample judge every Nth block of 4 MiB, from the Kth on: K from 1 to N in turn reads everything.",
+    help="With a sample, also judge every Nth block of 4 MiB from the Kth on: K from 1 to N in turn covers everything.",
 )
-@click.option("--jobs", type=click.IntRange(1, 256), help="Worker processes; without it, one a processor.")
-@click.option("--strict", is_flag=True, help="A key twice in one object is damage too.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Worker processes; one per processor by default.")
+@click.option("--strict", is_flag=True, help="Treat the same key twice in one object as damage.")
 @click.option(
     "--require",
     "requirements",
@@ -105,26 +109,28 @@ class _Share(click.ParamType[Share]):
     help=f"Every record must have this field. Types: {', '.join(FieldType)}.",
 )
 @click.option(
-    "--schema", type=click.File("r", encoding="utf-8"), metavar="FILE", help="Every record must fit this JSON Schema."
+    "--schema", type=click.File("r", encoding="utf-8"), metavar="FILE", help="Every record must match this JSON Schema."
 )
-@click.option("--final", is_flag=True, help="Nobody writes any more: bytes behind the last newline are a torn line.")
-@click.option("--digest", is_flag=True, help="Also print a digest over the file, of use in comparing copies.")
+@click.option(
+    "--final", is_flag=True, help="Nothing more will be written: bytes after the last newline are a torn line."
+)
+@click.option("--digest", is_flag=True, help="Also print a digest of the file, for comparing copies.")
 @click.option(
     "--as-trail",
     is_flag=True,
-    help="The files, or those of a directory, are the segments of one trail, oldest first; .gz and .zst are read.",
+    help="Treat the files, or those in a directory, as the segments of one trail, oldest first; reads .gz and .zst.",
 )
 @click.option(
     "--expect-last",
     type=_Witness(),
     metavar="SEQ:SHA256",
-    help="This stamped record was the last one once: it must be there, with this hash of its line.",
+    help="This stamped record was once the last: it must still be there, with this hash of its line.",
 )
 @click.option(
     "--state-dir",
     type=click.Path(),
     metavar="DIR",
-    help="Of an agent: blocks that are as it judged them are hashed, not parsed. Only read.",
+    help="State directory of an agent, only read: blocks unchanged since it judged them are hashed, not parsed.",
 )
 @click.option("--format", "format_name", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of the command
@@ -150,7 +156,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
     """
     mode = Mode(mode_name)
     if cover is not None and mode is not Mode.SAMPLE:
-        raise UsageError("--cover goes with --mode sample: a full validation reads every block")
+        raise UsageError("--cover needs --mode sample: a full validation reads every block anyway")
     rules = Rules(require=tuple(dict(requirements).items()), strict=strict, schema=_schema_text(schema))
     workers = jobs or len(os.sched_getaffinity(0))
     options = Options(mode=mode, lines=lines, seed=seed, jobs=workers, rules=rules, final=final, digest=digest)
@@ -206,14 +212,14 @@ class _Asked:
 
 async def _validate(asked: _Asked) -> list[str]:
     if asked.expected and (asked.options.mode is Mode.SAMPLE or len(asked.paths) > 1 or STANDARD_INPUT in asked.paths):
-        raise UsageError("--expect-last means one trail that is read in full: one file, or --as-trail")
+        raise UsageError("--expect-last needs one trail that is read in full: one file, or --as-trail")
     verdicts = []
     with closing(ProgressBar()) as bar:
         async for outcome in validate_paths(asked.paths, asked.options, bar.progress_of):
             bar.close()
             verdicts.append(_print(outcome, asked.paths, asked))
             if outcome.trouble is None and is_compressed(outcome.path):
-                note = "these were its compressed bytes; --as-trail judges the lines in it"
+                note = "its compressed bytes were judged; --as-trail judges the lines in it"
                 print(f"auditwatch: {printable(outcome.path)}: {note}", file=sys.stderr)
     return verdicts
 
@@ -221,7 +227,7 @@ async def _validate(asked: _Asked) -> list[str]:
 async def _validate_as_trail(asked: _Asked) -> list[str]:
     paths, options = asked.paths, asked.options
     if options.mode is Mode.SAMPLE or options.digest or STANDARD_INPUT in paths:
-        raise UsageError("--as-trail reads every line of files: no --mode sample, no --digest, no standard input")
+        raise UsageError("--as-trail reads every line of the files: not with --mode sample, --digest or standard input")
     segments = await asyncio.to_thread(_segments, paths)
     with closing(ProgressBar()) as bar:
         outcome = await validate_as_trail(paths[-1], segments, options, bar.progress_of(paths[-1]))

@@ -101,7 +101,7 @@ def test_show_prints_nothing_that_took_the_place_of_the_line(trail: Path, cli: C
     trail.write_bytes(TRAIL.replace(b"KILL", b"XXXX"))
     _, printed = cli("findings", "--show")
     assert "XXXX" not in printed
-    assert "(other bytes stand there now)" in printed
+    assert "(different bytes are there now)" in printed
     os.unlink(trail)
     assert "No such file" in cli("findings", "--show")[1]
 

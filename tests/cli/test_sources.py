@@ -58,7 +58,7 @@ def test_a_query_is_escaped(url: str) -> None:
 
 
 def test_what_answers_with_something_else_is_no_agent(url: str) -> None:
-    with pytest.raises(AgentSilent, match="not as auditwatch does"):
+    with pytest.raises(AgentSilent, match="but is not auditwatch"):
         sources.from_agent(url, None, "/page")
     with pytest.raises(AgentSilent, match="answers 500"):
         sources.from_agent(url, None, "/error")
@@ -85,4 +85,4 @@ def test_an_agent_without_trails_is_said_so(
 ) -> None:
     monkeypatch.setitem(Answers.replies, "/api/v1/status", (200, b'{"trails": [], "at": 0}'))
     assert run(["status", "--url", url]) == 0
-    assert capfd.readouterr().out == "no trail is known\nas of never\n"
+    assert capfd.readouterr().out == "no trails are known\nas of never\n"

@@ -43,7 +43,7 @@ def trail(tmp_path: Path) -> Path:
 def test_who_has_compressed_bytes_judged_is_told_so(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archive = trail / f"{NUMBERED.format(3)}.gz"
     run(["validate", str(archive)])
-    assert f"{archive}: these were its compressed bytes; --as-trail judges" in capsys.readouterr().err
+    assert f"{archive}: its compressed bytes were judged; --as-trail judges" in capsys.readouterr().err
     run(["validate", "--as-trail", str(archive)])
     assert "compressed bytes" not in capsys.readouterr().err
 

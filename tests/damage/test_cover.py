@@ -99,4 +99,4 @@ def test_what_is_no_share_is_refused(share: str, trail: Path, capsys: pytest.Cap
 
 def test_a_full_validation_covers_everything_anyway(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "--cover", "1/3", str(trail)]) == 2
-    assert "--cover goes with --mode sample" in capsys.readouterr().err
+    assert "--cover needs --mode sample" in capsys.readouterr().err

@@ -38,7 +38,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_who_has_compressed_bytes_salvaged_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, data, told in (("a.jsonl", GLUED, False), ("a.jsonl.1.gz", gzip.compress(GLUED), True)):
         assert run(["salvage", str(written(tmp_path / name, data)), "--output", str(tmp_path / f"{name}.out")]) == 0
-        assert (f"{name}: these were its compressed bytes; unpack it" in capsys.readouterr().err) == told
+        assert (f"{name}: its compressed bytes were read; unpack it" in capsys.readouterr().err) == told
 
 
 def test_records_fragments_and_manifest_are_written_for_their_owner_alone(
@@ -117,7 +117,7 @@ def test_the_text_says_how_many_where_and_what_next(tmp_path: Path, capsys: pyte
     assert run(["salvage", str(trail), "--output", str(tmp_path / "out"), "--merged"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{trail}: 2 records in 2 damaged lines (102 lines, ")
-    for part in ("likely", "inferred", "merged.jsonl", str(tmp_path / "out"), "6 bytes behind", "evidence"):
+    for part in ("likely", "inferred", "merged.jsonl", str(tmp_path / "out"), "6 bytes after the last", "evidence"):
         assert part in said
     assert "KILL_SWITCH" not in said
 

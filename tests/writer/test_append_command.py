@@ -63,7 +63,7 @@ def test_a_failed_write_is_status_three_and_says_how_far_the_input_came(append, 
         path = tmp_path / "audit.jsonl"
         status, err = append(b'\n{"a":1}\n', path, "--lock-path", lock, "--lock-timeout", "0.05")
     assert status == 3
-    assert "line 2 and what follows" in err
+    assert "line 2 and everything after it" in err
     assert path.read_bytes() == b""
 
 
@@ -79,7 +79,7 @@ def test_a_line_that_only_its_stamp_makes_too_long_is_a_bad_line_and_no_failed_w
     path = tmp_path / "audit.jsonl"
     long = b'{"a":"' + b"x" * ((1 << 20) - 8) + b'"}'
     status, err = append(long + b'\n{"a":2}\n', path, "--stamp")
-    assert (status, err) == (1, "line 1: not stored: oversize with its stamp\n")
+    assert (status, err) == (1, "line 1: not stored: oversize once stamped\n")
     assert [record["a"] for record in records(path)] == [2]
 
 
