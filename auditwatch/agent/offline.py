@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from auditwatch.agent.publishing import agent_status
+from auditwatch.agent.about import agent_status
 from auditwatch.agent.requests import event_of, meant, objection
-from auditwatch.config.settings import Config
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
-from auditwatch.ledger.runs import Mode, RunRecord
+from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.inbox import Answer, Request, answer, pending
 from auditwatch.state.store import Store, trail_key
@@ -21,9 +20,9 @@ WATCHED = "watched"
 """Where the store remembers which trails the last agent watched."""
 
 
-def remember_watched(store: Store, config: Config) -> None:
-    """Keep which trails are watched, for those who look without the agent."""
-    store.put(WATCHED, json.dumps([trail_key(trail.name, trail.path) for trail in config.trails]))
+def remember_watched(store: Store, trails: Iterable[tuple[str, str]]) -> None:
+    """Keep which trails are watched, by name and path, for those who look without the agent."""
+    store.put(WATCHED, json.dumps([trail_key(name, path) for name, path in trails]))
 
 
 def load_snapshot(state_dir: str) -> Snapshot:
@@ -57,13 +56,9 @@ def _watched(store: Store) -> dict[str, TrailState]:
 
 def _trails(store: Store) -> Iterator[TrailSnapshot]:
     for key, state in _watched(store).items():
-        runs = {mode: _run(store.run(key, mode)) for mode in Mode}
+        runs = {mode: RunStatus.of(store.run(key, mode)) for mode in Mode}
         bound = store.run(key, Mode.SAMPLE).bound
         yield TrailSnapshot(state.name, key.partition("=")[2], state, runs, sample_bound=bound)
-
-
-def _run(record: RunRecord) -> RunStatus:
-    return RunStatus(record.runs, record.errors, record.last_attempt, record.last_success, record.corrupt_lines)
 
 
 def _applied(store: Store, request: Request) -> Answer:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import platform
-import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from auditwatch import __version__
+from auditwatch.agent.about import agent_status
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.recorder import Recorder
 from auditwatch.agent.timetable import interval_seconds
 from auditwatch.config.settings import TrailConfig
 from auditwatch.host.clock import Clock
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import TrailState
-from auditwatch.web.snapshot import AgentStatus, RunStatus, Snapshot, TrailSnapshot, Volume
+from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot, Volume
 
 FRESHNESS_SECONDS: Final = 10.0
 """How exactly the last look is shown: to render every trail anew each second would cost more than watching."""
@@ -92,37 +89,15 @@ class Publisher:
         if mode is not Mode.TAIL:
             return status
         looked = max(status.last_success, math.floor(monitor.looked))
-        progress = catching_up(monitor.state)
+        progress = monitor.state.catching_up
         return replace(status, last_attempt=max(status.last_attempt, looked), last_success=looked, progress=progress)
-
-
-def agent_status(**known: object) -> AgentStatus:
-    """This program on this host, with what else is known."""
-    status = AgentStatus(__version__, platform.python_version(), 0.0, host=socket.gethostname())
-    return replace(status, **known)  # type: ignore[arg-type]  # names and types as in AgentStatus
 
 
 def stored_run(recorder: Recorder, config: TrailConfig, mode: Mode) -> RunStatus:
     """What is remembered of the runs of one mode, with how often one is due."""
-    record = recorder.run(mode)
     interval = {
         Mode.FULL: interval_seconds(config.full),
         Mode.SAMPLE: interval_seconds(config.sample),
         Mode.TAIL: config.poll_interval_seconds,
     }
-    return RunStatus(
-        runs=record.runs,
-        errors=record.errors,
-        last_attempt=record.last_attempt,
-        last_success=record.last_success,
-        corrupt_lines=record.corrupt_lines,
-        interval_seconds=interval[mode],
-    )
-
-
-def catching_up(state: TrailState) -> float | None:
-    """How much of the history has been read, 0 to 1; None once all of it has."""
-    if not any(segment.is_catching_up for segment in state.files):
-        return None
-    total = sum(segment.size for segment in state.files)
-    return sum(segment.read for segment in state.files) / total if total else None
+    return RunStatus.of(recorder.run(mode), interval_seconds=interval[mode])

@@ -193,7 +193,7 @@ class Agent:
     async def _begin(self, config: Config) -> None:
         """Stored state is loaded, and what it says is shown, before the listener answers."""
         try:
-            remember_watched(self._store, config)
+            remember_watched(self._store, ((trail.name, trail.path) for trail in config.trails))
         except StateUnwritable as error:
             log.warning("who looks without this agent is told of the trails before: %s", error)
         self._housekeeping.show_state(config)

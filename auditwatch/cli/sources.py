@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 
 from auditwatch.cli.options import DEFAULT_URL
 from auditwatch.errors import AgentSilent, UsageError
@@ -63,10 +61,13 @@ def fetch(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
         UsageError: The URL is not one, or the agent does not understand the query.
         AgentSilent: Nothing answers there, or the answer is an error.
     """
-    parts = urllib.parse.urlsplit(url)
+    import urllib.error  # noqa: PLC0415  a third of the start, where only the state directory is read
+    import urllib.request  # noqa: PLC0415  as above
+
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"{url!r} is not a URL; it should look like {DEFAULT_URL}")
-    asked = url.rstrip("/") + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
+    asked = url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     # The agent is asked directly: for a proxy named in the environment, 127.0.0.1 is another host.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

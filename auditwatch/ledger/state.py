@@ -315,6 +315,13 @@ class TrailState:
         """Readable, or rotated away and the next file awaited."""
         return self.standing in (Standing.PRESENT, Standing.ROTATED)
 
+    @property
+    def catching_up(self) -> float | None:
+        """How much of the history has been read, 0 to 1; None once all of it has."""
+        if not any(segment.is_catching_up for segment in self.files):
+            return None
+        return sum(segment.read for segment in self.files) / sum(segment.size for segment in self.files)
+
     def tallies(self) -> dict[Kind, Tally]:
         """Damaged lines by kind over all segments, every kind named."""
         totals = dict.fromkeys(Kind, Tally())

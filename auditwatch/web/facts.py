@@ -115,9 +115,7 @@ class Facts:
     @property
     def catching_up(self) -> float | None:
         """0 to 1 while history is being read, else None."""
-        if not any(segment.is_catching_up for segment in self.trail.state.segments):
-            return None
-        return 1 - self.unverified / self.total_bytes
+        return self.trail.state.catching_up
 
     @property
     def basis(self) -> tuple[Basis, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auditwatch.ledger.runs import Mode
+from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import TrailState
 
 
@@ -34,6 +34,18 @@ class RunStatus:
     corrupt_lines: int = 0
     interval_seconds: float = 0.0
     progress: float | None = None
+
+    @classmethod
+    def of(cls, record: RunRecord, interval_seconds: float = 0.0) -> RunStatus:
+        """What is remembered, with how often one is due."""
+        return cls(
+            record.runs,
+            record.errors,
+            record.last_attempt,
+            record.last_success,
+            record.corrupt_lines,
+            interval_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)

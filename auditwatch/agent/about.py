@@ -1,0 +1,16 @@
+"""This program on this host, for those who show it: a running agent, or a command that reads its state."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from dataclasses import replace
+
+from auditwatch import __version__
+from auditwatch.web.snapshot import AgentStatus
+
+
+def agent_status(**known: object) -> AgentStatus:
+    """Versions and host, with what else is known."""
+    status = AgentStatus(__version__, platform.python_version(), 0.0, host=socket.gethostname())
+    return replace(status, **known)  # type: ignore[arg-type]  # names and types as in AgentStatus
