@@ -6,7 +6,7 @@ import json
 
 import click
 
-from auditwatch.trail.words import counted
+from auditwatch.trail.words import count_text
 
 
 @click.group("config", no_args_is_help=False)
@@ -26,7 +26,7 @@ def check(file: str) -> None:
     config = load_config(file)
     for trail in config.trails:
         click.echo(f"{trail.name}: {trail.path}")
-    click.echo(f"{file}: fine, {counted(len(config.trails), 'trail')}")
+    click.echo(f"{file}: fine, {count_text(len(config.trails), 'trail')}")
 
 
 @command.command("schema")

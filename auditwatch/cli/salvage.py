@@ -17,7 +17,7 @@ from auditwatch.salvage.dissect import Confidence
 from auditwatch.salvage.output import FRAGMENTS, MANIFEST, MERGED, RECOVERED
 from auditwatch.salvage.run import SalvageOptions, salvage_into
 from auditwatch.trail.names import printable
-from auditwatch.trail.words import counted, size_text
+from auditwatch.trail.words import count_text, size_text
 
 _MEANINGS: Final = {
     Confidence.CERTAIN: "found where only a record can begin",
@@ -64,15 +64,15 @@ def command(
 
 def _text(path: str, output: str, manifest: dict[str, Any]) -> Iterator[str]:
     damaged, recovered = manifest["damaged_lines"], manifest["recovered"]
-    size = f"{counted(manifest['lines'], 'line')}, {size_text(manifest['source']['bytes'])}"
-    found = f"{counted(recovered['records'], 'record')} in {counted(damaged, 'damaged line')}"
+    size = f"{count_text(manifest['lines'], 'line')}, {size_text(manifest['source']['bytes'])}"
+    found = f"{count_text(recovered['records'], 'record')} in {count_text(damaged, 'damaged line')}"
     yield f"{printable(path)}: {found} ({size}, {manifest['seconds']:.2f} s)"
     for confidence, meaning in _MEANINGS.items():
         yield f"  {confidence.value:<18}{recovered['by_confidence'][confidence]:>9,}  {meaning}"
     fragments = manifest["fragments"]
     yield f"  {'left over':<18}{fragments['pieces']:>9,}  not part of any record ({size_text(fragments['bytes'])})"
     if manifest["pending_bytes"]:
-        pending = counted(manifest["pending_bytes"], "byte")
+        pending = count_text(manifest["pending_bytes"], "byte")
         yield f"  pending           {pending} after the last newline: a line that may still be growing, left alone;"
         yield "                    --final treats it as torn"
     yield from _files(output, manifest)
@@ -85,7 +85,7 @@ def _files(output: str, manifest: dict[str, Any]) -> Iterator[str]:
     yield f"    {FRAGMENTS:<16}each piece that is not a record, with its place"
     if manifest["merged"] is not None:
         kept = ", ".join(manifest["merged"]["confidences"])
-        records = counted(manifest["merged"]["replaced_by"], "record")
+        records = count_text(manifest["merged"]["replaced_by"], "record")
         yield f"    {MERGED:<16}the trail, with {records} ({kept}) in place of its damaged lines"
     yield f"    {MANIFEST:<16}digests of the source and of these files, counts, versions"
 

@@ -13,7 +13,7 @@ from auditwatch.cli import options
 from auditwatch.cli.sources import chosen_state_dir, from_agent
 from auditwatch.errors import DAMAGED
 from auditwatch.trail.names import printable
-from auditwatch.trail.words import counted, size_text
+from auditwatch.trail.words import count_text, size_text
 
 
 @click.command("status")
@@ -66,7 +66,7 @@ def _extent(trail: Mapping[str, Any]) -> str:
     seen, corrupt = trail["bytes"], trail["corrupt_lines"]
     total = size_text(seen["active"] + seen["segments"])
     return (
-        f"{counted(trail['lines'], 'line')}, {total}; damaged lines: {count(corrupt['open'])} open"
+        f"{count_text(trail['lines'], 'line')}, {total}; damaged lines: {count(corrupt['open'])} open"
         f" ({count(corrupt['inherited'])} of them inherited), {count(corrupt['acknowledged'])} acknowledged"
     )
 

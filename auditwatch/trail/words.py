@@ -7,10 +7,10 @@ from typing import Final
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def count_text(number: int, one: str, many: str = "") -> str:
     """A number and what it counts; the plural ends in s unless it is given.
 
-    >>> counted(1, "segment"), counted(2000, "segment"), counted(0, "entry", "entries")
+    >>> count_text(1, "segment"), count_text(2000, "segment"), count_text(0, "entry", "entries")
     ('1 segment', '2,000 segments', '0 entries')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
@@ -27,4 +27,4 @@ def size_text(size: float) -> str:
     unit = 0
     while round(size, 1 if unit else 0) >= 1024 and unit < len(_UNITS) - 1:
         size, unit = size / 1024, unit + 1
-    return f"{size:,.1f} {_UNITS[unit]}" if unit else counted(round(size), "byte")
+    return f"{size:,.1f} {_UNITS[unit]}" if unit else count_text(round(size), "byte")

@@ -16,7 +16,7 @@ from auditwatch.ledger.state import FindingState, ViolationRow
 from auditwatch.ledger.writes import by_reason
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.verdict import Basis, Verdict
-from auditwatch.trail.words import counted, size_text
+from auditwatch.trail.words import count_text, size_text
 from auditwatch.web import wording
 from auditwatch.web.facts import Facts
 from auditwatch.web.glosses import GLOSSES
@@ -142,7 +142,7 @@ def _template() -> Template:
     )
     words = ("count", "duration", "ago", "moment", "visible")
     environment.filters.update({word: getattr(wording, word) for word in words})
-    environment.filters.update(size=size_text, counted=counted)
+    environment.filters.update(size=size_text, count_text=count_text)
     return environment.get_template("page.html")
 
 
@@ -206,7 +206,7 @@ def _map_text(drawn: Sequence[Cell]) -> str:
     said = ", ".join(f"{counts[state]} {state.wording}" for state in sorted(counts, reverse=True))
     damaged = [place(cell) for cell in drawn if cell.state is CellState.DAMAGED]
     where = f". Damaged: {'; '.join(damaged[:8])}" + (" and more" if len(damaged) > 8 else "") if damaged else ""
-    return f"Map of {counted(len(drawn), 'cell')}: {said}{where}."
+    return f"Map of {count_text(len(drawn), 'cell')}: {said}{where}."
 
 
 def place(cell: Cell) -> str:

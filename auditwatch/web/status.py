@@ -12,7 +12,7 @@ from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Verdict
-from auditwatch.trail.words import counted
+from auditwatch.trail.words import count_text
 from auditwatch.web.facts import Facts
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
@@ -58,19 +58,19 @@ def _sentence(facts: Facts, now: float) -> str:
     if not facts.total_bytes:
         return "Empty: there is nothing to judge yet."
     noted = facts.damage.acknowledged
-    but = f", except {counted(noted, 'acknowledged line')}" if noted else ""
+    but = f", except {count_text(noted, 'acknowledged line')}" if noted else ""
     return f"Every line is well-formed{but}. Missing lines cannot be detected: no sequence numbers were checked."
 
 
 def _damage_sentence(facts: Facts) -> str:
     parts = []
     if new := facts.damage.open - facts.damage.inherited:
-        parts.append(f"{counted(new, 'damaged line')} found since watching began")
+        parts.append(f"{count_text(new, 'damaged line')} found since watching began")
     if inherited := facts.damage.inherited:
         there = "was" if inherited == 1 else "were"
-        parts.append(f"{counted(inherited, 'damaged line')} {there} there before watching began")
+        parts.append(f"{count_text(inherited, 'damaged line')} {there} there before watching began")
     if broken := facts.violations_open:
-        parts.append(f"{counted(broken, 'violation')} of order or history")
+        parts.append(f"{count_text(broken, 'violation')} of order or history")
     return "; ".join(parts).capitalize() + "."
 
 
