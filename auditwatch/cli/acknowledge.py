@@ -50,7 +50,7 @@ def command(  # noqa: PLR0913  click passes one argument an option
     The request goes into the agent's inbox; if no agent is running, it is applied at once. Exit status: 2 if no finding
     has this id, 3 if a running agent does not apply the request in time.
     """
-    from auditwatch.config.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
+    from auditwatch.config.quantities import duration_seconds
 
     request = _request(ids or undo, trail, _scope(ids, undo, trail, take_all, inherited), by, reason, undo=bool(undo))
     try:
@@ -66,7 +66,7 @@ def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_
     Raises:
         UsageError: None was used, or several.
     """
-    from auditwatch.ledger.events import Scope  # noqa: PLC0415  --help needs none of it
+    from auditwatch.ledger.events import Scope
 
     ways = [bool(ids), bool(undo), take_all, inherited]
     if sum(ways) != 1 or (trail is None) != bool(ids or undo):
@@ -79,7 +79,7 @@ def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_
 def _request(
     ids: tuple[str, ...], trail: str | None, scope: Scope, by: str | None, reason: str | None, *, undo: bool
 ) -> Request:
-    from auditwatch.state.inbox import Request, is_finding_id, new_request_id  # noqa: PLC0415  as above
+    from auditwatch.state.inbox import Request, is_finding_id, new_request_id
 
     if unlike := [given for given in ids if not is_finding_id(given)]:
         raise UnknownFinding(f"no finding has the id {unlike[0]}; `auditwatch findings` lists them")
@@ -116,7 +116,7 @@ def login_name() -> str:
 
 def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> Answer:
     """Submit the request; the one writer of the state answers it, which is this process if there is no agent."""
-    from auditwatch.state.inbox import await_answer, submit  # noqa: PLC0415  --help needs none of it
+    from auditwatch.state.inbox import await_answer, submit
 
     submit(state_dir, request)
     try:
@@ -127,8 +127,8 @@ def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> An
 
 
 def _apply(state_dir: str) -> None:
-    from auditwatch.agent.offline import apply_pending  # noqa: PLC0415  as above
-    from auditwatch.state.lock import AgentLock  # noqa: PLC0415  --help needs none of it
+    from auditwatch.agent.offline import apply_pending
+    from auditwatch.state.lock import AgentLock
 
     with AgentLock(state_dir):
         apply_pending(state_dir)

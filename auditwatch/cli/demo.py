@@ -29,8 +29,8 @@ def command(directory: str | None, listen_address: str | None) -> int:
     Two processes append as they should; every few seconds two others write the way many programs do: in two writes, and
     without O_APPEND. Ctrl-C ends everything.
     """
-    from auditwatch.agent.supervisor import run_agent  # noqa: PLC0415  as above
-    from auditwatch.config.settings import config_from_arguments  # noqa: PLC0415  --help needs none of it
+    from auditwatch.agent.supervisor import run_agent
+    from auditwatch.config.settings import config_from_arguments
 
     with ExitStack() as stack:
         place = stack.enter_context(_place(directory))

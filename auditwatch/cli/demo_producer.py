@@ -31,7 +31,7 @@ def is_leash_cut(seconds: float) -> bool:
 
 def append_rightly(path: str) -> None:
     """Five records a second through the locked writer."""
-    from auditwatch import AuditWriter  # noqa: PLC0415  the damaging producers need none
+    from auditwatch import AuditWriter
 
     number = 0
     with AuditWriter(path) as audit:

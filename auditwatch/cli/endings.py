@@ -29,7 +29,8 @@ def terminable() -> Iterator[None]:
 
     While a module is being imported an exception may be lost or mistaken for an error: then it waits for the import.
     """
-    outermost = sys._getframe(2)  # the caller's; an import around it lasts as long as the caller runs
+    # The caller's frame: an import around it lasts as long as the caller runs.
+    outermost = sys._getframe(2)  # noqa: SLF001  there is no public way to it
 
     def on_sigterm(_number: int, frame: FrameType | None) -> None:
         if not _is_importing(frame, outermost):

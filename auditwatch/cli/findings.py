@@ -80,7 +80,7 @@ def instant(text: str, now: float) -> float:
     >>> instant("1h", 10_000.0), instant("1970-01-02T00:00:00Z", 0.0)
     (6400.0, 86400.0)
     """
-    from auditwatch.config.quantities import duration_seconds  # noqa: PLC0415  --help needs none of it
+    from auditwatch.config.quantities import duration_seconds
 
     try:
         return max(0.0, now - duration_seconds(text))
@@ -94,22 +94,22 @@ def instant(text: str, now: float) -> float:
 
 
 def _stored(state_dir: str, query: Mapping[str, str], show: bool) -> dict[str, Any]:
-    from auditwatch.agent.offline import load_snapshot  # noqa: PLC0415  --help needs none of it
-    from auditwatch.web.status import findings_json  # noqa: PLC0415  as above
+    from auditwatch.agent.offline import load_snapshot
+    from auditwatch.web.status import findings_json
 
     snapshot = load_snapshot(state_dir)
     if (trail := query.get("trail")) not in (None, *(known.name for known in snapshot.trails)):
         raise UsageError(f"no trail is named {trail!r}; `auditwatch status` lists them")
     found = findings_json(snapshot, _wanted(query))
     if show:
-        from auditwatch.cli.contents import with_contents  # noqa: PLC0415  as above
+        from auditwatch.cli.contents import with_contents
 
         found["findings"] = list(with_contents(snapshot, found["findings"]))
     return found
 
 
 def _wanted(query: Mapping[str, str]) -> FindingsQuery:
-    from auditwatch.web.status import FindingsQuery  # noqa: PLC0415  as above
+    from auditwatch.web.status import FindingsQuery
 
     kind = query.get("kind")
     return FindingsQuery(

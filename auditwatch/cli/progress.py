@@ -23,7 +23,7 @@ class ProgressBar:
         """What moves the bar of this file, given the bytes done and the total; None if nobody is watching."""
         if not sys.stderr.isatty():
             return None
-        from auditwatch.cli.progress_bar import drawn  # noqa: PLC0415  importing rich takes as long as judging 50 MB
+        from auditwatch.cli.progress_bar import drawn  # importing rich takes as long as judging 50 MB
 
         self._drawn = bar = drawn()
         task = bar.add_task(printable(os.path.basename(path)), total=None)

@@ -57,7 +57,7 @@ def command(
 def _configured(
     config_file: str | None, trails: tuple[str, ...], state_dir: str | None, listen_address: str | None
 ) -> Config:
-    from auditwatch.config.settings import config_from_arguments, load_config  # noqa: PLC0415  --help needs none of it
+    from auditwatch.config.settings import config_from_arguments, load_config
 
     if config_file is not None:
         return load_config(config_file, trails, state_dir=state_dir, listen_address=listen_address)
@@ -65,8 +65,8 @@ def _configured(
 
 
 def _run(config: Config, reload: Callable[[], Config] | None) -> int:
-    from auditwatch.agent.supervisor import run_agent  # noqa: PLC0415  as above
-    from auditwatch.config.settings import state_directory  # noqa: PLC0415  as above
+    from auditwatch.agent.supervisor import run_agent
+    from auditwatch.config.settings import state_directory
 
     try:
         return run_agent(config, state_dir=state_directory(config), reload=reload)
@@ -75,9 +75,9 @@ def _run(config: Config, reload: Callable[[], Config] | None) -> int:
 
 
 def _run_once(config: Config, metrics_file: str | None) -> int:
-    from auditwatch.agent.supervisor import run_once  # noqa: PLC0415  as above
-    from auditwatch.config.settings import state_directory  # noqa: PLC0415  as above
-    from auditwatch.web.status import status_json  # noqa: PLC0415  as above
+    from auditwatch.agent.supervisor import run_once
+    from auditwatch.config.settings import state_directory
+    from auditwatch.web.status import status_json
 
     status = status_json(run_once(config, state_dir=state_directory(config), metrics_file=metrics_file))
     click.echo("\n".join(status_lines(status)))

@@ -19,7 +19,7 @@ def chosen_state_dir(state_dir: str | None) -> str:
     """The state directory that was named, or where the agent keeps it by default."""
     if state_dir:
         return os.path.abspath(state_dir)
-    from auditwatch.config.places import default_state_directory  # noqa: PLC0415  costs nothing until it is needed
+    from auditwatch.config.places import default_state_directory
 
     return default_state_directory(os.environ, os.getuid())
 
@@ -61,8 +61,8 @@ def fetch(url: str, path: str, query: Mapping[str, str] | None = None) -> bytes:
         UsageError: The URL is not one, or the agent does not understand the query.
         AgentSilent: Nothing answers there, or the answer is an error.
     """
-    import urllib.error  # noqa: PLC0415  a third of the start, where only the state directory is read
-    import urllib.request  # noqa: PLC0415  as above
+    import urllib.error  # a third of the start, where only the state directory is read
+    import urllib.request
 
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

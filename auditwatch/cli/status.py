@@ -32,8 +32,8 @@ def command(url: str | None, state_dir: str | None, output_format: str, exit_cod
 
 
 def _stored(state_dir: str) -> dict[str, Any]:
-    from auditwatch.agent.offline import load_snapshot  # noqa: PLC0415  --help needs none of it
-    from auditwatch.web.status import status_json  # noqa: PLC0415  as above
+    from auditwatch.agent.offline import load_snapshot
+    from auditwatch.web.status import status_json
 
     return status_json(load_snapshot(state_dir))
 
@@ -61,7 +61,7 @@ def _trail_lines(trail: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _extent(trail: Mapping[str, Any]) -> str:
-    from auditwatch.web.wording import count  # noqa: PLC0415  --help needs none of it
+    from auditwatch.web.wording import count
 
     seen, corrupt = trail["bytes"], trail["corrupt_lines"]
     total = size_text(seen["active"] + seen["segments"])
@@ -73,7 +73,7 @@ def _extent(trail: Mapping[str, Any]) -> str:
 
 def _writes(writes: Mapping[str, Any]) -> Iterator[str]:
     """What the writers counted, and which failures are not acknowledged."""
-    from auditwatch.web.wording import count, reasons  # noqa: PLC0415  as above
+    from auditwatch.web.wording import count, reasons
 
     if writes["counters_trouble"]:
         yield f"writes are not counted now: {printable(writes['counters_trouble'])}"

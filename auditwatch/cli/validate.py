@@ -170,7 +170,7 @@ def command(  # noqa: PLR0913, PLR0917  one parameter an option: the contract of
 def _recorded(state_dir: str | None) -> AbstractContextManager[RecordedBlocksOf]:
     if state_dir is None:
         return nullcontext(nothing_recorded)
-    from auditwatch.cli.recorded import recorded_blocks  # noqa: PLC0415  SQLite and the ledger take a third of the start
+    from auditwatch.cli.recorded import recorded_blocks  # SQLite and the ledger take a third of the start
 
     return recorded_blocks(state_dir)
 

@@ -54,21 +54,44 @@ def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
     """
     if candidate == active_name:
         return _ACTIVE, 0, "", candidate
-    plain = candidate
-    for ending in COMPRESSED:
-        plain = plain.removesuffix(ending)
-    mark = _mark(active_name, plain)
+    mark = _mark(active_name, uncompressed(candidate))
     return None if mark is None else _order_of(mark, candidate)
 
 
-def segment_number(name: str) -> int | None:
-    """The number that our writer gave a closed segment, from its name without the ending of compression.
+def segment_name(active_name: str, closed: str, number: int) -> str:
+    """The name that our writer gives a closed segment.
 
-    >>> segment_number("a-20260101T000000000000Z-0000000007.jsonl"), segment_number("a.jsonl.1")
+    Args:
+        active_name: Of the active file, without its directory.
+        closed: When it was closed, in UTC: `YYYYMMDDTHHMMSSffffffZ`.
+        number: Of the segment, from 1.
+
+    >>> segment_name("audit.jsonl", "20251007T000000000001Z", 7)
+    'audit-20251007T000000000001Z-0000000007.jsonl'
+    """
+    stem, extension = _stem(active_name)
+    return f"{stem}-{closed}-{number:010}{extension}"
+
+
+def segment_number(name: str) -> int | None:
+    """The number that our writer gave a closed segment, compressed since or not; None for other names.
+
+    >>> segment_number("a-20260101T000000000000Z-0000000007.jsonl.gz"), segment_number("a.jsonl.1")
     (7, None)
     """
-    ours = _OURS.search(_stem(name)[0])
+    ours = _OURS.search(_stem(uncompressed(name))[0])
     return int(ours[2]) if ours else None
+
+
+def uncompressed(name: str) -> str:
+    """The name without an ending of compression.
+
+    >>> uncompressed("a.jsonl.1.gz")
+    'a.jsonl.1'
+    """
+    for ending in COMPRESSED:
+        name = name.removesuffix(ending)
+    return name
 
 
 def printable(name: str) -> str:

@@ -8,18 +8,21 @@ the line, or 64 zeros where there is none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 NOTHING_BEFORE: Final = "0" * 64
 """`_prev` of a line that has no line before it."""
 
-_LONGEST: Final = len('"_seq":') + 20 + len(',"_prev":"') + 64 + len('"}\r')
-_STAMP: Final = re.compile(rb'[{,]"_seq":([1-9][0-9]{0,18}),"_prev":"([0-9a-f]{64})"\}\r?\Z')
+STAMP: Final = rb'[{,]"_seq":([1-9][0-9]{0,18}),"_prev":"([0-9a-f]{64})"\}\r?'
+"""How a stamped line ends, as a regular expression: number and hash are its groups."""
+
+LONGEST_STAMP: Final = len('{"_seq":') + 19 + len(',"_prev":"') + 64 + len('"}\r')
+"""The most bytes that match it."""
+
+_AT_END: Final = re.compile(STAMP + rb"\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What a stamped line says of its place.
 
     Attributes:
@@ -43,7 +46,7 @@ def parse_stamp(line: bytes) -> Stamp | None:
     >>> parse_stamp(b'{"event":"X"}') is None
     True
     """
-    match = _STAMP.search(line, max(0, len(line) - _LONGEST - 1))
+    match = _AT_END.search(line, max(0, len(line) - LONGEST_STAMP))
     return Stamp(int(match[1]), match[2].decode()) if match else None
 
 

@@ -14,7 +14,7 @@ from auditwatch.files.opening import opened
 from auditwatch.files.reading import Progress
 from auditwatch.ledger.runs import Mode
 from auditwatch.trail.kinds import Kind, Violation
-from auditwatch.trail.names import COMPRESSED, printable, segment_number, segment_order, trail_name
+from auditwatch.trail.names import printable, segment_number, segment_order, trail_name, uncompressed
 from auditwatch.trail.report import Report
 from auditwatch.trail.scan import scan_all
 from auditwatch.trail.verdict import Trouble
@@ -56,7 +56,7 @@ async def validate_as_trail(
     """
     begun = time.monotonic()
     pool = WorkerPool(options.jobs, background=False)
-    trail = trail_name(_plain(segments[-1]))
+    trail = trail_name(uncompressed(segments[-1]))
     try:
         outcomes = [
             await _segment(segment, trail, options, pool, on_progress, is_last=segment is segments[-1])
@@ -126,12 +126,6 @@ def _compared(comparisons: Sequence[Comparison]) -> Comparison | None:
 
 def _missing(names: Sequence[str]) -> dict[Violation, int]:
     """Holes in the numbers that our writer gives segments; the first known one may have any number."""
-    numbers = sorted({number for name in names if (number := segment_number(_plain(name))) is not None})
+    numbers = sorted({number for name in names if (number := segment_number(name)) is not None})
     holes = sum(later - earlier - 1 for earlier, later in pairwise(numbers))
     return {Violation.SEGMENT_MISSING: holes} if holes else {}
-
-
-def _plain(name: str) -> str:
-    for ending in COMPRESSED:
-        name = name.removesuffix(ending)
-    return name
