@@ -28,7 +28,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Look at the trail again soon, its neighbours too: something was seen that one look does not prove."""
+    """Look at the trail again soon, its neighbours too, and answer with `Observed`: one look does not prove it."""
 
 
 @dataclass(frozen=True, slots=True)
