@@ -15,15 +15,19 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from auditwatch.errors import AuditWriteError, LockTimeout
 from auditwatch.trail.counters import FAILURES
+from auditwatch.writer.appender import Appender
 from auditwatch.writer.audit_writer import AuditWriter
 from auditwatch.writer.chain import Tip
 from auditwatch.writer.counting import Counting
+from auditwatch.writer.durability import Descriptor, Sync
 from auditwatch.writer.failures import copy_of, refusal, write_error
 from auditwatch.writer.locking import TwoLocks
 from auditwatch.writer.settings import Settings
@@ -70,29 +74,59 @@ class InMemoryAuditWriter(AuditWriter):
         """What was stored, as a reader of the trail sees it."""
         return [json.loads(line) for line in self.lines]
 
-    def _attach(self, settings: Settings) -> None:
+    def _appender_of(self, settings: Settings) -> Appender:
         self.lines: list[bytes] = []
-        self._counting = _InMemoryCounting(settings.path)
-        self._locks = TwoLocks(settings.path, -1)
+        file = _InMemoryFile(settings.path, self.lines, lambda: self.fail_with)
+        without_files = settings._replace(
+            durability="process", rotate_bytes=None, rotate_every=None, ballast_bytes=None
+        )
+        return Appender(without_files, _InMemoryCounting(settings.path), lambda _: file)
+
+
+class _InMemoryFile:
+    """A list in place of an open file.
+
+    Args:
+        path: The trail, for messages.
+        lines: Where what is stored goes.
+        fail_with: Asked before that for the error to raise, or its reason.
+    """
+
+    def __init__(self, path: str, lines: list[bytes], fail_with: Callable[[], AuditWriteError | str | None]) -> None:
+        self.locks = TwoLocks(path, -1)
+        self.sync = Sync(Descriptor(-1))
+        self.identity = (0, 0)
+        self.look_for_poison_at = math.inf
+        self._path = path
+        self._lines = lines
+        self._fail_with = fail_with
         self._tip = Tip()
 
-    def _stored(self, lines: list[bytes], now: float) -> bool:
-        self._refuse_if_closed()
-        if self._locks.are_mine():
-            raise self._locks.reentry()
-        try:
-            free = self._locks.acquire(now + self._settings.lock_timeout)
-            if self.fail_with is not None:
-                raise _error(self.fail_with, self._path)
-            if self._settings.stamp:
-                lines, self._tip = self._tip.stamped(lines)
-            self.lines.extend(line.removesuffix(b"\n") for line in lines)
-        finally:
-            self._locks.release()
-        return free
+    def size_if_there(self, _path: str, _now: float) -> int:
+        """Never replaced."""
+        return 0
 
-    def _interrupts(self) -> bool:
-        return self._locks.are_mine()
+    def is_full(self, _rotation: object, _size: int, _length: int) -> bool:
+        """Never rotated."""
+        return False
+
+    def store(self, lines: list[bytes], _size: int, stamp: bool) -> None:
+        """Keep the lines, stamped if asked for."""
+        wanted = self._fail_with()
+        if wanted is not None:
+            raise _error(wanted, self._path)
+        if stamp:
+            lines, self._tip = self._tip.stamped(lines)
+        self._lines.extend(line.removesuffix(b"\n") for line in lines)
+
+    def poison(self) -> None:
+        """Never poisoned."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def retire(self) -> None:
+        """Nothing is open."""
 
 
 class _InMemoryCounting(Counting):

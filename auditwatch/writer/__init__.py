@@ -15,10 +15,10 @@ It goes into trading processes: of this package it imports `host`, `trail` and `
 library's light parts alone, and orjson where a trail is opened. It logs nothing, and starts no thread but those that
 `durability="interval"` and `append_async` need.
 
-What it is made of: `audit_writer` (the front), `equipment`, `serialise`; `trail_file` (one open file) with its
-`locking`, `tail`, `whereabouts` and `durability`; `group` (commits of many threads), `chain` and `predecessors`
-(stamps), `rotation`; `counting` and `slots` (the counters file); `reentry` (signal handlers that append), `ballast`;
-`failpoints`. In front of it: `async_front`, `logging_handler`.
+What it is made of: `audit_writer` (the front), `serialise`; `appender` (from lines to acknowledged), `equipment`;
+`trail_file` (one open file) with its `locking`, `tail`, `whereabouts` and `durability`; `group` (commits of many
+threads), `chain` and `predecessors` (stamps), `rotation`; `counting` and `slots` (the counters file); `reentry` (signal
+handlers that append), `ballast`; `failpoints`. In front of it: `async_front`, `logging_handler`.
 """
 
 from __future__ import annotations

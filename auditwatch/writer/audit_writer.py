@@ -1,34 +1,22 @@
-"""The front that producers hold: settings, serialisation, and one append after another into the right file."""
+"""The front that producers hold: settings, serialisation and the public methods; an `Appender` does the rest."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from auditwatch.errors import AuditWriteError, LockTimeout, Stored
-from auditwatch.trail.counters import TIMED_OUT, wait_bucket
 from auditwatch.trail.limits import MAX_LINE_BYTES
-from auditwatch.writer import failpoints, forks, reentry
+from auditwatch.writer.appender import Appender
 from auditwatch.writer.counting import counting_of
-from auditwatch.writer.durability import Sync
-from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, serialiser_of, stamp_bytes_of
-from auditwatch.writer.failures import UnserialisableError, refusal, write_error
+from auditwatch.writer.equipment import serialiser_of
+from auditwatch.writer.failures import UnserialisableError
 from auditwatch.writer.opening import open_trail
 from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
-from auditwatch.writer.trail_file import TrailFile
 
 if TYPE_CHECKING:
     from auditwatch.writer.async_front import AsyncFront
-    from auditwatch.writer.ballast import Ballast
-    from auditwatch.writer.group import GroupCommit
-    from auditwatch.writer.rotation import Rotation
     from auditwatch.writer.serialise import Serialiser
-
-_LOOK_FOR_POISON_SECONDS: Final = 0.01
-_FEWEST_ATTEMPTS: Final = 3
 
 
 class AuditWriter:
@@ -110,40 +98,20 @@ class AuditWriter:
     def _begin(self, settings: Settings) -> None:
         self._settings = settings
         self._path = settings.path
-        self._closed = False
-        self._trail: TrailFile | None = None
         self._front: AsyncFront | None = None
         self._serialiser: Serialiser | None = None
         self._serialise: Callable[[object], bytes] = lambda record: self._loaded().line(record)
-        self._stamp_bytes = stamp_bytes_of(settings)
-        self._longest = settings.max_line_bytes + 1 - self._stamp_bytes
-        self._stamp = settings.stamp
-        self._lock_timeout = settings.lock_timeout
-        self._durable = settings.durability != "process"
-        self._waits_its_turn = settings.reentrant == "after"
-        self._group: GroupCommit | None = None
-        self._ballast: Ballast | None = None
-        self._rotation: Rotation | None = None
-        self._attach(settings)
-
-    def _attach(self, settings: Settings) -> None:
-        """Reach for the file system."""
-        self._counting = counting_of(settings.path)
-        self._rotation = rotation_of(settings)
-        self._group = group_of(settings, self._stored, self._interrupted)
-        self._ballast = ballast_of(settings)
+        self._appender = self._appender_of(settings)
         try:
             self._loaded()
-            self._trail = open_trail(settings)
         except UnserialisableError as error:
-            self._refuse(str(error), 1)
-        except AuditWriteError as error:
-            if not self._answered(error, 1):
-                raise
+            self._appender.refuse(str(error), 1)
         else:
-            self._counting.look()
-            if self._ballast is not None:
-                self._ballast.keep(time.monotonic())
+            self._appender.open()
+
+    def _appender_of(self, settings: Settings) -> Appender:
+        """What stores the lines; a writer for tests has another one."""
+        return Appender(settings, counting_of(settings.path), open_trail)
 
     def __getstate__(self) -> Settings:
         return self._settings
@@ -152,7 +120,7 @@ class AuditWriter:
         self._begin(settings)
 
     def __repr__(self) -> str:
-        return f"AuditWriter({self._path!r}{', closed' if self._closed else ''})"
+        return f"AuditWriter({self._path!r}{', closed' if self._appender.is_closed else ''})"
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +136,7 @@ class AuditWriter:
     @property
     def ballast_releases(self) -> int:
         """How often this writer released its ballast."""
-        return 0 if self._ballast is None else self._ballast.releases
+        return self._appender.ballast_releases
 
     def append(self, record: Mapping[str, Any] | object) -> None:
         """Append one record; when this returns, it is acknowledged.
@@ -186,9 +154,9 @@ class AuditWriter:
         except Exception as error:  # noqa: BLE001  hooks and records run the caller's code: no crash of ours
             message = f"the record, default= or dumps= raised {type(error).__name__}"
         else:
-            self._append([line], len(line), len(line))
+            self._appender.append([line], len(line), len(line))
             return
-        self._refuse(message, 1)
+        self._appender.refuse(message, 1)
 
     def append_many(self, records: Iterable[Mapping[str, Any] | object]) -> None:
         """Append records one behind the other in one write, with nothing between them.
@@ -209,7 +177,7 @@ class AuditWriter:
                 return
             lines.append(line)
         if lines:
-            self._append_all(lines)
+            self._appender.append_all(lines)
 
     async def append_async(self, record: Mapping[str, Any] | object) -> None:
         """Append one record without blocking the event loop; when the await ends, it is acknowledged.
@@ -227,8 +195,8 @@ class AuditWriter:
         line = self._line(record)
         if line is None:
             return
-        if len(line) > self._longest:
-            self._append_all([line])  # refused there
+        if len(line) > self._appender.longest:
+            self._appender.append_all([line])  # refused there
         else:
             await self._async_front().append(line)
 
@@ -246,16 +214,31 @@ class AuditWriter:
         except UnserialisableError as error:
             message = str(error)
         else:
-            self._append([whole], len(whole), len(whole))
+            self._appender.append([whole], len(whole), len(whole))
             return
-        self._refuse(message, 1)
+        self._appender.refuse(message, 1)
+
+    def refuse(self, message: str, records: int = 1) -> None:
+        """Fail as `append` does for a record that could not be made: count it, and raise or call `on_failure`.
+
+        For what stands in front of a writer, as `AuditHandler` does.
+
+        Args:
+            message: Why it could not, without anything of its contents.
+            records: How many.
+
+        Raises:
+            AuditWriteError: If failures are raised.
+        """
+        self._appender.refuse(message, records)
+
+    def count_dropped(self, records: int) -> None:
+        """Count records that were given up in front of the writer; nothing is raised and `on_failure` is not called."""
+        self._appender.count_failed("other", records)
 
     def close(self) -> None:
         """Close the trail; appending afterwards is an error. Closing twice is none."""
-        self._closed = True
-        trail, self._trail = self._trail, None
-        if trail is not None:
-            trail.retire()
+        self._appender.close()
 
     async def aclose(self) -> None:
         """Close the trail once everything is stored that `append_async` was handed."""
@@ -265,7 +248,8 @@ class AuditWriter:
         if self._front is None:
             from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio for those who use it
 
-            self._front = AsyncFront(self._path, self._append_all, together=self._group is not None)
+            appender = self._appender
+            self._front = AsyncFront(self._path, appender.append_all, together=appender.shares_syncs)
         return self._front
 
     def _loaded(self) -> Serialiser:
@@ -284,145 +268,5 @@ class AuditWriter:
             message = f"{place}{error}"
         except Exception as error:  # noqa: BLE001  as in `append`
             message = f"{place}the record, default= or dumps= raised {type(error).__name__}"
-        self._refuse(message, number or 1)
+        self._appender.refuse(message, number or 1)
         return None
-
-    def _append_all(self, lines: list[bytes]) -> None:
-        self._append(lines, max(map(len, lines)), sum(map(len, lines)))
-
-    def _append(self, lines: list[bytes], longest: int, length: int) -> None:
-        if self._waits_its_turn and self._interrupts():
-            reentry.later(lambda: self._append(lines, longest, length))
-            return
-        began = time.monotonic()
-        try:
-            if longest > self._longest:
-                message = f"not stored: {longest - 1} bytes, the limit is {self._longest - 1}"
-                raise refusal(self._path, "too_long", message)
-            forks.notice()
-            free = self._group.store(lines) if self._group is not None else self._stored(lines, began)
-        except AuditWriteError as error:
-            if not self._overcame(error, lines, began):
-                raise
-        else:
-            bucket = 0 if free else wait_bucket(time.monotonic() - began)
-            self._counting.stored(len(lines), length, bucket, began)
-            if self._ballast is not None:
-                self._ballast.keep(began)
-        finally:
-            if reentry.of_thread:
-                reentry.catch_up()
-
-    def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
-        """Try again where the ballast made room; else count and tell. False where the error has to be raised."""
-        if self._ballast is not None and self._ballast.helps(error, began):
-            self._append_all(lines)
-            return True
-        return self._answered(error, len(lines), _bucket_of(error))
-
-    def _interrupts(self) -> bool:
-        """Whether this thread is in the middle of an append to this very file."""
-        with suppress(AuditWriteError):
-            return (self._trail or self._opened()).locks.are_mine()
-        return False
-
-    def _stored(self, lines: list[bytes], now: float) -> bool:
-        """Store the lines in the file that bears the name now; says whether the locks were free at once."""
-        attempts = 0
-        while (free := self._stored_in(self._trail or self._opened(), lines, now)) is None:
-            self._trail = None
-            attempts += 1
-            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._lock_timeout:
-                raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
-        return free
-
-    def _interrupted(self) -> AuditWriteError:
-        message = f"{self._path}: the thread that stored this record for several was interrupted"
-        return AuditWriteError(message, stored="unknown", reason="other")
-
-    def _stored_in(self, trail: TrailFile, lines: list[bytes], now: float) -> bool | None:
-        """As `_stored`, or None where the file no longer bears the name: it is closed for all writers then."""
-        locks = trail.locks
-        if locks.are_mine():
-            raise locks.reentry()
-        stored: Stored = "no"
-        try:
-            try:
-                free = locks.acquire(now + self._lock_timeout)
-                size = trail.size_if_there(self._path, now)
-                if size is None or (self._rotation is not None and self._rotated(trail, size, lines)):
-                    trail.close()
-                    return None
-                if self._durable or now >= trail.look_for_poison_at:
-                    self._look_for_poison(trail, size, now)
-                trail.store(lines, size, self._stamp)
-                stored, sync = "unknown", trail.sync
-                if failpoints.armed:
-                    failpoints.reach("append.written")
-            finally:
-                locks.release()
-            if failpoints.armed:
-                failpoints.reach("append.unlocked")
-        except OSError as error:
-            trail.retire()  # a lock that could not be given back goes with the descriptor,
-            sync = trail.sync  # which the traceback must not keep open
-            raise write_error(self._path, error.errno, stored) from error
-        if self._durable:
-            self._make_durable(trail, sync)
-        return free
-
-    def _rotated(self, trail: TrailFile, size: int, lines: list[bytes]) -> bool:
-        rotation = self._rotation
-        length = sum(map(len, lines)) + self._stamp_bytes * len(lines)
-        return rotation is not None and trail.is_full(rotation, size, length) and rotation.rename()
-
-    def _look_for_poison(self, trail: TrailFile, size: int, now: float) -> None:
-        trail.look_for_poison_at = now + _LOOK_FOR_POISON_SECONDS
-        if self._counting.is_poisoned(trail.identity, size):
-            trail.poison()
-
-    def _make_durable(self, trail: TrailFile, sync: Sync) -> None:
-        """Have what was just stored on disk, now or soon.
-
-        Raises:
-            AuditWriteError: If that failed, now or earlier.
-        """
-        if self._settings.durability == "interval":
-            sync.later(self._settings.sync_interval, lambda _: self._poison(trail))
-            return
-        try:
-            sync.now()
-        except OSError as error:
-            known = "" if self._poison(trail) else ", which no other process learns, for there is no counters file"
-            what = f"written, but the disk did not confirm it; nothing more is written to this file{known}"
-            raise write_error(self._path, error.errno, "unknown", what=what) from error
-
-    def _poison(self, trail: TrailFile) -> bool:
-        trail.poison()
-        return self._counting.poison(trail.identity)
-
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise refusal(self._path, "other", "not stored: the writer is closed")
-
-    def _opened(self) -> TrailFile:
-        self._refuse_if_closed()
-        self._trail = trail = open_trail(self._settings)
-        return trail
-
-    def _refuse(self, message: str, records: int) -> None:
-        error = refusal(self._path, "unserialisable", f"not stored: {message}")
-        if not self._answered(error, records):
-            raise error
-
-    def _answered(self, error: AuditWriteError, records: int, bucket: int | None = None) -> bool:
-        """Count a failure and tell who wants to be told; False where it has to be raised."""
-        self._counting.failed(error.reason, records, bucket)
-        if self._settings.on_failure == "raise":
-            return False
-        self._settings.on_failure(error)
-        return True
-
-
-def _bucket_of(error: AuditWriteError) -> int | None:
-    return TIMED_OUT if isinstance(error, LockTimeout) else None

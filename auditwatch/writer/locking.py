@@ -46,8 +46,8 @@ class TwoLocks:
         self._descriptor = descriptor
         # An RLock knows its owner: a second acquire by the same thread is a signal handler, not a wait.
         self.between_threads = threading.RLock()
-        # What threading.Condition asks too.
-        self.are_mine: Callable[[], bool] = self.between_threads._is_owned  # type: ignore[attr-defined]
+        # There is no public way to ask it; threading.Condition asks like this too.
+        self.are_mine: Callable[[], bool] = self.between_threads._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
 
     def reentry(self) -> AuditWriteError:
         """What to raise where they are: this very thread is in the middle of an append."""

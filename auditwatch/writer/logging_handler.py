@@ -108,7 +108,7 @@ class AuditHandler(logging.Handler):
 
         A callable in `on_failure` that logs comes here, so it is not asked again.
         """
-        self._writer._counting.failed("other", len(records), None)
+        self._writer.count_dropped(len(records))
         try:
             raise refusal(self._writer.path, "other", "not stored: storing a log record logs again and again")
         except AuditWriteError:
@@ -128,7 +128,7 @@ class AuditHandler(logging.Handler):
         try:
             return record.getMessage()
         except Exception as error:
-            self._writer._refuse(f"the message of the log record raised {type(error).__name__}", 1)
+            self._writer.refuse(f"the message of the log record raised {type(error).__name__}")
             raise
 
 

@@ -185,7 +185,7 @@ def test_two_writers_share_one_descriptor_also_by_another_name(trail):
     one = AuditWriter(trail)
     os.link(trail, link)
     two = AuditWriter(link)
-    assert one._trail is two._trail
+    assert one._appender._trail is two._appender._trail
     one.append({"a": 1})
     two.append({"a": 2})
     assert trail.read_bytes().count(b"\n") == 2

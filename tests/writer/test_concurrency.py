@@ -199,7 +199,7 @@ def test_a_timeout_between_threads_says_so(tmp_path):
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with writer._trail.locks.between_threads:
+        with writer._appender._trail.locks.between_threads:
             held.set()
             done.wait(30)
 
@@ -295,7 +295,7 @@ HELD_BY_FORK = """
 import fcntl, os
 from auditwatch import AuditWriter
 writer = AuditWriter(sys.argv[1])
-writer._trail.locks.acquire(1e18)
+writer._appender._trail.locks.acquire(1e18)
 child = os.fork()
 if child == 0:
     os.write(1, b"%d\\n" % os.getpid())
@@ -328,11 +328,11 @@ if sys.argv[2] == "by process id":  # as where the system wipes no page of memor
     forks._process.begin_anew()
 writer = AuditWriter(sys.argv[1])
 writer.append({"who": "parent"})
-old = writer._trail
+old = writer._appender._trail
 child = ctypes.PyDLL(None).fork()
 if child == 0:
     writer.append({"who": "child"})
-    os._exit(0 if writer._trail is not old else 1)
+    os._exit(0 if writer._appender._trail is not old else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
 

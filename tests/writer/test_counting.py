@@ -34,7 +34,7 @@ def read(file):
 
 def due(writer):
     """Let the writer look at its counters file with the next append, as it does once a second."""
-    writer._counting._look_at = 0.0
+    writer._appender._counting._look_at = 0.0
 
 
 def test_the_file_is_there_with_the_mode_of_the_trail_as_soon_as_the_writer_is(trail, file):
@@ -58,6 +58,24 @@ def test_records_bytes_and_failures_are_counted(trail, file):
     }  # fmt: skip
     assert total.lock_waits == (2, 0, 0, 0, 0, 0, 0, 0)
     assert total.last_failure_ns > 0
+
+
+def test_what_a_front_refuses_fails_and_counts_as_in_append(trail, file):
+    heard = []
+    writer, asked = AuditWriter(trail), AuditWriter(trail, on_failure=heard.append)
+    with pytest.raises(AuditWriteError, match="not stored: half a trade") as caught:
+        writer.refuse("half a trade")
+    asked.refuse("two halves", records=2)
+    assert [(error.reason, error.stored) for error in (caught.value, *heard)] == [("unserialisable", "no")] * 2
+    assert read(file).total.failed[counters.FAILURES.index("unserialisable")] == 3
+
+
+def test_what_a_front_drops_is_counted_and_neither_raised_nor_told(trail, file):
+    heard = []
+    AuditWriter(trail).count_dropped(1)
+    AuditWriter(trail, on_failure=heard.append).count_dropped(2)
+    assert heard == []
+    assert read(file).total.failed[counters.FAILURES.index("other")] == 3
 
 
 def test_a_recovery_record_is_not_counted(trail, file):
@@ -191,7 +209,7 @@ def test_a_file_that_cannot_be_used_is_one_warning_and_appends_go_on(trail, file
 
 def test_what_is_appended_between_two_segments_is_counted_with_the_next_look(trail, file):
     with AuditWriter(trail) as writer:
-        counting = writer._counting
+        counting = writer._appender._counting
         counting.abandon()
         file.unlink()
         trail.rename(trail.with_name("segment"))

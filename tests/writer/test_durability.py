@@ -112,13 +112,13 @@ def test_interval_syncs_at_the_end_what_was_not_due_yet(trail, syncs):
 def test_a_sync_that_fails_later_poisons_the_file_too(trail, monkeypatch):
     failed = threading.Event()
     writer = AuditWriter(trail, durability="interval", sync_interval=0.01, **PLAIN)
-    true_poison = writer._counting.poison
+    true_poison = writer._appender._counting.poison
 
     def poison_and_tell(identity):
         true_poison(identity)
         failed.set()
 
-    monkeypatch.setattr(writer._counting, "poison", poison_and_tell)
+    monkeypatch.setattr(writer._appender._counting, "poison", poison_and_tell)
     monkeypatch.setattr(os, "fdatasync", failing(errno.EIO))
     writer.append({"a": 1})
     assert failed.wait(30)
@@ -159,12 +159,12 @@ def test_an_empty_file_that_got_the_inode_of_a_poisoned_one_is_well(trail, monke
     writer = poison(trail, monkeypatch)
     trail.write_bytes(b"")
     fresh = AuditWriter(trail, **PLAIN)  # the same file in this process: what it knows by itself is for another test
-    assert not fresh._counting.is_poisoned(writer._trail.identity, 0)
-    assert not fresh._counting.is_poisoned(writer._trail.identity, 8)
+    assert not fresh._appender._counting.is_poisoned(writer._appender._trail.identity, 0)
+    assert not fresh._appender._counting.is_poisoned(writer._appender._trail.identity, 8)
 
 
 def test_what_was_said_of_another_file_meanwhile_is_not_taken_back(trail, monkeypatch):
-    counting = poison(trail, monkeypatch)._counting
+    counting = poison(trail, monkeypatch)._appender._counting
     true_said = counting._said_poison
     monkeypatch.setattr(counting, "_said_poison", lambda: (1, 2))
     assert not counting.is_poisoned((3, 4), 8)
@@ -311,7 +311,7 @@ def test_a_leader_that_is_interrupted_lets_the_others_go_on(trail, monkeypatch, 
     assert in_sync.wait(30)
     follower = threading.Thread(target=writer.append, args=({"who": "follower"},))
     follower.start()
-    while not writer._group._waiting:
+    while not writer._appender._group._waiting:
         pass
     others_wait.set()
     leader.join(30)

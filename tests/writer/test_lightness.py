@@ -21,7 +21,7 @@ OURS = {
     "auditwatch", "auditwatch._version", "auditwatch.errors", "auditwatch.host", "auditwatch.host.durable",
     "auditwatch.host.filesystems", "auditwatch.host.locks", "auditwatch.trail", "auditwatch.trail.counters",
     "auditwatch.trail.limits", "auditwatch.trail.names", "auditwatch.trail.own",
-    "auditwatch.writer", "auditwatch.writer.audit_writer",
+    "auditwatch.writer", "auditwatch.writer.appender", "auditwatch.writer.audit_writer",
     "auditwatch.writer.counting", "auditwatch.writer.durability", "auditwatch.writer.equipment",
     "auditwatch.writer.failpoints", "auditwatch.writer.failures", "auditwatch.writer.forks",
     "auditwatch.writer.locking", "auditwatch.writer.opening",

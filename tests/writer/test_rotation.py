@@ -61,7 +61,7 @@ def test_a_torn_tail_is_ended_and_named_before_its_file_is_renamed(trail):
 def test_a_poisoned_file_is_renamed_with_its_torn_tail_for_nobody_can_end_it(trail):
     with AuditWriter(trail, rotate_bytes=20, **PLAIN) as writer:
         writer.append({"a": 1})
-        writer._trail.poison()
+        writer._appender._trail.poison()
         with trail.open("ab") as other:
             other.write(b'{"a":"............')
         writer.append({"a": 2})

@@ -1,0 +1,269 @@
+"""From serialised lines to acknowledged: lines go in, and they are stored or there is an AuditWriteError."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from auditwatch.errors import AuditWriteError, LockTimeout, Stored
+from auditwatch.trail.counters import TIMED_OUT, wait_bucket
+from auditwatch.writer import failpoints, forks, reentry
+from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, stamp_bytes_of
+from auditwatch.writer.failures import refusal, write_error
+
+if TYPE_CHECKING:
+    from auditwatch.writer.counting import Counting
+    from auditwatch.writer.durability import Sync
+    from auditwatch.writer.locking import TwoLocks
+    from auditwatch.writer.rotation import Rotation
+    from auditwatch.writer.settings import Settings
+
+_LOOK_FOR_POISON_SECONDS: Final = 0.01
+_FEWEST_ATTEMPTS: Final = 3
+
+
+class OpenFile(Protocol):
+    """The open file as an appender needs it: a `TrailFile`, whose docstrings apply, or a test's stand-in."""
+
+    locks: TwoLocks
+    sync: Sync
+    identity: tuple[int, int]
+    look_for_poison_at: float
+
+    def size_if_there(self, path: str, now: float) -> int | None:
+        """The size of the file, or None where it no longer has its name."""
+
+    def is_full(self, rotation: Rotation, size: int, length: int) -> bool:
+        """Whether so many more bytes belong in a new file."""
+
+    def store(self, lines: list[bytes], size: int, stamp: bool) -> None:
+        """Append lines in one write."""
+
+    def poison(self) -> None:
+        """Take nothing more."""
+
+    def close(self) -> None:
+        """Let go of the file while its locks are held."""
+
+    def retire(self) -> None:
+        """Let go of the file once no thread is in the middle of an append."""
+
+
+class Appender:
+    """Stores lines in the file that has the trail's name now, counts them, and answers for what fails.
+
+    Args:
+        settings: What the writer was asked to be.
+        counting: Where stored and failed records are counted.
+        open_file: Opens the trail, and again whenever its name means another file; raises AuditWriteError.
+
+    Attributes:
+        longest: Longest line that is taken, with its newline and before its stamp.
+        shares_syncs: Whether lines of several callers are stored with one write and one sync.
+        is_closed: Whether nothing more is taken.
+    """
+
+    def __init__(self, settings: Settings, counting: Counting, open_file: Callable[[Settings], OpenFile]) -> None:
+        self._settings = settings
+        self._path = settings.path
+        self._counting = counting
+        self._open_file = open_file
+        self._trail: OpenFile | None = None
+        self._stamp = settings.stamp
+        self._stamp_bytes = stamp_bytes_of(settings)
+        self._lock_timeout = settings.lock_timeout
+        self._durable = settings.durability != "process"
+        self._waits_its_turn = settings.reentrant == "after"
+        self._rotation = rotation_of(settings)
+        self._group = group_of(settings, self._stored, self._interrupted)
+        self._ballast = ballast_of(settings)
+        self.longest = settings.max_line_bytes + 1 - self._stamp_bytes
+        self.shares_syncs = self._group is not None
+        self.is_closed = False
+
+    @property
+    def ballast_releases(self) -> int:
+        """How often the ballast was released here."""
+        return 0 if self._ballast is None else self._ballast.releases
+
+    def open(self) -> None:
+        """Open the trail before the first append, which would do it too.
+
+        Raises:
+            AuditWriteError: If it cannot be opened and failures are raised.
+        """
+        try:
+            self._trail = self._open_file(self._settings)
+        except AuditWriteError as error:
+            if not self._answered(error, 1):
+                raise
+        else:
+            self._counting.look()
+            if self._ballast is not None:
+                self._ballast.keep(time.monotonic())
+
+    def append(self, lines: list[bytes], longest: int, length: int) -> None:
+        """Store lines in one write; when this returns, they are acknowledged.
+
+        Args:
+            lines: Each with its newline.
+            longest: Length of the longest of them.
+            length: Of all together.
+
+        Raises:
+            AuditWriteError: If they were not acknowledged and failures are raised.
+        """
+        if self._waits_its_turn and self._interrupts():
+            reentry.later(lambda: self.append(lines, longest, length))
+            return
+        began = time.monotonic()
+        try:
+            if longest > self.longest:
+                message = f"not stored: {longest - 1} bytes, the limit is {self.longest - 1}"
+                raise refusal(self._path, "too_long", message)
+            forks.notice()
+            free = self._group.store(lines) if self._group is not None else self._stored(lines, began)
+        except AuditWriteError as error:
+            if not self._overcame(error, lines, began):
+                raise
+        else:
+            bucket = 0 if free else wait_bucket(time.monotonic() - began)
+            self._counting.stored(len(lines), length, bucket, began)
+            if self._ballast is not None:
+                self._ballast.keep(began)
+        finally:
+            if reentry.of_thread:
+                reentry.catch_up()
+
+    def append_all(self, lines: list[bytes]) -> None:
+        """As `append`, for one line or more whose lengths are not known yet."""
+        self.append(lines, max(map(len, lines)), sum(map(len, lines)))
+
+    def refuse(self, message: str, records: int) -> None:
+        """Fail as an append does for records that cannot be made into lines.
+
+        Args:
+            message: Why, without anything of their contents.
+            records: How many.
+
+        Raises:
+            AuditWriteError: If failures are raised.
+        """
+        error = refusal(self._path, "unserialisable", f"not stored: {message}")
+        if not self._answered(error, records):
+            raise error
+
+    def count_failed(self, reason: str, records: int) -> None:
+        """Count records that were given up before they came here; nothing is raised and `on_failure` is not called."""
+        self._counting.failed(reason, records, None)
+
+    def close(self) -> None:
+        """Let go of the trail; appending afterwards is an error, closing again is not."""
+        self.is_closed = True
+        trail, self._trail = self._trail, None
+        if trail is not None:
+            trail.retire()
+
+    def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
+        """Try again where the ballast made room, or else answer. False where the error has to be raised."""
+        if self._ballast is not None and self._ballast.helps(error, began):
+            self.append_all(lines)
+            return True
+        return self._answered(error, len(lines), TIMED_OUT if isinstance(error, LockTimeout) else None)
+
+    def _answered(self, error: AuditWriteError, records: int, bucket: int | None = None) -> bool:
+        """Count a failure and call `on_failure` with it. False where the error has to be raised."""
+        self._counting.failed(error.reason, records, bucket)
+        if self._settings.on_failure == "raise":
+            return False
+        self._settings.on_failure(error)
+        return True
+
+    def _interrupts(self) -> bool:
+        """Whether this thread is in the middle of an append to this very file."""
+        with suppress(AuditWriteError):
+            return (self._trail or self._opened()).locks.are_mine()
+        return False
+
+    def _interrupted(self) -> AuditWriteError:
+        message = f"{self._path}: the thread that stored this record for several was interrupted"
+        return AuditWriteError(message, stored="unknown", reason="other")
+
+    def _opened(self) -> OpenFile:
+        if self.is_closed:
+            raise refusal(self._path, "other", "not stored: the writer is closed")
+        self._trail = trail = self._open_file(self._settings)
+        return trail
+
+    def _stored(self, lines: list[bytes], now: float) -> bool:
+        """Store lines in the file that has the name now; says whether the locks were free at once."""
+        attempts = 0
+        while (free := self._stored_in(self._trail or self._opened(), lines, now)) is None:
+            self._trail = None
+            attempts += 1
+            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._lock_timeout:
+                raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
+        return free
+
+    def _stored_in(self, trail: OpenFile, lines: list[bytes], now: float) -> bool | None:
+        """As `_stored`, or None where the file no longer has the name: it is closed for all writers then."""
+        locks = trail.locks
+        if locks.are_mine():
+            raise locks.reentry()
+        stored: Stored = "no"
+        try:
+            try:
+                free = locks.acquire(now + self._lock_timeout)
+                size = trail.size_if_there(self._path, now)
+                if size is None or (self._rotation is not None and self._rotated(trail, size, lines)):
+                    trail.close()
+                    return None
+                if self._durable or now >= trail.look_for_poison_at:
+                    self._look_for_poison(trail, size, now)
+                trail.store(lines, size, self._stamp)
+                stored, sync = "unknown", trail.sync
+                if failpoints.armed:
+                    failpoints.reach("append.written")
+            finally:
+                locks.release()
+            if failpoints.armed:
+                failpoints.reach("append.unlocked")
+        except OSError as error:
+            trail.retire()  # a lock that could not be given back goes with the descriptor,
+            sync = trail.sync  # which the traceback must not keep open
+            raise write_error(self._path, error.errno, stored) from error
+        if self._durable:
+            self._make_durable(trail, sync)
+        return free
+
+    def _rotated(self, trail: OpenFile, size: int, lines: list[bytes]) -> bool:
+        rotation = self._rotation
+        length = sum(map(len, lines)) + self._stamp_bytes * len(lines)
+        return rotation is not None and trail.is_full(rotation, size, length) and rotation.rename()
+
+    def _make_durable(self, trail: OpenFile, sync: Sync) -> None:
+        """Have what was just stored on disk, now or soon.
+
+        Raises:
+            AuditWriteError: If that failed, now or earlier.
+        """
+        if self._settings.durability == "interval":
+            sync.later(self._settings.sync_interval, lambda _: self._poison(trail))
+            return
+        try:
+            sync.now()
+        except OSError as error:
+            known = "" if self._poison(trail) else ", which no other process learns, for there is no counters file"
+            what = f"written, but the disk did not confirm it; nothing more is written to this file{known}"
+            raise write_error(self._path, error.errno, "unknown", what=what) from error
+
+    def _look_for_poison(self, trail: OpenFile, size: int, now: float) -> None:
+        trail.look_for_poison_at = now + _LOOK_FOR_POISON_SECONDS
+        if self._counting.is_poisoned(trail.identity, size):
+            trail.poison()
+
+    def _poison(self, trail: OpenFile) -> bool:
+        trail.poison()
+        return self._counting.poison(trail.identity)
