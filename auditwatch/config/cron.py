@@ -1,4 +1,4 @@
-"""Cron expressions and time zones, checked before anybody relies on them."""
+"""Cron expressions and time zones, checked before they are used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from apscheduler.triggers.cron import CronTrigger
 
 
 def cron_expression(text: str) -> str:
-    """The expression, when it has five fields, names its weekdays and will come due.
+    """The expression, if it has five fields, gives weekdays by name and will come due.
 
     Raises:
-        ValueError: It has not, or does not.
+        ValueError: It has not, or will not.
 
     >>> cron_expression("15 3 * * sun")
     '15 3 * * sun'
@@ -26,12 +26,12 @@ def cron_expression(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"is not a cron expression: {error}") from None
     if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
-        raise ValueError("never comes due; there is no such day")
+        raise ValueError("never comes due: there is no such day")
     return text
 
 
 def timezone_name(name: str) -> str:
-    """The name, when the system knows such a time zone.
+    """The name, if the system knows this time zone.
 
     Raises:
         ValueError: It does not.
@@ -39,12 +39,12 @@ def timezone_name(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # a missing one is a KeyError, a directory of zones an OSError
-        raise ValueError("is not a time zone of this system; write for example UTC or Europe/London") from None
+        raise ValueError("is not a time zone known to this system, such as UTC or Europe/London") from None
     return name
 
 
 def _check_weekdays(field: str) -> None:
     if any(character.isdigit() for character in field):
         raise ValueError(
-            "names no weekday: 0 is Sunday in some crons and Monday in others; write names, for example sun or mon-fri"
+            "gives weekdays as numbers, and 0 is Sunday in some crons but Monday in others; use names: sun or mon-fri"
         )

@@ -33,7 +33,7 @@ def _within(low: float, high: float, text: str) -> AfterValidator:
 def _name(name: str) -> str:
     if len(name) > 100 or not name.isascii() or not _is_name(name):
         raise ValueError(
-            "is not a name; write a small letter, then small letters, digits, _ or -, at most 100, for example risk-1"
+            "is not a name such as risk-1: a lower-case letter, then lower-case letters, digits, _ or -; at most 100"
         )
     return name
 
@@ -44,7 +44,7 @@ def _is_name(name: str) -> bool:
 
 def _path(path: str) -> str:
     if not path or "\0" in path:
-        raise ValueError("is not a path; write for example /var/log/trading/audit_trail.jsonl")
+        raise ValueError("is not a path such as /var/log/trading/audit_trail.jsonl")
     return path
 
 
@@ -60,13 +60,13 @@ def _later(value: object) -> None:
 
 def _sequence(value: object) -> object:
     if value == "required":
-        raise ValueError("required is not supported yet by this version; write auto or off")
+        raise ValueError("required is not supported yet by this version; use auto or off")
     return value
 
 
 def _off(value: object) -> object:
     if value is None:
-        raise ValueError('is empty; write {every: 1d}, {cron: "15 3 * * sun"} or off')
+        raise ValueError('is empty; use {every: 1d}, {cron: "15 3 * * sun"} or off')
     return None if value == "off" else value
 
 
@@ -91,7 +91,7 @@ TrailPath = Annotated[str, AfterValidator(_path)]
 
 
 class _Keys(BaseModel):
-    """No key but the known ones, no value turned from one type into another."""
+    """Only known keys, and no value is converted from one type into another."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -100,15 +100,15 @@ class WebKeys(_Keys):
     """The listener for the page and the metrics."""
 
     listen_address: Annotated[str, AfterValidator(_listen_address)] = Field(
-        default=DEFAULT_LISTEN_ADDRESS, description="HOST:PORT; port 0 takes a free one"
+        default=DEFAULT_LISTEN_ADDRESS, description="HOST:PORT; port 0 picks a free one"
     )
     config_file: NotYet = Field(default=None, description="TLS and passwords")
 
 
 class ScheduleKeys(_Keys):
-    """When a validation is due: at an interval or by cron; where neither is given, at the default interval."""
+    """When a validation is due: at an interval or by cron; if neither is given, at the default interval."""
 
-    every: Interval | None = Field(default=None, description="interval between two runs; without cron: 7d, samples 1d")
+    every: Interval | None = Field(default=None, description="interval between runs; without cron: 7d, samples 1d")
     cron: Annotated[str, AfterValidator(cron_expression)] | None = Field(
         default=None, description="minute hour day month weekday; weekdays by name"
     )
@@ -119,7 +119,7 @@ class ScheduleKeys(_Keys):
         if self.every is not None and self.cron is not None:
             raise ValueError("has both every and cron; remove one of them")
         if self.cron is None and "timezone" in self.model_fields_set:
-            raise ValueError("a timezone means something to cron only; remove it or write cron")
+            raise ValueError("a timezone only makes sense with cron; remove it or add cron")
         return self
 
 
@@ -128,7 +128,7 @@ class SampleKeys(ScheduleKeys):
 
     lines: Annotated[int, _within(1, 1_000_000, "1 and 1000000")] = Field(default=100, description="lines in a sample")
     cover_in: Annotated[int, _within(1, 1000, "1 and 1000")] | None = Field(
-        default=None, description="runs in which every block of 4 MiB is read again; without it, none is"
+        default=None, description="number of runs in which every block of 4 MiB is judged again; by default, none is"
     )
 
 
@@ -137,26 +137,28 @@ def _schedule_schema(keys: type[ScheduleKeys]) -> WithJsonSchema:
 
 
 class DefaultKeys(_Keys):
-    """What holds for each trail that does not say otherwise."""
+    """What applies to each trail that does not say otherwise."""
 
     max_line_bytes: Size = Field(default="1MiB", description="a longer line is oversize", validate_default=True)
     pending_grace: Duration = Field(
-        default="30s", description="a closed segment rests so long before its tail is torn", validate_default=True
+        default="30s",
+        description="how long a closed segment must not grow before its unended tail is torn",
+        validate_default=True,
     )
-    poll_interval: PollInterval = Field(
-        default="1s", description="how often a trail is looked at", validate_default=True
-    )
+    poll_interval: PollInterval = Field(default="1s", description="how often a trail is checked", validate_default=True)
     watch: Literal["auto", "events", "poll"] = Field(
-        default="auto", description="auto: events where the file system can be trusted with them; poll: never events"
+        default="auto", description="auto: events where the file system delivers them reliably; poll: never events"
     )
-    workers: Annotated[int, _within(1, 64, "1 and 64")] = Field(default=1, description="processes of a full validation")
+    workers: Annotated[int, _within(1, 64, "1 and 64")] = Field(
+        default=1, description="worker processes for a full validation"
+    )
     require: dict[str, Annotated[FieldType, Field(strict=False)]] = Field(
         default={}, description="fields, with their types, that every record must have"
     )
     tolerate: list[Annotated[Kind, Field(strict=False)]] = Field(default=[], description="kinds that count as records")
-    strict: bool = Field(default=False, description="a key twice in one object is damage")
+    strict: bool = Field(default=False, description="the same key twice in one object is damage")
     expect_append_every: Interval | None = Field(default=None, description="a longer silence is reported")
-    follow_symlink: bool = Field(default=False, description="otherwise a symlink is an error")
+    follow_symlink: bool = Field(default=False, description="if false, a trail that is a symbolic link is an error")
     sequence: Annotated[Literal["auto", "off"], BeforeValidator(_sequence)] = Field(
         default="auto", description="auto: sequence numbers are judged where lines carry them; off: never"
     )
@@ -170,10 +172,10 @@ class DefaultKeys(_Keys):
 
 
 class TrailKeys(DefaultKeys):
-    """One trail; whatever it does not say comes from `defaults`."""
+    """One trail; whatever it does not set comes from `defaults`."""
 
-    name: Name | None = Field(default=None, description="label of its metrics; from the path when absent")
-    path: TrailPath = Field(description="of the file that producers append to; relative to the configuration file")
+    name: Name | None = Field(default=None, description="label of the trail's metrics; taken from the path if absent")
+    path: TrailPath = Field(description="path of the file that producers append to; relative to the configuration file")
     segments: NotYet = Field(default=None, description="rotated files")
     keep: NotYet = Field(default=None, description="retention")
     rotation: NotYet = Field(default=None, description="copytruncate")
@@ -183,7 +185,7 @@ class TrailKeys(DefaultKeys):
 class FileKeys(_Keys):
     """The whole configuration file."""
 
-    state_dir: TrailPath | None = Field(default=None, description="where the agent keeps what it knows")
+    state_dir: TrailPath | None = Field(default=None, description="where the agent keeps its state")
     web: WebKeys = Field(default_factory=WebKeys)
     defaults: DefaultKeys = Field(default_factory=DefaultKeys)
     trails: list[TrailKeys] = Field(default_factory=list)

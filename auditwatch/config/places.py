@@ -1,4 +1,4 @@
-"""Where the agent keeps its state when nobody chose a place."""
+"""Where the agent keeps its state by default."""
 
 from __future__ import annotations
 

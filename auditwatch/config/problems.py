@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, one line a mistake: FILE:LINE: key.path: what, remedy."""
+"""What is wrong with a configuration file, one line per mistake: FILE:LINE: key.path: what, remedy."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _EXPECTED: Final = {
     "string_type": "must be text; put it in quotes",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
-    "list_type": "must be a list; write one - a line",
-    "dict_type": "must hold keys, as in {key: value}",
-    "model_type": "must hold keys, as in {key: value}",
+    "list_type": "must be a list, as in [item, item]",
+    "dict_type": "must contain keys, as in {key: value}",
+    "model_type": "must contain keys, as in {key: value}",
 }
 
 
 def listed(source: str, problems: Iterable[Problem]) -> list[str]:
-    """One line a problem, in order of their lines."""
+    """One line per problem, in order of their lines."""
     return [_written(source, problem) for problem in sorted(problems, key=lambda problem: problem.line)]
 
 
@@ -34,13 +34,13 @@ def model_problems(document: Document, errors: Sequence[Mapping[str, Any]]) -> I
 
 
 def name_problems(document: Document) -> Iterator[Problem]:
-    """Trails that bear the same name or watch the same path, also where other things are wrong."""
+    """Trails with the same name or the same path, even if other things are wrong."""
     for key in ("name", "path"):
         first: dict[str, int] = {}
         for index, value in _trail_values(document.value, key):
             line = document.line(("trails", index, key))
             if value in first:
-                message = f"{value!r} stands in line {first[value]} already; change one of them"
+                message = f"{value!r} is already used in line {first[value]}; change one of them"
                 yield Problem(line, ("trails", index, key), message)
             first.setdefault(value, line)
 

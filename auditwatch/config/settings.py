@@ -1,7 +1,7 @@
-"""What the agent was told to do, as frozen values.
+"""What the agent is configured to do, as frozen values.
 
 A configuration comes from a file, from the command line, or from both: trails named on the command line follow the
-file's `defaults`, and options override the file. Whatever is wrong is said at once (`ConfigError`).
+file's `defaults`, and options override the file. All mistakes are reported at once (`ConfigError`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LARGEST_FILE: Final = 4 << 20  # a thousand trails take 100 kB
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a validation is due; where neither is given, never.
+    """When a validation is due; never if neither is given.
 
     Attributes:
         every_seconds: Between two runs.
@@ -52,9 +52,9 @@ class TrailConfig:
     Attributes:
         name: Label of its metrics.
         path: Absolute; symbolic links are not followed here.
-        watch: `auto` takes events where the file system can be trusted with them.
-        workers: Processes of a full validation.
-        sample_cover_in: Sample runs in which every block is judged again; 0 = no block is.
+        watch: `auto` uses events where the file system delivers them reliably.
+        workers: Worker processes for a full validation.
+        sample_cover_in: Number of sample runs in which every block is judged again; 0 = no block is.
         expect_append_seconds: A longer silence is reported; 0 = no expectation.
         sequence: Whether sequence numbers are judged where lines carry them.
     """
@@ -80,8 +80,8 @@ class WebConfig:
     """The listener.
 
     Attributes:
-        listen_address: HOST:PORT, an IPv6 host in brackets; port 0 takes a free one.
-        config_file: TLS and passwords; None = plain HTTP, open to whoever reaches the address.
+        listen_address: HOST:PORT, an IPv6 host in brackets; port 0 picks a free one.
+        config_file: TLS and passwords; None = plain HTTP, open to anyone who can reach the address.
     """
 
     listen_address: str = DEFAULT_LISTEN_ADDRESS
@@ -90,13 +90,13 @@ class WebConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the agent was told.
+    """Everything the agent is configured with.
 
     Attributes:
-        state_dir: None where nobody chose one: see `state_directory`.
+        state_dir: None if not configured: see `state_directory`.
         trails: At least one; names are distinct.
         source: The file it was read from, if any.
-        digest: Below 2**48; changes with every setting and not with the form of the file.
+        digest: Below 2**48; changes with every setting, but not with the form of the file.
     """
 
     state_dir: str | None
@@ -145,7 +145,7 @@ def config_from_arguments(
 
 
 def state_directory(config: Config, environ: Mapping[str, str] = os.environ, uid: int | None = None) -> str:
-    """Where the agent keeps what it knows: as configured, else systemd's, else the system's or the user's."""
+    """Where the agent keeps its state: as configured, else systemd's, else the system's or the user's directory."""
     if config.state_dir:
         return config.state_dir
     return default_state_directory(environ, os.getuid() if uid is None else uid)
@@ -267,7 +267,7 @@ def _schedule(keys: ScheduleKeys | None, default_seconds: float) -> Schedule:
 
 
 def _named(trails: Iterable[tuple[str | None, TrailConfig]]) -> Iterator[TrailConfig]:
-    """Chosen names stay; the others come from the path and give way, whatever the order."""
+    """Given names stay; the others come from the path and give way, whatever the order."""
     pairs = list(trails)
     chosen = [name for name, _ in pairs if name]
     nameless = [trail.path for name, trail in pairs if not name]

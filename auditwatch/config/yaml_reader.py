@@ -1,7 +1,7 @@
-"""YAML without surprises: what looks like text stays text, a key stands once, and every value knows its line.
+"""YAML without surprises: what looks like text stays text, a key appears once, and the line of every value is known.
 
 PyYAML's own reading turns `off` into False, `1:30` into 90 and `0100` into 64, and of two equal keys the last one wins
-without a word. Here only null, true and false, decimal integers and floats are anything but text.
+silently. Here only null, true and false, decimal integers and floats are anything but text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 import yaml
 
 Path = tuple[str | int, ...]
-"""Keys and 0-based places of list items that lead to a value."""
+"""Keys and 0-based indexes of list items that lead to a value."""
 
 _NULL: Final = "tag:yaml.org,2002:null"
 _BOOL: Final = "tag:yaml.org,2002:bool"
@@ -22,12 +22,12 @@ _INT: Final = "tag:yaml.org,2002:int"
 _FLOAT: Final = "tag:yaml.org,2002:float"
 _STR: Final = "tag:yaml.org,2002:str"
 
-_MAX_NODES: Final = 100_000  # an alias of aliases of aliases is small on disk and endless in memory
+_MAX_NODES: Final = 100_000  # aliases of aliases of aliases are small on disk and endless in memory
 _MAX_DEPTH: Final = 32
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A SafeLoader that resolves nothing but null, booleans, decimal integers and floats."""
+    """A SafeLoader that resolves only null, booleans, decimal integers and floats."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  as the base class has it
 
@@ -55,7 +55,7 @@ class Document:
     """A YAML file that was read.
 
     Attributes:
-        value: What it says, in plain dicts, lists and scalars; None where nothing could be read.
+        value: Its contents, in plain dicts, lists and scalars; None if nothing could be read.
         lines: 1-based line of each value.
         problems: What is wrong with the text itself.
     """
@@ -72,7 +72,7 @@ class Document:
 
 
 def read_yaml(text: bytes) -> Document:
-    """What a YAML file says, together with everything that is wrong with its form."""
+    """The contents of a YAML file, together with everything that is wrong with its form."""
     document = Document()
     try:
         root = yaml.compose(text.decode("utf-8-sig"), Loader=_PlainLoader)
@@ -114,7 +114,7 @@ class _Reading:
         return self._scalar(node, path)
 
     def _complain(self, node: yaml.Node, path: Path, message: str) -> None:
-        if self._nodes <= _MAX_NODES + 1:  # one line says it, not one for each alias
+        if self._nodes <= _MAX_NODES + 1:  # report it once, not for each alias
             self._document.problems.append(Problem(node.start_mark.line + 1, path, message))
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[Hashable, object]:
@@ -130,7 +130,7 @@ class _Reading:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _STR:
                 self._complain(key_node, path, "a key must be text; put it in quotes")
             elif key_node.value in first_lines:
-                message = f"stands twice, first in line {first_lines[key_node.value]}; remove one of them"
+                message = f"appears twice, first in line {first_lines[key_node.value]}; remove one of them"
                 self._complain(key_node, (*path, key_node.value), message)
             else:
                 first_lines[key_node.value] = self._document.lines[(*path, key_node.value)] = line
@@ -141,7 +141,7 @@ class _Reading:
         try:
             return _SCALARS[node.tag](text)
         except (KeyError, ValueError, OverflowError):
-            self._complain(node, path, "has a tag that is not known here; remove it")
+            self._complain(node, path, "has a tag that cannot be used here; remove it")
             return None
 
 

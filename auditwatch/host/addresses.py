@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of `host:port`, `[::1]:port` or `:port`; no host stands for all interfaces.
+    """Host and port of `host:port`, `[::1]:port` or `:port`; without a host, all interfaces.
 
     >>> parse_address("127.0.0.1:9973"), parse_address("[::1]:0"), parse_address(":9973")
     (('127.0.0.1', 9973), ('::1', 0), ('', 9973))
@@ -16,5 +16,5 @@ def parse_address(address: str) -> tuple[str, int]:
     is_bracketed = host.startswith("[") and host.endswith("]")
     is_number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 1 << 16
     if not colon or not is_number or (":" in host and not is_bracketed):
-        raise ValueError('is not HOST:PORT; write for example "127.0.0.1:9973" or "[::1]:9973"')
+        raise ValueError('is not HOST:PORT, such as "127.0.0.1:9973" or "[::1]:9973"')
     return (host[1:-1] if is_bracketed else host), int(port)

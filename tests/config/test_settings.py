@@ -102,16 +102,16 @@ trails:
     assert problems(tmp_path, text) == [
         "2: state_dir: must be text; put it in quotes",
         "3: web.listen_adress: unknown key; did you mean listen_address?",
-        "5: defaults.max_line_bytes: is not a size; write for example 512KiB, 1MiB or 1GiB",
+        "5: defaults.max_line_bytes: is not a size such as 512KiB, 1MiB or 1GiB",
         "6: defaults.watch: must be one of 'auto', 'events' or 'poll'",
         (
-            "8: trails[0].name: is not a name; write a small letter, then small letters, digits, _ or -, at most 100, "
-            "for example risk-1"
+            "8: trails[0].name: is not a name such as risk-1: a lower-case letter, then lower-case letters, digits, "
+            "_ or -; at most 100"
         ),
-        "10: trails[0].path: stands twice, first in line 9; remove one of them",
+        "10: trails[0].path: appears twice, first in line 9; remove one of them",
         (
-            "11: trails[0].full.cron: names no weekday: 0 is Sunday in some crons and Monday in others; write names, "
-            "for example sun or mon-fri"
+            "11: trails[0].full.cron: gives weekdays as numbers, and 0 is Sunday in some crons but Monday in others; "
+            "use names: sun or mon-fri"
         ),
         (
             "12: trails[1].require.timestamp: must be one of 'string', 'integer', 'number', 'boolean', 'object', "
@@ -139,14 +139,14 @@ trails:
         ("full: {cover_in: 30}", "unknown key"),
         ("sample: {every: 1d, cron: '0 0 * * *'}", "has both every and cron"),
         ("full: null", "is empty"),
-        ("full: on", "must hold keys"),
+        ("full: on", "must contain keys"),
         ("full: {cron: '0 0 30 feb *'}", "never comes due"),
         ("full: {cron: '0 0 * *'}", "must have five fields"),
         ("full: {cron: '0 25 * * *'}", "is not a cron expression"),
-        ("full: {cron: '0 0 * * */2'}", "names no weekday"),
+        ("full: {cron: '0 0 * * */2'}", "gives weekdays as numbers"),
         ("full: {cron: '0 0 * * *', timezone: Nowhere/Town}", "is not a time zone"),
         ("full: {cron: '0 0 * * *', timezone: ../../etc/passwd}", "is not a time zone"),
-        ("full: {every: 1d, timezone: UTC}", "means something to cron only"),
+        ("full: {every: 1d, timezone: UTC}", "only makes sense with cron"),
         ("full: {every: 0}", "must be between 1s and 100y"),
         ("path: ''", "is not a path"),
         ("nonsense: 1", "unknown key; known here: "),
@@ -201,8 +201,8 @@ def test_names_come_from_paths_and_give_way_to_chosen_ones(tmp_path: Path) -> No
 def test_trails_that_share_a_name_or_a_path_are_refused(tmp_path: Path) -> None:
     found = problems(tmp_path, "trails:\n- {name: a, path: /x}\n- {name: a, path: /y}\n- {name: b, path: /x}\n")
     assert found == [
-        "3: trails[1].name: 'a' stands in line 2 already; change one of them",
-        "4: trails[2].path: '/x' stands in line 2 already; change one of them",
+        "3: trails[1].name: 'a' is already used in line 2; change one of them",
+        "4: trails[2].path: '/x' is already used in line 2; change one of them",
     ]
     with pytest.raises(ConfigError, match="two trails have the name 'a'"):
         config_from_arguments(["a=/x", "a=/y"])
@@ -239,7 +239,7 @@ def test_without_a_trail_there_is_nothing_to_watch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["- a\n", "text\n", "7\n"])
 def test_a_file_that_holds_no_keys_is_one_problem(text: str, tmp_path: Path) -> None:
-    assert problems(tmp_path, text) == ["1: must hold keys, as in {key: value}"]
+    assert problems(tmp_path, text) == ["1: must contain keys, as in {key: value}"]
 
 
 def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:

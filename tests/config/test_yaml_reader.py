@@ -49,7 +49,7 @@ def test_a_key_twice_is_a_problem_that_names_both_lines() -> None:
     assert (problem.line, problem.path, problem.message) == (
         5,
         ("b", "c"),
-        "stands twice, first in line 3; remove one of them",
+        "appears twice, first in line 3; remove one of them",
     )
 
 
