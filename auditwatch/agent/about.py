@@ -1,4 +1,4 @@
-"""This program on this host, for those who show it: a running agent, or a command that reads its state."""
+"""This program on this host, as shown by a running agent or by a command that reads its state."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from auditwatch.web.snapshot import AgentStatus
 
 
 def agent_status(**known: object) -> AgentStatus:
-    """Versions and host, with what else is known."""
+    """Versions and host, with whatever else is known."""
     status = AgentStatus(__version__, platform.python_version(), 0.0, host=socket.gethostname())
     return replace(status, **known)  # type: ignore[arg-type]  # names and types as in AgentStatus

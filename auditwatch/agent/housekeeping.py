@@ -27,7 +27,7 @@ SELFTEST_SECONDS: Final = 3600.0
 
 
 class Housekeeping:
-    """Turns once a heartbeat, as long as the loop does."""
+    """Turns once per heartbeat, for as long as the loop runs."""
 
     def __init__(
         self,
@@ -46,20 +46,20 @@ class Housekeeping:
         self._pool = pool
         self._turned = 0.0
         self._can_answer = True
-        # A thread of its own, not the loop's pool: ending the process waits for that one, however long a mount hangs.
+        # A separate thread, not the loop's pool: the process waits for that pool before it ends, even if a mount hangs.
         self._aside = Prober("housekeeping")
         self._due = {self._check_watcher: 0.0, self.selftest: 0.0}
 
     def is_healthy(self) -> bool:
-        """Whether the loop turned lately."""
+        """Whether the loop has turned recently."""
         return time.monotonic() - self._turned < HEALTHY_SECONDS
 
     def is_ready(self) -> bool:
-        """Whether configuration, state and listener stand; nothing about trails."""
+        """Whether configuration, state and listener are in place; nothing about trails."""
         return self._turned > 0
 
     def show_state(self, config: Config) -> None:
-        """Take the store's and the configuration's figures."""
+        """Show the figures of the store and the configuration."""
         self._publisher.change_agent(
             state_created=self._store.created,
             state_resets=self._store.resets,
@@ -86,7 +86,7 @@ class Housekeeping:
                 await chore()
 
     def _answer_requests(self) -> None:
-        """A request whose answer finds no room stays, and keeps nothing else from its turn."""
+        """A request whose answer cannot be written stays, and does not hold up anything else."""
         try:
             for request in inbox.pending(self._state_dir):
                 inbox.answer(self._state_dir, request.id, self._answered(request))
@@ -105,16 +105,18 @@ class Housekeeping:
         for monitor in asked:
             monitor.apply(event)
         is_saved = all(monitor.recorder.is_saved for monitor in asked)
-        return inbox.Answer(is_saved, message="" if is_saved else "applied, but the state cannot be written now")
+        return inbox.Answer(
+            is_saved, message="" if is_saved else "applied, but not saved yet: the state cannot be written now"
+        )
 
     def _save_again(self) -> None:
-        """What could not be stored is tried again until it can be."""
+        """Try again to store what could not be stored."""
         for monitor in self._monitors.values():
             if not monitor.recorder.is_saved:
                 monitor.recorder.save()
 
     def show_figures(self) -> None:
-        """What workers, watcher and store have come to."""
+        """Show the current figures of workers, watcher and store."""
         recorders = [monitor.recorder for monitor in self._monitors.values()]
         figures = {
             "state_writable": self._can_answer and all(recorder.is_saved for recorder in recorders),
@@ -128,7 +130,7 @@ class Housekeeping:
             self._publisher.change_agent(**figures)
 
     async def _check_watcher(self) -> None:
-        with suppress(Unreadable):  # a mount hangs: its trails are polled, and say so themselves
+        with suppress(Unreadable):  # a mount hangs: its trails are polled, and report that themselves
             await self._aside.call(self._watcher.check)
         for name, monitor in self._monitors.items():
             found = self._watcher.status(monitor.config.path)
@@ -138,7 +140,7 @@ class Housekeeping:
                 self._publisher.changed(name)
 
     async def selftest(self) -> None:
-        """Ask the judge what it must know."""
+        """Check that the judge still recognises damage."""
         agent = self._publisher.agent
         if await asyncio.to_thread(judges_rightly):
             self._publisher.change_agent(selftest_last_success=time.time())
@@ -146,7 +148,7 @@ class Housekeeping:
             self._publisher.change_agent(selftest_failures=agent.selftest_failures + 1)
 
     async def close(self) -> None:
-        """Wake nobody any more."""
+        """Stop watching for events."""
         with suppress(Unreadable):
             await self._aside.call(self._watcher.close)
         self._aside.close()

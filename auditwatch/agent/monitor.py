@@ -37,10 +37,10 @@ from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.workers.pool import WorkerPool
 
 SETTLE_SECONDS: Final = 0.2
-"""Between two looks at something that one look does not prove: a rotation in progress is over by then."""
+"""Between two looks at something that one look does not prove: by then a rotation in progress is over."""
 
 LOOKS_A_TURN: Final = 4
-"""Looks in a row that may ask for another; what is unsettled still is looked at again at the next poll."""
+"""Looks in a row that may ask for another; what is still unsettled is looked at again at the next poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class Monitor:
     Attributes:
         config: As configured.
         recorder: The trail's state and run records.
-        glance: What `stat` last said; None before.
-        looked: When the trail was last looked at with success; 0 before.
-        counted: How the counters file looked when it was read; None where it is to be read.
+        glance: What `stat` last said; None before the first time.
+        looked: When the trail was last looked at successfully; 0 before the first time.
+        counted: How the counters file looked when it was read; None if it is to be read.
     """
 
     def __init__(self, config: TrailConfig, recorder: Recorder, services: TrailServices) -> None:
@@ -94,12 +94,12 @@ class Monitor:
         return self.recorder.state
 
     def wake(self, with_neighbours: bool = False) -> None:
-        """Look soon; from the loop's thread."""
+        """Look soon; call it from the loop's thread."""
         self._with_neighbours |= with_neighbours
         self._wake.set()
 
     def note_glance(self, glance: Glance, at: float) -> None:
-        """Take what a poll saw, and look if it is anything new."""
+        """Take what a poll saw, and look if anything is new."""
         if glance.state in ("present", "missing"):
             self.looked = at
         if glance != self.glance or self._is_unsettled():
@@ -127,7 +127,7 @@ class Monitor:
             await self.turn()
 
     async def turn(self) -> None:
-        """Look, and go on until nothing is left to read. What cannot be read now is tried again at the next poll."""
+        """Look, and read until nothing is left. What cannot be read now is tried again at the next poll."""
         async with self._turning:
             with_neighbours, self._with_neighbours = self._with_neighbours, False
             try:
@@ -140,7 +140,7 @@ class Monitor:
     async def last_look(self) -> None:
         """One more turn, and one more look at the counters, before the end."""
         await self.turn()
-        with suppress(Unreadable):  # hung: it is looked at after the next start
+        with suppress(Unreadable):  # hung: they are looked at after the next start
             self.note_count(
                 await self.services.prober.call(look_at_counters, self.place, self.counted, self.services.clock)
             )
@@ -167,12 +167,12 @@ class Monitor:
         return self._apply(seen)
 
     def _note_trouble(self, trouble: Trouble) -> None:
-        """Could not look: counted when it begins, not at each poll."""
+        """An error is counted when it begins, not at each poll."""
         if self.state.trouble != trouble:
             self._count_error()
 
     async def _read_and_look(self, read: Read) -> Sequence[Need]:
-        """Perform a read; on the way through a long history look up now and then, for rotations happen then too."""
+        """Perform a read; during a long history look again now and then, because rotations happen then too."""
         is_history = self._is_history(read)
         requests = self._apply(await self._judged(read))
         if not is_history:
@@ -195,7 +195,7 @@ class Monitor:
             os.close(descriptor)
 
     async def _worker_report(self, descriptor: int, read: Read) -> Report:
-        """A line too long to be held is read once for its newline and once for its verdict, not at each growth."""
+        """A line too long for memory is read once for its newline and once for its verdict, not at each growth."""
         pending = read.resume - read.start
         if pending > self.config.rules.max_line_bytes and await self.services.prober.call(
             ends_no_line, descriptor, read
@@ -217,7 +217,7 @@ class Monitor:
         self.services.measured(max(0.0, self.services.clock() - modified))
 
     def tick(self, at: float) -> None:
-        """Time passed: unended tails of closed segments may be final now."""
+        """Time has passed: unended tails of closed segments may be final now."""
         if self.recorder.apply(Ticked(at)):
             self.wake()
 
@@ -230,14 +230,14 @@ class Monitor:
         """Advance by an event from outside: a review, an acknowledgement.
 
         Raises:
-            Unreadable: changed, if this monitor no longer is the trail's.
+            Unreadable: changed, if this monitor no longer watches the trail.
         """
         if self._apply(event):
             self.wake()
 
     def _apply(self, event: Event) -> Sequence[Need]:
         if self.recorder.is_retired:  # while a worker read or a disk was slow
-            raise Unreadable("changed", f"{self.name} is no longer watched, or in another way")
+            raise Unreadable("changed", f"{self.name} is no longer watched, or is watched differently")
         before = self.state
         if isinstance(event, Judged):
             self._count_run(event)
@@ -258,7 +258,7 @@ class Monitor:
 
     def _could_not_look(self, error: Unreadable | WorkerDied) -> None:
         if isinstance(error, Unreadable) and error.reason in ("changed", "missing"):
-            return  # the file was rotated between look and read: the next look tells
+            return  # the file was rotated between look and read: the next look will show
         self._count_error()
         if isinstance(error, Unreadable):
             self._apply(Observed(self.services.clock(), None, Trouble.of(error)))

@@ -1,4 +1,4 @@
-"""The state directory without its agent: to look at, or to apply what waits in the inbox."""
+"""The state directory without its agent: to look at it, or to apply what is waiting in the inbox."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WATCHED = "watched"
 
 
 def remember_watched(store: Store, trails: Iterable[tuple[str, str]]) -> None:
-    """Keep which trails are watched, by name and path, for those who look without the agent."""
+    """Store which trails are watched, by name and path, for commands that run without the agent."""
     store.put(WATCHED, json.dumps([trail_key(name, path) for name, path in trails]))
 
 
 def load_snapshot(state_dir: str) -> Snapshot:
-    """What the store says of the trails that were watched last.
+    """What the store says about the trails that were watched last.
 
     Raises:
         StateUnwritable: There is no store here or it cannot be read.
@@ -40,7 +40,7 @@ def load_snapshot(state_dir: str) -> Snapshot:
 
 
 def apply_pending(state_dir: str) -> None:
-    """Apply what waits in the inbox; the caller holds the agent's lock."""
+    """Apply what is waiting in the inbox; the caller holds the agent's lock."""
     store = Store.open(state_dir, time.time())
     try:
         for request in pending(state_dir):

@@ -1,4 +1,4 @@
-"""A thread for each volume: it alone makes system calls on that file system, so that a hung one silences no other."""
+"""A thread for each volume: only it makes system calls on that file system, so that a hang affects no other volume."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PATIENCE_SECONDS: Final = 5.0
 
 
 class Prober:
-    """Runs calls one after the other in its own thread, for an event loop that must never wait for a disk.
+    """Runs calls one after another in its own thread, for an event loop that must never wait for a disk.
 
-    The thread is a daemon: one that is stuck in the kernel does not keep the process from ending.
+    The thread is a daemon: if it is stuck in the kernel, the process can still end.
     """
 
     def __init__(self, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -40,7 +40,7 @@ class Prober:
         """The result of a call made in the thread.
 
         Raises:
-            Unreadable: hung, if the file system does not answer; further calls are not even tried until it does.
+            Unreadable: hung, if the file system does not respond; further calls are not even tried until it does.
         """
         if not self.is_answering:
             raise self._hung()
@@ -54,11 +54,11 @@ class Prober:
             raise self._hung() from None
 
     def close(self) -> None:
-        """End the thread behind the calls that are waiting."""
+        """End the thread after the calls that are waiting."""
         self._jobs.put(None)
 
     def _hung(self) -> Unreadable:
-        return Unreadable("hung", f"{self._name}: the file system does not answer")
+        return Unreadable("hung", f"{self._name}: the file system is not responding")
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -68,7 +68,7 @@ class Prober:
 def _settle(future: Future[_T], function: Callable[..., _T], arguments: tuple[object, ...]) -> None:
     try:
         result = function(*arguments)
-    except Exception as error:  # noqa: BLE001  carried to whoever awaits it
+    except Exception as error:  # noqa: BLE001  passed on to the awaiting task
         future.set_exception(error)
     else:
         future.set_result(result)

@@ -28,12 +28,12 @@ SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
 
 SETTLED_SECONDS: Final = 0.1
-"""A file that changed this lately may change again without another time: clocks of file systems tick every 10 ms."""
+"""A file that changed this recently may change again with the same mtime: file system clocks tick every 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a trail lies.
+    """Where a trail is.
 
     Attributes:
         follow_symlink: Whether the path itself may be a symbolic link.
@@ -58,7 +58,7 @@ class Glance:
     """What `stat` says: enough to know whether to look.
 
     Attributes:
-        state: "present", "missing", or the system's word for why not.
+        state: "present", "missing", or the system's message.
     """
 
     state: str
@@ -84,7 +84,7 @@ class Count:
     """A look at what the writers of a trail counted.
 
     Attributes:
-        glance: As long as the file looks like this there is nothing to read; None where it is to be read again.
+        glance: As long as the file looks like this, there is nothing to read; None if it is to be read again.
     """
 
     event: Counted
@@ -92,7 +92,7 @@ class Count:
 
 
 def look_at_counters(place: Place, known: Glance | None, clock: Clock) -> Count | None:
-    """What the writers of a trail counted; None where their file still looks as it did.
+    """What the writers of a trail counted; None if their file looks as it did before.
 
     Args:
         place: Of the trail.
@@ -120,7 +120,7 @@ def _counted(found: Counters, at: float) -> Counted:
 
 
 def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Clock) -> Observed:
-    """Open the active file and take what identifies it; neighbours too, where asked for."""
+    """Open the active file and take what identifies it; the same for its neighbours if asked for."""
     active, trouble = None, None
     try:
         active = _sight(place.path, os.path.basename(place.path), expected, place.follow_symlink)
@@ -135,7 +135,7 @@ def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:
         try:
             yield _sight(place.of(name), name, expected, follow_symlink=False)
         except Unreadable:
-            continue  # what cannot be read is no segment that can be judged; the ledger misses it if it was one
+            continue  # it cannot be judged now; if it was a segment, the ledger misses it
 
 
 def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) -> FileSight:
@@ -156,10 +156,10 @@ def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) ->
 
 
 def open_segment(place: Place, segment: Segment) -> int:
-    """A descriptor of the very file a segment is; the caller closes it.
+    """A descriptor of the exact file of a segment; the caller closes it.
 
     Raises:
-        Unreadable: changed, if another file lies there now.
+        Unreadable: changed, if another file is there now.
     """
     follow_symlink = place.follow_symlink and not segment.closed
     descriptor = open_trail(place.of(segment.name), follow_symlink)
@@ -174,7 +174,7 @@ def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: 
     """Judge a few bytes on the spot.
 
     Raises:
-        Unreadable: If the file cannot be read or is another one by now.
+        Unreadable: If the file cannot be read or has been replaced.
     """
     descriptor = open_segment(place, segment)
     try:

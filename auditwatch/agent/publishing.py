@@ -1,4 +1,4 @@
-"""From monitors to the snapshot that every front renders; what did not change stays the same object."""
+"""From monitors to the snapshot that every front renders; what has not changed stays the same object."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from auditwatch.ledger.runs import Mode
 from auditwatch.web.snapshot import RunStatus, Snapshot, TrailSnapshot, Volume
 
 FRESHNESS_SECONDS: Final = 10.0
-"""How exactly the last look is shown: to render every trail anew each second would cost more than watching."""
+"""How precisely the last look is shown: rendering every trail each second would cost more than watching them."""
 
 
 class Publisher:
-    """The newest snapshot, made when it is asked for.
+    """The newest snapshot, created on request.
 
     Attributes:
         agent: The agent's own figures; replace it to change them.
-        progress: Of validation runs under way, by trail and mode: 0 to 1.
+        progress: Of validation runs in progress, by trail and mode: 0 to 1.
         volumes: By trail.
-        watching: By trail: whether changes arrive, and whether by polling only.
+        watching: By trail: whether changes are noticed, and whether by polling only.
     """
 
     def __init__(self, monitors: Mapping[str, Monitor], clock: Clock) -> None:
@@ -46,7 +46,7 @@ class Publisher:
         self._revision += 1
 
     def changed(self, name: str) -> None:
-        """A trail is shown anew in the next snapshot."""
+        """The next snapshot shows this trail as it is then."""
         self._trails.pop(name, None)
         self._revision += 1
 

@@ -1,4 +1,4 @@
-"""A trail's state on its way through time: each event advances it, each commit stores it."""
+"""A trail's state over time: each event advances it, each commit stores it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from auditwatch.state.store import Store
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one step found out, for the log.
+    """What one step found, for the log.
 
     Attributes:
         trail: Its name.
-        findings: New damage; inherited damage too.
+        findings: New damage, including inherited damage.
         violations: New ones.
         failed: Failed writes that are new, by reason.
     """
@@ -38,12 +38,12 @@ OnNews = Callable[[News], None]
 class Recorder:
     """The state of one trail, in memory and in the store.
 
-    A commit that fails loses nothing: memory goes on, and the next commit carries what is unsaved.
+    A commit that fails loses nothing: the state in memory advances, and the next commit includes what is unsaved.
 
     Attributes:
         state: As of the last event.
         failures: How many commits failed.
-        is_retired: Whether another recorder may have taken the trail over; this one changes nothing any more.
+        is_retired: Whether another recorder may have taken over the trail; this one changes nothing any more.
     """
 
     def __init__(self, store: Store, key: str, policy: Policy, found: OnNews) -> None:
@@ -61,12 +61,12 @@ class Recorder:
         self._is_saved = True
 
     def retire(self) -> None:
-        """Save what is unsaved, and store nothing any more: another recorder may take the trail over."""
+        """Save what is unsaved, then store nothing more: another recorder may take over the trail."""
         self.save()
         self.is_retired = True
 
     def apply(self, event: Event) -> tuple[Need, ...]:
-        """Advance by one event, store what is to be stored, tell what is new; give back what is still to be done."""
+        """Advance by one event, store what must be stored, report what is new; returns what is still to be done."""
         if self.is_retired:
             return ()
         before = self.state
@@ -77,7 +77,7 @@ class Recorder:
         return tuple(effect for effect in effects if not isinstance(effect, Commit))
 
     def _commit(self, commits: Sequence[Commit], before: TrailState) -> None:
-        """Store first, tell then: a kill may lose a log line, never a finding."""
+        """Store first, then report: a kill may lose a log line, never a finding."""
         changed = [pair for commit in commits for pair in commit.findings]
         for commit in commits:
             self._note(commit)
@@ -134,7 +134,7 @@ class Recorder:
 
 
 def _newly_failed(before: Writes, after: Writes) -> dict[str, int]:
-    """Failures that were counted in this step; none where they were there at first sight."""
+    """Failures that were counted in this step; none if they are from before watching began."""
     if not before.id and not after.open:
         return {}
     counted = after.total.beyond(before.total)

@@ -29,7 +29,7 @@ def meant(request: Request, states: Iterable[TrailState]) -> list[str]:
 
 
 def objection(request: Request, states: Iterable[TrailState]) -> Answer | None:
-    """Why a request cannot be applied: an unknown trail or id, and then nothing of it is; None if it can."""
+    """Why a request cannot be applied: an unknown trail or id, and then none of it is applied; None if it can be."""
     asked = [state for state in states if request.trail in ("", state.name)]
     if not asked:
         return Answer(False, (request.trail,), f"no trail is named {request.trail!r}")
@@ -37,4 +37,4 @@ def objection(request: Request, states: Iterable[TrailState]) -> Answer | None:
         return None
     known = frozenset[str]().union(*(known_ids(state) for state in asked))
     unknown = tuple(found for found in request.ids if found not in known)
-    return Answer(False, unknown, f"unknown: {', '.join(unknown)}") if unknown else None
+    return Answer(False, unknown, f"no finding has the id {' or '.join(unknown)}") if unknown else None

@@ -1,4 +1,4 @@
-"""A segment's history judged again, all of it or every Nth block: recorded blocks are hashed, the rest is parsed."""
+"""A segment's history judged again, all or every Nth block: blocks as recorded are hashed, the others are parsed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from auditwatch.validation.full import Recorded, judged_blocks, validate_full
 from auditwatch.validation.ranges import count_lines
 
 Troubled = Callable[[StateUnwritable], None]
-"""Is told why blocks cannot be recorded: the ledger knows everything nevertheless."""
+"""Called with the reason if blocks cannot be recorded; the ledger knows everything nevertheless."""
 
 
 async def review(
@@ -32,13 +32,13 @@ async def review(
     moved: Callable[[int], None],
     troubled: Troubled,
 ) -> Report:
-    """Judge everything that was judged of a segment, and let the ledger compare, block by block.
+    """Judge again everything that was judged of a segment, and let the ledger compare, block by block.
 
     Args:
         monitor: Of the trail.
-        segment: Whose file is there.
-        blocks: What earlier runs saw; takes what this one sees.
-        moved: Called with how far it got, in bytes.
+        segment: One whose file exists.
+        blocks: What earlier runs saw; what this one sees is added.
+        moved: Called with its progress, in bytes.
         troubled: Called if the blocks cannot be recorded.
 
     Raises:
@@ -72,9 +72,9 @@ async def review_part(
     moved: Callable[[int], None],
     troubled: Troubled,
 ) -> None:
-    """Judge every Nth block of what was judged of a segment, and let the ledger compare; all else stays as it is.
+    """Judge again every Nth block that was judged of a segment, and let the ledger compare; the rest is not touched.
 
-    Args and errors are those of `review`. The last block, which grows still, is judged in its turn like the others.
+    Args and errors are those of `review`. The last block, which is still growing, is judged in turn like the others.
     """
     reviewing = _Reviewing(monitor, segment, blocks, moved)
     descriptor = await monitor.services.prober.call(open_segment, monitor.place, segment)
@@ -100,7 +100,7 @@ async def review_part(
 
 
 class _LinesBefore:
-    """How many lines end before a block: known where all blocks before it are recorded, counted where they are not.
+    """How many lines end before a block: known if all blocks before it are recorded, counted if they are not.
 
     Only damage needs it. A block that changed since it was recorded, and has not been read again yet, may make it
     wrong: it is shown to people and decides nothing.
@@ -113,7 +113,7 @@ class _LinesBefore:
         self._k = self._end = self._lines = 0
 
     async def of(self, block: Block) -> int:
-        """Of blocks from left to right."""
+        """Ask for blocks from left to right."""
         self._pass_recorded(block.start)
         while self._end < block.start:
             end = min(self._end + BLOCK_BYTES, block.start)
@@ -130,7 +130,7 @@ class _LinesBefore:
 
 
 class _Reviewing:
-    """What becomes of each block: the ledger hears of it, and if it is sealed it is recorded.
+    """What happens with each block: the ledger gets its report, and if it is sealed it is recorded.
 
     Attributes:
         lines: How many there are before the next block; of use only if that is damaged.
@@ -163,16 +163,16 @@ class _Reviewing:
         self._moved(block.end)
 
     def end(self) -> None:
-        """All blocks were taken. The last one is not sealed: it grows still."""
+        """Call when all blocks have been taken. The last one is not sealed: it is still growing."""
         self._try(self._forget, self._k)
 
     def tell(self, troubled: Troubled) -> None:
-        """Say it if blocks could not be recorded."""
+        """Report it if blocks could not be recorded."""
         if self._trouble is not None:
             troubled(self._trouble)
 
     def _try(self, store: Callable[[Any], None], what: object) -> None:
-        """Once it fails it is left alone: a full disk needs no attempt a block."""
+        """After the first failure it is left alone: a full disk need not be tried once per block."""
         if self._trouble is None:
             try:
                 store(what)

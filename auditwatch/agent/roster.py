@@ -1,4 +1,4 @@
-"""The trails that are watched now: who joins gets a monitor, a place on its volume, events and runs."""
+"""The trails that are watched now: each new one gets a monitor, a place on its volume, events and runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.snapshot import Volume
 
 Guarded = Callable[[str, Callable[[], Coroutine[object, object, None]]], "asyncio.Task[None]"]
-"""Starts a task that is started again when it fails; the name is for the log."""
+"""Starts a task that is restarted when it fails; the name is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Roster:
         self._plan(monitor, Mode.SAMPLE, config.sample, partial(self._services.runs.sample, monitor))
 
     def remove(self, name: str) -> None:
-        """Watch a trail no longer; what is known of it stays stored."""
+        """Stop watching a trail; what is known about it stays stored."""
         monitor = self.monitors.pop(name)
         monitor.recorder.retire()
         for task in self._tasks.pop(name):
@@ -86,10 +86,10 @@ class Roster:
         self._services.publisher.changed(name)
 
     async def become(self, trails: Sequence[TrailConfig]) -> None:
-        """Watch exactly these trails; those that did not change are not touched. One call at a time."""
+        """Watch exactly these trails; those that have not changed are not touched. One call at a time."""
         kept = {name for name, monitor in self.monitors.items() if monitor.config in trails}
         volumes = [(config, await volume_name(config.path)) for config in trails if config.name not in kept]
-        # Nothing waits from here on: no scrape may miss a trail that only changed.
+        # No awaits from here on: no scrape may miss a trail that only changed.
         for name in self.monitors.keys() - kept:
             self.remove(name)
         for config, volume in volumes:

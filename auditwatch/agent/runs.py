@@ -36,13 +36,13 @@ class Runs:
         self._one_at_a_time = asyncio.Lock()
 
     async def full(self, monitor: Monitor) -> None:
-        """Judge again everything that was judged, and let the ledger compare; what is new is read before."""
+        """Judge again everything that was judged, and let the ledger compare; what is new is read first."""
         async with self._one_at_a_time:
             await monitor.turn()
             await self._run(monitor, Mode.FULL, self._review)
 
     async def sample(self, monitor: Monitor) -> None:
-        """Judge some lines, and some blocks if asked to; damage known to nobody calls for a full run at once.
+        """Judge some lines, and some blocks if configured; damage that is not known yet starts a full run at once.
 
         The ledger compares the blocks, so what is found in them is known.
         """
@@ -58,7 +58,7 @@ class Runs:
             await self.full(monitor)
 
     async def _cover(self, monitor: Monitor) -> None:
-        """Judge again this run's share of all blocks. Which one is stored with the run: no end of ours skips any."""
+        """Judge again this run's share of all blocks. The number of runs is stored, so a restart skips no share."""
         parts = monitor.config.sample_cover_in
         if not parts:
             return
@@ -73,14 +73,14 @@ class Runs:
                 done += segment.judged
 
     async def _run(self, monitor: Monitor, mode: Mode, look: Callable[[Monitor], Awaitable[Report]]) -> None:
-        """One run with its record; what could not look is counted, never taken for damage."""
+        """One run with its record; a run that could not look is counted, and never mistaken for damage."""
         started = monitor.services.clock()
         monitor.recorder.record(mode, last_attempt=started)
         self._show(monitor, mode, 0.0)
         try:
             report = await look(monitor)
         except (Unreadable, WorkerDied) as error:
-            self._report_error(monitor.name, f"{mode} validation could not look: {error}")
+            self._report_error(monitor.name, f"{mode} validation could not look at the trail: {error}")
             monitor.recorder.record(mode, errors=monitor.recorder.run(mode).errors + 1)
         else:
             self._finish(monitor, mode, started, report)
@@ -127,7 +127,9 @@ class Runs:
             self._could_not_record(monitor, error)
 
     def _could_not_record(self, monitor: Monitor, error: StateUnwritable) -> None:
-        self._report_error(monitor.name, f"the next full validation will parse what it could have hashed: {error}")
+        self._report_error(
+            monitor.name, f"the next full validation will parse blocks that it could have hashed: {error}"
+        )
 
     def _show_reviewed(self, monitor: Monitor, mode: Mode, before: int, total: int, done: int) -> None:
         self._show(monitor, mode, (before + done) / total)
@@ -137,7 +139,7 @@ def _readable(monitor: Monitor) -> tuple[Segment, ...]:
     """The files to look at.
 
     Raises:
-        Unreadable: If the trail cannot be read now, or there is nothing: no run may pass for a look then.
+        Unreadable: If the trail cannot be read now, or there is nothing to read: then no run counts as a look.
     """
     trouble = monitor.state.trouble
     if trouble is not None:
@@ -148,7 +150,7 @@ def _readable(monitor: Monitor) -> tuple[Segment, ...]:
 
 
 async def _draws(monitor: Monitor, blocks: BlockStore) -> AsyncIterator[tuple[Segment, Report]]:
-    """From each segment its share of the lines, at least one."""
+    """Each segment's share of the lines, at least one."""
     segments = [segment for segment in _readable(monitor) if segment.judged]
     total = sum(segment.judged for segment in segments)
     for segment in segments:
@@ -158,7 +160,7 @@ async def _draws(monitor: Monitor, blocks: BlockStore) -> AsyncIterator[tuple[Se
 
 
 def _recorded(monitor: Monitor, segment: Segment, blocks: BlockStore) -> dict[int, Block]:
-    """The blocks that earlier runs judged, from the first on; read here, for the prober's thread must not."""
+    """The blocks that earlier runs judged, from the first on; read here, because the prober's thread must not."""
     key, rules_id = trail_key(monitor.name, monitor.config.path), monitor.config.rules.reports_id
     found = (blocks.block(key, segment.number, rules_id, k) for k in count())
     return {block.k: block for block in takewhile(lambda block: block is not None, found) if block is not None}
@@ -176,7 +178,7 @@ def _drawn(monitor: Monitor, segment: Segment, lines: int, recorded: Mapping[int
 
 
 def _without_pending(report: Report) -> Report:
-    """The ended lines alone: what the range cut is another's."""
+    """Only the ended lines: what the range cut off belongs to another range."""
     return replace(report, pending_bytes=0)
 
 

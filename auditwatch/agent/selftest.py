@@ -1,4 +1,4 @@
-"""Does this judge still tell damage from health? One that does not would look like a whole trail."""
+"""Can this judge still recognise damage? If it could not, every trail would look whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WHOLE = b'{"event":"SELF_TEST","nested":[1,2.5,null,true,{"text":"\\u00e9"}]}\n'
 
 
 def judges_rightly() -> bool:
-    """Whether each kind that the bytes alone decide is named, with its whole neighbours left alone."""
+    """Whether each kind that depends only on the bytes is recognised, and the whole lines next to it are left alone."""
     rules = Rules(strict=True)
     examples = {kind: CAUSES[kind].example or b"" for kind in Kind if kind is not Kind.SCHEMA}  # needs own rules
     report = scan_all((WHOLE + example + b"\n" for example in examples.values()), rules)

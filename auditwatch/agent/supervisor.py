@@ -1,4 +1,4 @@
-"""The one place that wires the agent together, and the one that logs."""
+"""The one place where the agent is wired together, and the only one that logs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from auditwatch.host.signals import ENDING, held_signals, run_in_loop
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.lock import AgentLock
 from auditwatch.state.store import Store
+from auditwatch.trail.words import count_text
 from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.app import create_app
 from auditwatch.web.collector import Exposition
@@ -35,13 +36,13 @@ from auditwatch.web.server import Server, listen
 from auditwatch.web.snapshot import Snapshot
 
 RESTART_SECONDS: Final = 1.0
-"""Before a task that failed is started again."""
+"""How long to wait before a task that failed is restarted."""
 
 LAST_LOOK_SECONDS: Final = 5.0
-"""How long the last look may take: with the rest of stopping it stays below the ten seconds that are promised."""
+"""How long the last look may take: all of stopping must stay below the promised ten seconds."""
 
 LOGGED_FINDINGS: Final = 5
-"""Most findings of one step that are logged one by one."""
+"""The most findings of one step that are logged individually."""
 
 log = logging.getLogger("auditwatch")
 
@@ -53,8 +54,8 @@ def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -
 
     Args:
         config: What to watch and where to listen.
-        state_dir: Made if it is not there.
-        reload: Reads the configuration anew, for SIGHUP; None where there is none to read.
+        state_dir: Created if it does not exist.
+        reload: Reads the configuration again, for SIGHUP; None if there is no file to read.
 
     Raises:
         StateError: The state directory cannot be used, or another agent does.
@@ -73,11 +74,11 @@ def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -
 
 
 def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None) -> Snapshot:
-    """Judge what is new, one full and one sample run over every trail, and give what is known then.
+    """Judge what is new, do one full and one sample run over every trail, and return what is known then.
 
     Args:
         config: What to look at.
-        state_dir: Made if it is not there.
+        state_dir: Created if it does not exist.
         metrics_file: Where to write the metrics for node_exporter's textfile collector.
 
     Raises:
@@ -100,12 +101,12 @@ def _make_state_dir(state_dir: str) -> None:
         os.makedirs(state_dir, mode=0o700, exist_ok=True)
     except OSError as error:
         raise StateUnwritable(
-            f"{state_dir}: cannot be made: {error.strerror}; make it writable, or give another --state-dir"
+            f"{state_dir}: cannot be created: {error.strerror}; choose another --state-dir, or make this possible"
         ) from error
 
 
 def _write_metrics(path: str, snapshot: Snapshot) -> None:
-    """node_exporter reads whatever it finds: the file appears whole or not at all."""
+    """node_exporter reads whatever it finds, so the file appears whole or not at all."""
     fresh = Path(f"{path}.{os.getpid()}.new")
     try:
         fresh.write_bytes(Exposition(lambda: snapshot).text())
@@ -125,7 +126,7 @@ async def _once(config: Config, state_dir: str, store: Store) -> Snapshot:
 
 
 class Agent:
-    """Everything that runs while the agent does. Made inside the loop that owns it."""
+    """Everything that runs while the agent does. Create it inside the loop that owns it."""
 
     def __init__(self, config: Config, state_dir: str, store: Store) -> None:
         self._config = config
@@ -160,7 +161,7 @@ class Agent:
         )
 
     async def serve(self, sock: socket.socket, reload: Reload | None, came: list[int]) -> None:
-        """Watch and answer until told to stop, also by signals that came already; then one last look."""
+        """Watch and answer until asked to stop, also by signals that have already arrived; then take one last look."""
         keeper = self._housekeeping
         server = Server(create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready), sock)
         self._catch_signals(reload, came)
@@ -178,7 +179,7 @@ class Agent:
         log.info("stopped")
 
     async def once(self) -> Snapshot:
-        """Judge what is new, then one full and one sample run over every trail."""
+        """Judge what is new, then do one full and one sample run over every trail."""
         await self._begin(self._config)
         for monitor in self._roster.monitors.values():
             await self._runs.full(monitor)
@@ -191,11 +192,11 @@ class Agent:
         return snapshot
 
     async def _begin(self, config: Config) -> None:
-        """Stored state is loaded, and what it says is shown, before the listener answers."""
+        """Load the stored state and show what it says before the listener answers."""
         try:
             remember_watched(self._store, ((trail.name, trail.path) for trail in config.trails))
         except StateUnwritable as error:
-            log.warning("who looks without this agent is told of the trails before: %s", error)
+            log.warning("commands that read the state directory still show the previous trails: %s", error)
         self._housekeeping.show_state(config)
         await self._roster.become(config.trails)
 
@@ -215,7 +216,7 @@ class Agent:
             async with asyncio.timeout(LAST_LOOK_SECONDS):
                 await self._roster.last_look()
         except TimeoutError:
-            log.warning("the last look took too long: what is left is judged after the next start")
+            log.warning("the last look took too long: the rest will be judged after the next start")
 
     def _catch_signals(self, reload: Reload | None, came: list[int]) -> None:
         for number in ENDING:
@@ -227,14 +228,14 @@ class Agent:
 
     def _reloaded(self, reload: Reload | None) -> None:
         if reload is None:
-            log.info("SIGHUP: there is no configuration file to read again")
+            log.info("SIGHUP: there is no configuration file to reload")
             return
         task = self._loop.create_task(self._become(reload))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _become(self, reload: Reload) -> None:
-        """Take the new configuration whole, or keep the old one whole; one after the other."""
+        """Take all of the new configuration or keep all of the old one; one reload at a time."""
         async with self._reloading:
             await self._reload(reload)
 
@@ -243,16 +244,16 @@ class Agent:
             config = await asyncio.to_thread(reload)
         except AuditwatchError as error:
             self._publisher.change_agent(config_last_reload_successful=False)
-            log.error("SIGHUP: the configuration stays as it was:\n%s", error)  # noqa: TRY400  one line for each mistake
+            log.error("SIGHUP: the new configuration was rejected: %s", error)  # noqa: TRY400  one line for each mistake
             return
         if config.web != self._config.web:
-            log.warning("SIGHUP: a new listen address takes a restart")
+            log.warning("SIGHUP: a new listen address needs a restart")
         self._config = config
         await self._begin(config)
         log.info("SIGHUP: watching %s", _names(config))
 
     def _guarded(self, name: str, work: Callable[[], Coroutine[object, object, None]]) -> asyncio.Task[None]:
-        """A task that never ends the agent: what it did not foresee is logged, and it begins again."""
+        """A task that never ends the agent: an unforeseen error is logged, and the task starts again."""
         task = self._loop.create_task(self._again_and_again(name, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -263,7 +264,7 @@ class Agent:
             try:
                 await work()
             except Exception:
-                log.exception("%s: an error in auditwatch itself; going on", name)
+                log.exception("%s: an error in auditwatch itself; continuing", name)
                 await asyncio.sleep(RESTART_SECONDS)
 
     def _woken(self, path: str) -> None:
@@ -293,14 +294,14 @@ def _log_news(news: News) -> None:
     inherited = sum(finding.inherited for finding in news.findings)
     fresh = [finding for finding in news.findings if not finding.inherited]
     if inherited:
-        log.info("%s: %d damaged line(s) that were there before", news.trail, inherited)
+        log.info("%s: %s from before watching began", news.trail, count_text(inherited, "damaged line"))
     for finding in fresh[:LOGGED_FINDINGS]:
         place = (finding.line, finding.offset, finding.length)
-        log.warning("%s: %s: line %d, offset %d, %d bytes (%s)", news.trail, finding.kind, *place, finding.id)
+        log.warning("%s: %s: line %d, offset %d, length %d (%s)", news.trail, finding.kind, *place, finding.id)
     if len(fresh) > LOGGED_FINDINGS:
-        log.warning("%s: and %d more damaged lines", news.trail, len(fresh) - LOGGED_FINDINGS)
+        log.warning("%s: and %s", news.trail, count_text(len(fresh) - LOGGED_FINDINGS, "more damaged line"))
     if news.failed:
         reasons = ", ".join(f"{reason} {number}" for reason, number in news.failed.items())
-        log.warning("%s: %d write(s) failed: %s", news.trail, sum(news.failed.values()), reasons)
+        log.warning("%s: %s: %s", news.trail, count_text(sum(news.failed.values()), "failed write"), reasons)
     for row in news.violations:
         log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, row.segment, row.detail, row.id)

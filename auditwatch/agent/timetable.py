@@ -1,4 +1,4 @@
-"""When validation runs are due: APScheduler's clock, our memory of the last success."""
+"""When validation runs are due: APScheduler is the clock, the last success is remembered here."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from apscheduler.triggers.interval import IntervalTrigger
 from auditwatch.config.settings import Schedule
 
 JITTER: Final = 0.1
-"""Share of the interval by which runs scatter, so that a hundred hosts do not all read their disks at once."""
+"""Share of the interval by which runs are spread, so that a hundred hosts do not all read their disks at once."""
 
 START_DELAY_SECONDS: Final = (2.0, 10.0)
 """An overdue run begins this long after the start, at random: starting is busy enough."""
 
 CRON_LOOKAHEAD: Final = 32
-"""Runs of a cron expression that are compared to find the longest pause: a month of days."""
+"""Runs of a cron expression that are compared to find the longest pause: about a month of daily runs."""
 
 _MISSED: Final = {EVENT_JOB_MISSED: "late", EVENT_JOB_MAX_INSTANCES: "busy", EVENT_JOB_ERROR: "error"}
 
@@ -42,16 +42,16 @@ class Timetable:
         )
 
     def start(self) -> None:
-        """Runs begin from here on."""
+        """Start running."""
         self._scheduler.start()
 
     def stop(self) -> None:
-        """No run begins any more."""
+        """Start no more runs."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
     def add(self, key: str, schedule: Schedule, last_success: float, run: Callable[[], Awaitable[None]]) -> None:
-        """Run by this schedule, soon if the last success is longer ago than it allows.
+        """Run on this schedule; soon, if the last success is longer ago than it allows.
 
         Args:
             key: Of the job; `remove` takes it.
@@ -66,7 +66,7 @@ class Timetable:
                 trigger,
                 id=key,
                 next_run_time=self._first(trigger, last_success),
-                misfire_grace_time=None,  # the default drops a run that is a second late without a word
+                misfire_grace_time=None,  # the default silently drops a run that is a second late
                 coalesce=True,
                 max_instances=1,
             )
@@ -78,7 +78,7 @@ class Timetable:
 
     def _first(self, trigger: BaseTrigger, last_success: float) -> datetime:
         now = self._clock()
-        soon = now + timedelta(seconds=random.uniform(*START_DELAY_SECONDS))  # noqa: S311  scatter, no secret
+        soon = now + timedelta(seconds=random.uniform(*START_DELAY_SECONDS))  # noqa: S311  jitter, not a secret
         last = datetime.fromtimestamp(last_success, UTC)
         due = trigger.get_next_fire_time(last, last) if last_success else soon
         return max(due or soon, soon)

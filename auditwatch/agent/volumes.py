@@ -1,4 +1,4 @@
-"""One volume and its trails: polled together, one hop to the prober a poll."""
+"""One volume and its trails: polled together, with one call to the prober per poll."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from auditwatch.host.clock import Clock
 from auditwatch.web.snapshot import Volume
 
 ROOM_SECONDS: Final = 15.0
-"""How often free space is asked for, and closed segments are looked at."""
+"""How often free space is queried and closed segments are looked at."""
 
 
 class VolumeWatch:
@@ -44,7 +44,7 @@ class VolumeWatch:
             await asyncio.sleep(interval / 2)
 
     async def poll(self) -> None:
-        """Glance at every trail; those that changed wake up. A volume that hangs is left alone until it answers."""
+        """Glance at every trail; those that changed wake up. A volume that hangs is left alone until it responds."""
         monitors = tuple(self.monitors.values())
         try:
             asked = [(monitor.place, monitor.counted) for monitor in monitors]
@@ -80,7 +80,7 @@ class VolumeWatch:
 
 
 def _glances(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[tuple[Glance, Count | None]]:
-    """A glance at each trail, and at its counters if they do not look as they did."""
+    """A glance at each trail, and at its counters if their file has changed."""
     return [(glance(place), look_at_counters(place, counted, clock)) for place, counted in asked]
 
 
@@ -97,7 +97,7 @@ def _volume(place: Place) -> Volume | None:
 
 
 async def volume_name(path: str, patience_seconds: float = 2.0) -> str:
-    """Names the volume a trail lies on; a path that cannot even be resolved in time is a volume of its own."""
+    """Names the volume a trail lies on; a path that cannot even be resolved in time counts as a separate volume."""
     prober = Prober("start", patience_seconds)
     try:
         mount = await prober.call(filesystems.of_path, path)

@@ -1,7 +1,7 @@
-"""Wakes on their way from the watcher's threads to the event loop: each trail once until the loop takes it.
+"""Wakes on their way from the watcher's threads to the event loop: each trail once, until the loop takes it.
 
-A busy trail sends thousands of events a second. Were each handed to the loop, they would fill the pipe through which
-the loop is woken; signals come through the same pipe, and one that finds it full is lost: a SIGTERM without effect.
+A busy trail sends thousands of events a second. If each were handed to the loop, they would fill the pipe that wakes
+it. Signals use the same pipe, and are lost when it is full: a SIGTERM would have no effect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 class Wakes:
-    """Hands wakes to the loop in which it was made.
+    """Hands wakes to the loop in which it was created.
 
     Args:
         take: Called in the loop with the path of each trail that was woken.

@@ -1,6 +1,6 @@
-"""Blocks as full runs judged them: a cache beside the store, so that unchanged history is hashed and not parsed again.
+"""Blocks as full runs judged them: a cache next to the store, so that unchanged history is hashed, not parsed again.
 
-Nothing here is needed: a lost or damaged row means that its block is parsed again, a damaged file that all are.
+Nothing here is essential: if a row is lost or damaged, its block is parsed again; if the file is damaged, all are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BlockStore:
 
     @classmethod
     def open(cls, state_dir: str | os.PathLike[str]) -> BlockStore:
-        """The blocks of a state directory, created as needed; begun anew where their file is damaged.
+        """The blocks of a state directory, created as needed; started afresh if their file is damaged.
 
         Raises:
             StateUnwritable: If they cannot be created.
@@ -49,7 +49,7 @@ class BlockStore:
             return cls._opened(path)
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) or is_from_outside(error, path):
-                raise StateUnwritable(f"{path}: {error}; make it writable, or give another --state-dir") from error
+                raise StateUnwritable(f"{path}: {error}; make it writable, or choose another --state-dir") from error
         _remove(path)
         return cls._opened(path)
 
@@ -68,7 +68,7 @@ class BlockStore:
 
     @classmethod
     def read_only(cls, state_dir: str | os.PathLike[str]) -> BlockStore | None:
-        """The blocks for looking at, also beside a running agent; None where there are none to be read."""
+        """The blocks for reading only, even while an agent is running; None if there are none to read."""
         path = Path(state_dir) / BLOCKS_NAME
         return looked_at(path, lambda connection: cls._looked_at(connection, path))
 
@@ -85,7 +85,7 @@ class BlockStore:
         return 0
 
     def block(self, trail: str, segment: int, rules: str, k: int) -> Block | None:
-        """Block k of a segment; None where it was not judged by these rules, or nothing can be believed of it."""
+        """Block k of a segment; None if it was not judged by these rules, or what is stored cannot be trusted."""
         query = "SELECT body, checksum FROM blocks WHERE trail = ? AND segment = ? AND k = ? AND rules = ?"
         with suppress(sqlite3.Error, DamagedRow):
             row = self._connection.execute(query, (trail, segment, k, rules)).fetchone()

@@ -1,8 +1,8 @@
 """Requests to the one writer of the state, as files that appear whole or not at all.
 
-`NAME.request` is written by a command, read by the agent, and gone once `NAME.answer` stands beside it. What is not a
-request becomes `NAME.rejected` and stays for a person to look at. The directory belongs to the agent alone (0700), yet
-nothing in it is believed: a link, a FIFO or a gigabyte must not stop the agent.
+`NAME.request` is written by a command, read by the agent, and removed once `NAME.answer` is there. What is not a
+request becomes `NAME.rejected` and stays for a person to look at. The directory belongs only to the agent (0700), yet
+nothing in it is trusted: a link, a FIFO or a gigabyte must not stop the agent.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from auditwatch.state.lock import give_to_owner_of
 
 INBOX: Final = "inbox"
 
-_MAX_BYTES: Final = 4 << 20  # 10,000 ids a segment are 150 kB
+_MAX_BYTES: Final = 4 << 20  # the ids of 10,000 findings are 150 kB
 _MAX_TEXT: Final = 4096
-_MAX_PENDING: Final = 1000  # a look
-_ANSWER_SECONDS: Final = 3600.0  # an answer that nobody came for
+_MAX_PENDING: Final = 1000  # per look
+_ANSWER_SECONDS: Final = 3600.0  # an answer that was never collected
 _POLL_SECONDS: Final = 0.05
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _FINDING: Final = re.compile(r"[a-z][0-9a-f]{1,40}")
@@ -36,14 +36,14 @@ _FINDING: Final = re.compile(r"[a-z][0-9a-f]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An acknowledgement, or its undoing, that somebody asks for.
+    """A request to acknowledge findings, or to undo that.
 
     Attributes:
         id: 32 hex digits.
-        asked: When; `all` and `inherited` mean what was seen until then.
-        ids: Findings and violations, where `scope` is `ids`.
+        asked: When; `all` and `inherited` mean what had been seen by then.
+        ids: Findings and violations, if `scope` is `ids`.
         trail: Name; empty = every trail.
-        undo: Open them again instead.
+        undo: Reopen them instead.
     """
 
     id: str
@@ -61,9 +61,9 @@ class Answer:
     """What became of a request.
 
     Attributes:
-        applied: Whether the state now says so, durably.
+        applied: Whether it is now durably part of the state.
         unknown: Ids that name nothing.
-        message: One line for the person who asked.
+        message: One line for the user.
     """
 
     applied: bool
@@ -72,12 +72,12 @@ class Answer:
 
 
 def new_request_id() -> str:
-    """An id that no other request bears."""
+    """An id that no other request has."""
     return uuid.uuid4().hex
 
 
 def is_finding_id(text: str) -> bool:
-    """Whether a finding or violation could bear this id.
+    """Whether a finding or violation could have this id.
 
     >>> is_finding_id("fb83f5ce166"), is_finding_id("../x")
     (True, False)
@@ -97,7 +97,7 @@ def submit(state_dir: str, request: Request) -> None:
 
 
 def pending(state_dir: str) -> list[Request]:
-    """Requests without an answer, oldest first; what is no request is set aside."""
+    """Requests without an answer, oldest first; what is not a request is set aside."""
     directory = os.path.join(state_dir, INBOX)
     found = [_taken(directory, name) for name in _names(directory, ".request")[:_MAX_PENDING]]
     return sorted((request for request in found if request), key=lambda request: (request.asked, request.id))
@@ -127,15 +127,15 @@ def await_answer(
     """The answer to a request, which is then forgotten.
 
     Raises:
-        NotApplied: None came in time; the request stays in the inbox.
+        NotApplied: There was none in time; the request stays in the inbox.
     """
     path = os.path.join(state_dir, INBOX, f"{request_id}.answer")
     deadline = clock() + timeout_seconds
     while (found := _answer_at(path)) is None:
         if clock() >= deadline:
             raise NotApplied(
-                f"the agent did not take the request up within {timeout_seconds:.0f} s; it stays in {state_dir}/{INBOX}"
-                " and counts as soon as an agent reads it"
+                f"the agent did not apply the request within {timeout_seconds:.0f} s; it stays in {state_dir}/{INBOX}"
+                " and takes effect as soon as an agent reads it"
             )
         pause(_POLL_SECONDS)
     _remove(path)
@@ -165,7 +165,7 @@ def _give_directory(state_dir: str, directory: str) -> None:
 
 
 def _write(directory: str, name: str, fields: Mapping[str, object]) -> None:
-    """Not `replace_file`: the file must belong to the agent before it appears, also when root asks."""
+    """Not `replace_file`: the file must belong to the agent before it appears, even if root runs the command."""
     fresh = os.path.join(directory, f".{name}.{os.getpid()}.new")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -178,7 +178,7 @@ def _write(directory: str, name: str, fields: Mapping[str, object]) -> None:
         sync_directory(directory)
     except OSError as error:
         _remove(fresh)
-        raise StateUnwritable(f"{directory} cannot be written: {error.strerror}; is it yours?") from None
+        raise StateUnwritable(f"{directory} cannot be written: {error.strerror}; does it belong to you?") from None
 
 
 def _names(directory: str, ending: str) -> list[str]:
@@ -195,12 +195,12 @@ def _taken(directory: str, name: str) -> Request | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         _set_aside(path)
     except OSError:
-        pass  # gone again, or not readable now: the next look tells
+        pass  # gone again, or not readable now: the next look will show
     return None
 
 
 def _set_aside(path: str) -> None:
-    with suppress(OSError):  # it stays and is looked at again; nothing else is kept from its turn
+    with suppress(OSError):  # it stays and is looked at again; the other requests go on
         os.rename(path, path.removesuffix(".request") + ".rejected")
 
 
@@ -218,8 +218,8 @@ def _read(path: str) -> Any:
     """The JSON in a small regular file.
 
     Raises:
-        ValueError: It is none of this.
-        OSError: It is not there, or may not be read.
+        ValueError: It is not that.
+        OSError: It does not exist, or may not be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -279,7 +279,7 @@ def _seconds(value: object) -> float:
 
 
 def _remove(path: str) -> None:
-    with suppress(OSError):  # gone already, or it will be tried again
+    with suppress(OSError):  # already gone, or it will be tried again
         os.unlink(path)
 
 

@@ -1,4 +1,4 @@
-"""One agent a state directory: `agent.lock`, held by flock for as long as the process lives."""
+"""One agent per state directory: `agent.lock`, held by flock for as long as the process lives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOCK_NAME = "agent.lock"
 class AgentLock:
     """The right to write in a state directory, from `acquire` (or `with`) until `release` or the end of the process.
 
-    flock dies with its process, also by kill -9; the number in the file only serves the message.
+    flock ends with its process, even with kill -9; the number in the file is only for the message.
     """
 
     def __init__(self, state_dir: str) -> None:
@@ -27,7 +27,7 @@ class AgentLock:
         """Take the lock.
 
         Raises:
-            StateLocked: Somebody else holds it; the message names the process.
+            StateLocked: Another process holds it; the message names it.
             StateUnwritable: The lock file cannot be opened.
         """
         descriptor = self._open()
@@ -44,7 +44,7 @@ class AgentLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the lock back; the file stays, since removing it would let two processes lock two files."""
+        """Release the lock; the file stays, because removing it would let two processes lock two files."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -89,4 +89,6 @@ def _holder(descriptor: int) -> str:
 
 
 def _locked_message(path: str, holder: str) -> str:
-    return f"{path} is held by {holder}: another agent works with this state directory; stop it or choose --state-dir"
+    return (
+        f"{path} is held by {holder}: another agent uses this state directory; stop it, or choose another --state-dir"
+    )

@@ -1,4 +1,4 @@
-"""Values as rows, each under a checksum: SQLite's own check passes flipped bits in what it stores."""
+"""Values as rows, each with a checksum: SQLite's own check does not notice flipped bits in what it stores."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _T = TypeVar("_T")
 
 
 class DamagedRow(Exception):
-    """A row does not bear its checksum; nothing of it can be believed."""
+    """A row does not match its checksum; none of it can be trusted."""
 
 
 def checksum(key: str, body: bytes) -> bytes:
-    """16 bytes over a row's key and body, so that no row passes for another."""
+    """16 bytes over a row's key and body, so that no row can pass for another."""
     return hashlib.blake2b(key.encode(errors="surrogateescape") + b"\0" + body, digest_size=16).digest()
 
 
 def encoded(value: object) -> bytes:
-    """A frozen value as bytes; a file name in it may hold bytes that are no UTF-8."""
+    """A frozen value as bytes; a file name in it may contain bytes that are not UTF-8."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -32,10 +32,10 @@ def encoded(value: object) -> bytes:
 
 
 def decoded(kind: type[_T], key: str, body: object, expected: object) -> _T:
-    """The value of a row; one flipped bit makes a text of a blob.
+    """The value of a row; one flipped bit can turn a blob into text.
 
     Raises:
-        DamagedRow: If it does not bear its checksum or is no such value.
+        DamagedRow: If it does not match its checksum or is not such a value.
     """
     if not isinstance(body, bytes) or checksum(key, body) != expected:
         raise DamagedRow(key)
@@ -46,7 +46,7 @@ def decoded(kind: type[_T], key: str, body: object, expected: object) -> _T:
 
 
 def _with_odd_names(kind: type[_T], key: str, body: bytes) -> _T:
-    """The slow way: msgspec refuses the escapes that stand for bytes that are no UTF-8."""
+    """The slow way: msgspec rejects the escapes that stand for bytes that are not UTF-8."""
     try:
         return msgspec.convert(json.loads(body), kind)
     except (ValueError, RecursionError) as error:
@@ -54,13 +54,13 @@ def _with_odd_names(kind: type[_T], key: str, body: bytes) -> _T:
 
 
 def without_findings(state: TrailState) -> TrailState:
-    """The state as it is stored: findings have rows of their own."""
+    """The state as it is stored: findings have separate rows."""
     closed = tuple(replace(segment, findings=()) for segment in state.closed)
     return replace(state, closed=closed, active=replace(state.active, findings=()) if state.active else None)
 
 
 def with_findings(state: TrailState, findings: dict[int, list[Finding]]) -> TrailState:
-    """A stored state with its findings, by number of the segment."""
+    """A stored state with its findings, which are given by the number of their segment."""
 
     def filled(segment: Segment) -> Segment:
         return replace(segment, findings=tuple(sorted(findings.get(segment.number, ()), key=lambda f: f.offset)))

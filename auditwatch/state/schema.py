@@ -1,4 +1,4 @@
-"""The tables of the store and how older ones become today's."""
+"""The tables of the store, and how older ones are migrated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
 
 
 def _remember_torn_tails(connection: sqlite3.Connection) -> None:
-    """Version 1 knew that a segment had a torn tail, not where; and called unlisted damage beyond and crowded."""
+    """Version 1 knew that a segment had a torn tail, but not where; and called unlisted damage beyond and crowded."""
     for trail, body, expected in connection.execute("SELECT trail, body, checksum FROM trails").fetchall():
         if checksum(trail, body) != expected:
             raise DamagedRow(trail)
@@ -57,11 +57,11 @@ def _with_torn_tails(connection: sqlite3.Connection, trail: str, state: dict[str
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _remember_torn_tails)
-"""Step n brings version n to n + 1, in one transaction; the version is SQLite's `user_version`."""
+"""Step n migrates version n to n + 1, in one transaction; the version is SQLite's `user_version`."""
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the store to today's version; an older one is copied beside itself first.
+    """Migrate the store to the current version; an older one is first copied next to itself.
 
     Raises:
         StateNewer: If a later auditwatch wrote it; nothing is touched.
@@ -73,7 +73,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def migrated_copy(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """The store as today's version, for looking at: itself, or a copy in memory where it is older.
+    """The store in the current version, for reading: itself, or a copy in memory if it is older.
 
     Raises:
         StateNewer: If a later auditwatch wrote it.
@@ -93,13 +93,13 @@ def _version_of(connection: sqlite3.Connection, path: Path) -> int:
     """The version of a store.
 
     Raises:
-        StateNewer: If it is later than today's.
+        StateNewer: If it is later than the current one.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise StateNewer(
-            f"{path}: written by a later auditwatch (schema {version}, this one knows {len(MIGRATIONS)}); "
-            "install that version again, or give another --state-dir"
+            f"{path}: written by a later version of auditwatch (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "install that version again, or choose another --state-dir"
         )
     return version
 
@@ -113,7 +113,7 @@ def _bring_up(connection: sqlite3.Connection, version: int) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that nobody but the owner of the state can read; SQLite would ask the umask."""
+    """Create an empty file that only the owner of the state can read; SQLite would use the umask."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -123,7 +123,7 @@ def make_private(path: Path) -> None:
 
 
 def copy_store(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole store, consistently, to another file; one that is there is replaced in one step."""
+    """Copy the whole store, consistently, to another file; an existing file is replaced in one step."""
     fresh = target.with_name(target.name + ".new")
     make_private(fresh)
     copy = sqlite3.connect(fresh)

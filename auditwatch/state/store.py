@@ -1,4 +1,4 @@
-"""The store of all trails: SQLite, one writer, one transaction a step."""
+"""The store of all trails: SQLite, one writer, one transaction per step."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def trail_key(name: str, path: str) -> str:
     >>> trail_key("risk", "/var/log/risk.jsonl"), trail_key("odd", "/a/\udcff.jsonl")
     ('risk=/var/log/risk.jsonl', 'odd=/a/\\xff.jsonl')
     """
-    return f"{name}={os.fsencode(path).decode(errors='backslashreplace')}"  # neither SQLite nor JSON take other text
+    return f"{name}={os.fsencode(path).decode(errors='backslashreplace')}"  # neither SQLite nor JSON accepts other text
 
 
 class StaleStep(Exception):
-    """The store does not stand where this step begins; nothing was stored."""
+    """The store is not at the position where this step begins; nothing was stored."""
 
 
 class Store:
     """The states of all trails, each under its key `NAME=PATH`. Not thread-safe: the agent's loop owns it.
 
-    Another file under the same name is another trail; one that is watched again is found again.
+    Another file under the same name is another trail; a trail that is watched again is found again.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -55,7 +55,7 @@ class Store:
     def open(cls, state_dir: str | os.PathLike[str], now: float) -> Store:
         """The store of a state directory, created or migrated as needed.
 
-        A damaged store is set aside and the previous generation taken, or a new one begun; `resets` counts that.
+        A damaged store is set aside and replaced by the previous generation or by a new store; `resets` counts that.
 
         Raises:
             StateNewer: If a later auditwatch wrote it.
@@ -67,16 +67,20 @@ class Store:
                 _create(path, now)
             return cls._whole(path) or cls._after_damage(path, now)
         except (sqlite3.Error, OSError) as error:
-            raise StateUnwritable(f"{path}: {error}; make it writable, or give another --state-dir") from error
+            raise StateUnwritable(f"{path}: {error}; make it writable, or choose another --state-dir") from error
 
     @classmethod
     def _whole(cls, path: Path) -> Store | None:
-        """The store, if it is there and none of it is damaged."""
-        if not path.exists() or path.stat().st_size == 0:  # SQLite takes an empty file for a new store
+        """The store, if it exists and none of it is damaged."""
+        if not path.exists() or path.stat().st_size == 0:  # SQLite treats an empty file as a new store
             return None
         try:
             return cls._opened(path)
-        except (DamagedRow, sqlite3.Error, UnicodeDecodeError) as error:  # the last: in what SQLite says of its schema
+        except (
+            DamagedRow,
+            sqlite3.Error,
+            UnicodeDecodeError,
+        ) as error:  # the last: in SQLite's messages about its schema
             if isinstance(error, sqlite3.Error) and is_from_outside(error, path):
                 raise
             return None
@@ -88,7 +92,7 @@ class Store:
             migrate(connection, path)
             store = cls(connection, path)
             store.verify()
-            connection.execute("DELETE FROM meta WHERE key = ''")  # now is the time to hear that it cannot be written
+            connection.execute("DELETE FROM meta WHERE key = ''")  # fails now if the store cannot be written
         except BaseException:
             connection.close()
             raise
@@ -96,7 +100,7 @@ class Store:
 
     @classmethod
     def _after_damage(cls, path: Path, now: float) -> Store:
-        """The previous generation if that is whole, else a new store; what is damaged is kept."""
+        """The previous generation if that is intact, else a new store; what is damaged is kept."""
         set_aside(path, now)
         previous = path.with_name(PREVIOUS_NAME)
         if previous.exists():
@@ -111,16 +115,16 @@ class Store:
 
     @classmethod
     def read_only(cls, state_dir: str | os.PathLike[str]) -> Store:
-        """The store for looking at, also beside a running agent; nothing is created.
+        """The store for reading only, even while an agent is running; nothing is created.
 
         Raises:
             StateNewer: If a later auditwatch wrote it.
-            StateUnwritable: If there is no store, it cannot be read or it is damaged.
+            StateUnwritable: If there is no store, or it cannot be read, or it is damaged.
         """
         path = Path(state_dir) / STORE_NAME
         store = looked_at(path, lambda connection: cls._looked_at(connection, path))
         if store is None:
-            raise StateUnwritable(f"{path}: no whole state to read here; is the agent's state directory another one?")
+            raise StateUnwritable(f"{path}: no intact state to read here; is this the agent's state directory?")
         return store
 
     @classmethod
@@ -130,11 +134,11 @@ class Store:
         return store
 
     def verify(self) -> None:
-        """Read every row under its checksum, also those that no key finds any more.
+        """Check every row against its checksum, even rows that no key leads to any more.
 
         Raises:
-            DamagedRow: At the first that does not bear it.
-            sqlite3.Error: The file holds no such tables, or they do not hang together.
+            DamagedRow: At the first that does not match.
+            sqlite3.Error: The file has no such tables, or they are inconsistent.
         """
         (verdict,) = next(self._rows("PRAGMA integrity_check(1)"))
         if verdict != "ok":
@@ -154,7 +158,7 @@ class Store:
         return iter(self._connection.execute(query, parameters))
 
     def keep_generation(self) -> None:
-        """Copy the store as it stands, known good, for the day it is damaged.
+        """Copy the store while it is known to be good, in case it is damaged later.
 
         Raises:
             StateUnwritable: If there is no room for it.
@@ -165,11 +169,11 @@ class Store:
             raise StateUnwritable(f"{self._path}: cannot be copied: {error}; free space or make it writable") from error
 
     def keys(self) -> tuple[str, ...]:
-        """The trails that are stored, watched now or once."""
+        """The trails that are stored, whether or not they are still watched."""
         return tuple(row[0] for row in self._connection.execute("SELECT trail FROM trails ORDER BY trail"))
 
     def load(self, trail: str) -> TrailState | None:
-        """The state of a trail with its findings; None for one that is not stored."""
+        """The state of a trail with its findings; None if it is not stored."""
         query = "SELECT segment, judged, rules, body, checksum FROM trails WHERE trail = ?"
         row = next(self._rows(query, trail), None)
         return with_findings(_decoded_trail(trail, *row), self._findings(trail)) if row else None
@@ -199,14 +203,14 @@ class Store:
 
         Args:
             trail: Its key.
-            before: The state as last stored; None for a trail that is not.
+            before: The state as last stored; None for a trail that is not stored yet.
             after: The state to store.
             findings: New and changed ones, with the number of their segment.
             runs: Changed records, by mode.
             dropped: Findings to forget, with the number of their segment.
 
         Raises:
-            StaleStep: If the store stands elsewhere than `before`.
+            StaleStep: If the store is not at the position of `before`.
             StateUnwritable: If it cannot be written; nothing was stored.
         """
         with self._transaction():
@@ -250,7 +254,7 @@ class Store:
 
     @property
     def created(self) -> float:
-        """When this store was begun."""
+        """When this store was created."""
         return float(self.get("created") or 0)
 
     def close(self) -> None:
@@ -265,7 +269,7 @@ class Store:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # SQLite may have rolled back by itself, on a full disk for one
+                if self._connection.in_transaction:  # SQLite may have rolled back itself, for example on a full disk
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
@@ -298,7 +302,7 @@ def _meta_row(key: str, value: str) -> tuple[str, bytes, bytes]:
 
 
 def _decoded_trail(trail: str, segment: object, judged: object, rules: object, *row: object) -> TrailState:
-    """A state; the columns that decide whether a step is stale must say what it says."""
+    """A state; the columns that decide whether a step is stale must agree with it."""
     state = decoded(TrailState, trail, *row)
     if _position(state) != (segment, judged, rules):
         raise DamagedRow(trail)

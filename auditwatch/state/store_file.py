@@ -1,4 +1,4 @@
-"""The file that the store lies in: how it is opened, whose fault an error is, where a damaged one goes."""
+"""The file of the store: how it is opened, what caused an error, where a damaged file goes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OUTSIDE: Final = (
 
 
 def connected(path: Path) -> sqlite3.Connection:
-    """A connection as the store wants it."""
+    """A connection with the settings that the store needs."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -39,13 +39,16 @@ def connected(path: Path) -> sqlite3.Connection:
 
 
 def looked_at(path: Path, take: Callable[[sqlite3.Connection], _T]) -> _T | None:
-    """What `take` makes of a connection that can only read, also beside a writer; None where nothing whole is there.
+    """What `take` makes of a read-only connection, even while another process writes; None if no intact store is there.
 
     Args:
-        path: Of the store; nothing is created.
+        path: Path of the store; nothing is created.
         take: Owns the connection if it returns.
     """
-    for how in ("mode=ro", "mode=ro&immutable=1"):  # a WAL store nobody has open cannot be read without writing
+    for how in (
+        "mode=ro",
+        "mode=ro&immutable=1",
+    ):  # a WAL store that is not open anywhere cannot be read without writing
         with ExitStack() as stack, suppress(sqlite3.Error, DamagedRow, UnicodeDecodeError):
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
             stack.callback(connection.close)
@@ -57,14 +60,14 @@ def looked_at(path: Path, take: Callable[[sqlite3.Connection], _T]) -> _T | None
 
 
 def text(raw: bytes) -> str:
-    """What a flipped bit makes of a text is for its checksum to find."""
+    """Text that a flipped bit has damaged must not fail here: its checksum finds that."""
     return raw.decode(errors="surrogateescape")
 
 
 def is_from_outside(error: sqlite3.Error, path: Path) -> bool:
-    """Whether the disk, permissions or another process are to blame, and not the bytes of the store."""
+    """Whether the disk, permissions or another process are to blame, rather than the bytes of the store."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the low byte of an extended code
-    if code == sqlite3.SQLITE_READONLY:  # one flipped bit in the file says so too
+    if code == sqlite3.SQLITE_READONLY:  # one flipped bit in the file causes this, too
         return not os.access(path, os.W_OK, effective_ids=True)
     return code in _OUTSIDE
 

@@ -40,7 +40,7 @@ async def eventually(ask: Callable[[], object], seconds: float = 20.0) -> None:
 def test_a_call_that_hangs_is_given_up_and_no_other_is_tried_until_it_returns(stuck: threading.Event) -> None:
     async def ask() -> None:
         prober = Prober("/mnt", patience_seconds=0.05)
-        with pytest.raises(Unreadable, match="/mnt: the file system does not answer"):
+        with pytest.raises(Unreadable, match="/mnt: the file system is not responding"):
             await prober.call(stuck.wait)
         assert not prober.is_answering
         with pytest.raises(Unreadable):

@@ -53,7 +53,7 @@ def test_state_of_a_later_version_is_status_3_and_stays_as_it_is(agents: Agents,
     before = store.read_bytes()
     status, lines = agents.fails(trail)
     assert (status, len(lines)) == (3, 1)
-    assert "later auditwatch" in lines[0]
+    assert "later version of auditwatch" in lines[0]
     assert store.read_bytes() == before
 
 

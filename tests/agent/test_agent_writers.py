@@ -145,7 +145,7 @@ def test_what_is_counted_while_the_agent_is_away_is_added_once(
     third = produce()
     assert third.append(1) == []
     until(lambda: again.value("writer_counters_up") and again.value("writes_total") == 6)
-    assert "2 write(s) failed: lock_timeout 2" in again.stop()
+    assert "2 failed writes: lock_timeout 2" in again.stop()
 
 
 def test_failures_from_before_first_sight_are_not_open(
@@ -216,7 +216,7 @@ def test_once_reads_the_counters_and_its_own_workers_too(
     assert "auditwatch_worker_max_resident_bytes 0" not in metrics, "what its workers took is told too"
     assert "auditwatch_worker_cpu_seconds_total 0.0\n" not in metrics
     said = command("status", "--state-dir", tmp_path / "state").stdout
-    assert "writes: 2 stored, 0 failed; waits for the lock: 0 over 1 s, 0 timed out" in said
+    assert "writes: 2 stored, 0 failed; lock waits: 0 over 1 s, 0 timed out" in said
 
 
 def first_sum(agent: Agent) -> float:

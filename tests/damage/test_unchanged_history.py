@@ -103,7 +103,7 @@ def test_other_rules_find_nothing_recorded(trail: Path, tmp_path: Path, capsys: 
 
 def test_a_directory_without_state_is_said(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", "--state-dir", str(tmp_path / "none"), str(trail)]) == 3
-    assert "no whole state to read here" in capsys.readouterr().err
+    assert "no intact state to read here" in capsys.readouterr().err
 
 
 def test_the_agent_believes_its_memory_where_the_bytes_are_the_same(trail: Path, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_an_agent_that_cannot_keep_blocks_says_so_and_goes_on(trail: Path, tmp_p
     with closing(sqlite3.connect(state / BLOCKS_NAME)) as connection:
         connection.execute("CREATE TRIGGER full BEFORE INSERT ON blocks BEGIN SELECT RAISE(ABORT, 'no room'); END")
     done = looked(trail, state)
-    assert done.stderr.count("the next full validation will parse what it could have hashed") == 1
+    assert done.stderr.count("the next full validation will parse blocks that it could have hashed") == 1
     assert "no room" in done.stderr
     assert "1 open" in done.stdout
 

@@ -347,7 +347,7 @@ class TestReadOnly:
             assert reader.load(KEY) == known(judged=170)
 
     def test_a_reader_creates_nothing(self, tmp_path: Path) -> None:
-        with pytest.raises(StateUnwritable, match="no whole state to read"):
+        with pytest.raises(StateUnwritable, match="no intact state to read"):
             Store.read_only(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
