@@ -35,7 +35,8 @@ def expectation(segment: Segment | None) -> Expectation:
     """What a look is to compare; nothing where nothing was judged."""
     if segment is None:
         return Expectation()
-    return Expectation(segment.head.length, segment.judged - segment.marker.length, segment.marker.length)
+    anchor = segment.anchor
+    return Expectation(anchor.head.length, anchor.position - anchor.marker.length, anchor.marker.length)
 
 
 def is_same_inode(segment: Segment, sight: FileSight) -> bool:
@@ -48,12 +49,12 @@ def fault(segment: Segment, sight: FileSight) -> Suspicion | None:
 
     Of a segment with nothing judged there is nothing to violate.
     """
-    if segment.judged == 0:
+    if segment.anchor.position == 0:
         return None
     kind = _violation(segment, sight)
     if kind is None:
         return None
-    return Suspicion(kind, f"{sight.size} bytes found where {segment.judged} had been judged")
+    return Suspicion(kind, f"{sight.size} bytes found where {segment.anchor.position} had been judged")
 
 
 def _violation(segment: Segment, sight: FileSight) -> Violation | None:
@@ -61,17 +62,17 @@ def _violation(segment: Segment, sight: FileSight) -> Violation | None:
         return Violation.EMPTIED
     if not _is_same_head(segment, sight):
         return Violation.REPLACED
-    if sight.size < segment.judged:
+    if sight.size < segment.anchor.position:
         return Violation.TRUNCATED if is_same_inode(segment, sight) else Violation.ROLLED_BACK
-    if sight.marker != segment.marker:
+    if sight.marker != segment.anchor.marker:
         return Violation.REWRITTEN
     return None
 
 
 def _is_same_head(segment: Segment, sight: FileSight) -> bool:
-    if segment.head.length < DECISIVE_BYTES or sight.head is None:
+    if segment.anchor.head.length < DECISIVE_BYTES or sight.head is None:
         return is_same_inode(segment, sight)
-    return sight.head == segment.head
+    return sight.head == segment.anchor.head
 
 
 def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
@@ -81,7 +82,7 @@ def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | Non
 
 
 def _continues(segment: Segment, sight: FileSight) -> bool:
-    if segment.judged == 0:
+    if segment.anchor.position == 0:
         return is_same_inode(segment, sight)
     return _violation(segment, sight) is None
 
@@ -92,4 +93,4 @@ def known_as(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
 
 
 def _fits(segment: Segment, sight: FileSight) -> bool:
-    return sight.size == segment.size if segment.vanished else sight.size >= segment.judged
+    return sight.size == segment.size if segment.vanished else sight.size >= segment.anchor.position

@@ -8,7 +8,7 @@ from dataclasses import replace
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Judged, Reviewed
 from auditwatch.ledger.findings import Reconciled, reconcile, tail_of
-from auditwatch.ledger.state import Segment, TrailState
+from auditwatch.ledger.state import Anchor, Segment, TrailState
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Kind
 
@@ -54,8 +54,7 @@ def _moved(segment: Segment, event: Judged) -> Segment:
         read=event.read,
         lines=segment.lines + event.report.lines,
         counted_until=max(segment.counted_until, judged),
-        head=event.head,
-        marker=event.marker,
+        anchor=Anchor(judged, event.head, event.marker) if judged >= segment.anchor.position else segment.anchor,
         torn_tail=tail_of(segment, event.start, event.report),
         unverified_since=None if event.read == segment.size else segment.unverified_since,
     )

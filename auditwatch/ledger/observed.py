@@ -10,6 +10,7 @@ from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import LIVING, reopened
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, rotated_to
 from auditwatch.ledger.state import (
+    Anchor,
     Finding,
     FindingState,
     Segment,
@@ -65,7 +66,7 @@ def _await(state: TrailState, event: Observed) -> Step:
     """There was no file at the last look; what appears now was written while we watched."""
     if event.active is None:
         return (state if state.standing is Standing.ROTATED else replace(state, standing=Standing.MISSING)), ()
-    back = next((s for s in state.closed if s.vanished and s.judged and not fault(s, event.active)), None)
+    back = next((s for s in state.closed if s.vanished and s.anchor.position and not fault(s, event.active)), None)
     if back is not None:
         revived = replace(back, name=event.active.name, closed=False, vanished=False)
         others = tuple(segment for segment in state.closed if segment is not back)
@@ -96,7 +97,7 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
         return state, (LookAgain(),)
     if (renamed := rotated_to(active, _strangers(state, event))) is not None:
         return _rotated(state, active, renamed, event)
-    if active.judged == 0:  # nothing that could be violated
+    if active.anchor.position == 0:  # nothing that could be violated
         fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
         return _present(state, fresh, sight, event.at, commit=True)
     return _compared(state, active, event, sight)
@@ -152,8 +153,8 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
         return _rotated(state, active, sight, event)
     if event.others is None:
         return state, (LookAgain(),)
-    suspicion = Suspicion(Violation.DELETED, f"no file where {active.judged} bytes had been judged")
-    if active.judged == 0:
+    suspicion = Suspicion(Violation.DELETED, f"no file where {active.anchor.position} bytes had been judged")
+    if active.anchor.position == 0:
         return _gone(state, active), (Commit(),)
     return _suspected(state, suspicion, event.at, lambda s: _gone(s, active))
 
@@ -189,7 +190,9 @@ def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
     """
     findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
     lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
-    anew = replace(segment.unjudged(), counted_until=segment.size, inherited_until=0, findings=findings)
+    anew = replace(
+        segment.unjudged(), anchor=Anchor(), counted_until=segment.size, inherited_until=0, findings=findings
+    )
     return anew, lost
 
 

@@ -28,6 +28,21 @@ class Fingerprint:
     digest: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What we remember of a segment's bytes, whatever rules its lines are judged by.
+
+    Attributes:
+        position: Just after the last line that was ever judged; it never falls while the file is the same.
+        head: Of the first min(4096, position) bytes.
+        marker: Of the last min(4096, position) bytes before it.
+    """
+
+    position: int = 0
+    head: Fingerprint = Fingerprint()
+    marker: Fingerprint = Fingerprint()
+
+
 class FindingState(StrEnum):
     """Where a finding is in its life."""
 
@@ -145,8 +160,7 @@ class Segment:
         lines: Newline-ended lines before `judged`.
         inherited_until: Lines that end at or before this were there at first sight.
         counted_until: Bytes before this do not count as appended: history, or counted already.
-        head: Of the first min(4096, judged) bytes.
-        marker: Of the last min(4096, judged) bytes before `judged`.
+        anchor: What tells this file from another one: it outlives the verdicts.
         grown: When the size last changed, as seen.
         unverified_since: When the oldest unverified byte was seen; None when there is none.
         closed: Whether it was rotated away.
@@ -168,8 +182,7 @@ class Segment:
     lines: int = 0
     inherited_until: int = 0
     counted_until: int = 0
-    head: Fingerprint = Fingerprint()
-    marker: Fingerprint = Fingerprint()
+    anchor: Anchor = Anchor()
     grown: float = 0.0
     unverified_since: float | None = None
     closed: bool = False
@@ -187,8 +200,6 @@ class Segment:
             read=0,
             lines=0,
             torn_tail=None,
-            head=Fingerprint(),
-            marker=Fingerprint(),
             unlisted={},
             unlisted_ranges=(),
         )
@@ -356,9 +367,19 @@ def resume(state: TrailState, policy: Policy) -> TrailState:
     state = replace(state, policy=policy, suspicion=None)
     if state.rules_id == policy.rules_id:
         return state
-    closed = tuple(segment.unjudged() for segment in state.closed)
-    active = state.active.unjudged() if state.active else None
+    closed = tuple(_judged_anew(segment) for segment in state.closed)
+    active = _judged_anew(state.active) if state.active else None
     return replace(state, rules_id=policy.rules_id, closed=closed, active=active)
+
+
+def _judged_anew(segment: Segment) -> Segment:
+    """Once all history was read, what followed it was pending: a writer may take that back, so it is not history."""
+    edge = segment.counted_until if segment.is_catching_up else segment.judged
+    return replace(
+        segment.unjudged(),
+        counted_until=min(segment.counted_until, edge),
+        inherited_until=min(segment.inherited_until, edge),
+    )
 
 
 def tallied(segment: Segment) -> dict[Kind, Tally]:

@@ -35,20 +35,22 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(table)
 
 
-def _remember_torn_tails(connection: sqlite3.Connection) -> None:
-    """Version 1 knew that a segment had a torn tail, but not where; and called unlisted damage beyond and crowded."""
+def _to_version_2(connection: sqlite3.Connection) -> None:
+    """Version 1 knew that a segment had a torn tail, not where; its anchor was its judged position and two prints."""
     for trail, body, expected in connection.execute("SELECT trail, body, checksum FROM trails").fetchall():
         if checksum(trail, body) != expected:
             raise DamagedRow(trail)
-        fresh = json.dumps(_with_torn_tails(connection, trail, json.loads(body))).encode()
+        fresh = json.dumps(_as_version_2(connection, trail, json.loads(body))).encode()
         connection.execute(
             "UPDATE trails SET body = ?, checksum = ? WHERE trail = ?", (fresh, checksum(trail, fresh), trail)
         )
 
 
-def _with_torn_tails(connection: sqlite3.Connection, trail: str, state: dict[str, Any]) -> dict[str, Any]:
+def _as_version_2(connection: sqlite3.Connection, trail: str, state: dict[str, Any]) -> dict[str, Any]:
     for segment in filter(None, (*state["closed"], state["active"])):
         segment["unlisted"], segment["unlisted_ranges"] = segment.pop("beyond"), segment.pop("crowded")
+        prints = {name: segment.pop(name) for name in ("head", "marker")}
+        segment["anchor"] = {"position": segment["judged"], **prints}
         query = "SELECT max(offset) FROM findings WHERE trail = ? AND segment = ?"
         (offset,) = connection.execute(query, (trail, segment["number"])).fetchone()
         is_known = segment["torn_tail"] and offset is not None
@@ -56,7 +58,7 @@ def _with_torn_tails(connection: sqlite3.Connection, trail: str, state: dict[str
     return state
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _remember_torn_tails)
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _to_version_2)
 """Step n migrates version n to n + 1, in one transaction; the version is SQLite's `user_version`."""
 
 

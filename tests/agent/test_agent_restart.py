@@ -141,3 +141,16 @@ def test_another_file_under_the_same_name_is_another_trail(agents: Agents, trail
     agent.stop()
     agent = agents.start(f"risk={trail}").follows(trail)
     assert agent.value("trail_corrupt_lines") == 4
+
+
+def test_other_rules_at_a_restart_forget_no_history(agents: Agents, trail: Path, tmp_path: Path) -> None:
+    append(trail, records(100))
+    agents.start(trail).follows(trail).stop()
+    with trail.open("r+b") as file:
+        file.truncate(len(records(50)))
+    config = tmp_path / "strict.yml"
+    config.write_text(f"trails: [{{name: {trail.stem}, path: {trail}, strict: true}}]\n")
+    agent = agents.start("-c", config)
+    until(lambda: agent.value("trail_violations", kind="truncated") == 1)
+    until(lambda: agent.value("trail_lines") == 50)
+    assert agent.value("trail_violations") == 1

@@ -99,6 +99,11 @@ class AppendOnly(RuleBasedStateMachine):
     def restart(self) -> None:
         self.trail.restart()
 
+    @rule()
+    def restart_with_other_rules(self) -> None:
+        self.trail.state = replace(self.trail.state, rules_id="older")
+        self.trail.restart()
+
     @invariant()
     def sums_hold(self) -> None:
         for segment in self.trail.state.segments:
@@ -112,6 +117,7 @@ class AppendOnly(RuleBasedStateMachine):
     def teardown(self) -> None:
         trail = self.trail
         trail.look()
+        trail.wait(60)
         trail.look()
         torn = {segment.name for segment in trail.state.files if segment.torn_tail}
         expected = [
@@ -178,6 +184,11 @@ class Hostile(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        self.trail.restart()
+
+    @rule()
+    def restart_with_other_rules(self) -> None:
+        self.trail.state = replace(self.trail.state, rules_id="older")
         self.trail.restart()
 
     @invariant()

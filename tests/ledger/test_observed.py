@@ -342,6 +342,29 @@ def test_other_rules_judge_everything_again_and_count_nothing_twice() -> None:
     assert trail.state.detected == before.detected
 
 
+HISTORIES = {
+    "truncated": (lambda data: data[: len(GOOD)], Violation.TRUNCATED),
+    "emptied": (lambda _: b"", Violation.EMPTIED),
+    "replaced": (lambda data: data.swapcase() * 2, Violation.REPLACED),
+}
+
+
+@pytest.mark.parametrize(("change", "violation"), HISTORIES.values(), ids=HISTORIES)
+@pytest.mark.parametrize("is_read_halfway", [False, True])
+def test_other_rules_forget_nothing_of_what_was_there(change, violation: Violation, is_read_halfway: bool) -> None:
+    trail = Trail(LONG)
+    trail.look()
+    trail.state = replace(trail.state, rules_id="older")
+    trail.restart()
+    if is_read_halfway:
+        (read, *_) = [effect for effect in trail.glance() if isinstance(effect, Read)]
+        trail.step(trail.judged(read))
+        assert trail.state.active.judged < trail.state.active.anchor.position
+    trail.files[NAME].data[:] = change(bytes(trail.files[NAME].data))
+    trail.look()
+    assert violations(trail) == [violation]
+
+
 def test_a_stale_report_changes_nothing() -> None:
     trail = Trail(LONG)
     read = next(effect for effect in trail.glance() if isinstance(effect, Read))

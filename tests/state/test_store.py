@@ -21,6 +21,7 @@ from auditwatch.errors import StateNewer, StateUnwritable
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import (
     Acknowledgement,
+    Anchor,
     Finding,
     FindingState,
     Fingerprint,
@@ -55,7 +56,7 @@ def finding(offset: int, state: FindingState = FindingState.OPEN) -> Finding:
 def known(judged: int = 100, findings: int = 3) -> TrailState:
     """A trail about which everything that can be known is known."""
     head = Fingerprint(judged, "ab" * 32)
-    active = Segment(2, "risk.jsonl", 3, 4, 200, NOW, judged, judged, 7, 50, 60, head, head, NOW, NOW)
+    active = Segment(2, "risk.jsonl", 3, 4, 200, NOW, judged, judged, 7, 50, 60, Anchor(judged, head, head), NOW, NOW)
     active = replace(active, findings=tuple(finding(10 * n) for n in range(findings)))
     active = replace(active, unlisted={Kind.BLANK: Tally(5, 2, 1)}, unlisted_ranges=((0, 90),))
     closed = replace(
@@ -199,6 +200,8 @@ class TestVersions:
             for segment in (*body["closed"], body["active"]):
                 segment["beyond"], segment["crowded"] = segment.pop("unlisted"), segment.pop("unlisted_ranges")
                 segment["torn_tail"] = int(segment["torn_tail"] is not None)
+                anchor = segment.pop("anchor")
+                segment["head"], segment["marker"] = anchor["head"], anchor["marker"]
             old = json.dumps(body).encode()
             connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(KEY, old)))
         with closing(look(tmp_path)) as store:
