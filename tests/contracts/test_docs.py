@@ -15,9 +15,11 @@ from auditwatch.config.keys import json_schema
 from auditwatch.config.yaml_reader import read_yaml
 from auditwatch.errors import Reason
 from auditwatch.trail.causes import CAUSES
+from auditwatch.trail.kinds import Kind
 from auditwatch.trail.verdict import Basis
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 
@@ -83,8 +85,12 @@ def test_the_status_page_lists_every_basis() -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in COMMANDS if not re.search(rf"(auditwatch |`|make ){name}\b", readme)] == []
+    assert [name for name in COMMANDS if not re.search(rf"(auditwatch |`|make ){name}\b", README)] == []
+
+
+def test_the_readme_names_every_kind_in_their_order() -> None:
+    (listed,) = [paragraph for paragraph in README.split("\n\n") if "`oversize`" in paragraph]
+    assert [word for word in re.findall(r"`(\w+)`", listed) if word in set(Kind)] == list(Kind)
 
 
 def test_the_configuration_page_has_every_key_with_its_default() -> None:
