@@ -1,15 +1,16 @@
-"""The counters file of a trail, `.NAME.counters`: what its writers counted, byte for byte.
+"""The counters file of a trail, `.NAME.counters`, byte for byte: what the trail's writers counted.
 
-Little endian, 64 blocks of 256 bytes. Block 0 is the header, blocks 1 to 63 are slots 0 to 62. A slot belongs
-to one process; slot 0 belongs to nobody and holds what processes counted that are gone. Reader and writer of
-the file share this codec; opening, locking and writing it are theirs.
+Little endian, 64 blocks of 256 bytes. Block 0 is the header, blocks 1 to 63 are slots 0 to 62. Each slot belongs
+to one process, except slot 0, which belongs to none and holds the counts of processes that have ended. The reader
+and the writers of the file share this codec; they open, lock and write the file themselves.
 
     header  "AUDITW01", u32 version, u32 slot size, 16-byte random id, u64 poisoned device, u64 poisoned inode
     slot    24 x u64: generation, begun, stored, bytes, 10 x failed, 8 x lock waits, last failure, generation
 
-A slot whose two generations differ was caught half written and is worth another look a moment later. One whose
-first is odd is being folded into slot 0, or was when its folder died: it is marked with the generation below the one
-that slot 0 gets with its counts, so they are taken from where they are, once.
+A slot whose two generations differ was read while it was being written; read it again a moment later. If the first
+generation is odd, the slot is being folded into slot 0, or was when the process that folded it died. The odd number is
+one less than the generation that slot 0 gets together with the slot's counts. It tells whether slot 0 already has them,
+so they are counted exactly once.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ REASONS: Final = (
     "logged",
     "other",
 )
-"""Why a write can fail: the closed list that metrics use. `logged` comes from log files, never from a writer."""
+"""Why a write can fail: the closed list that metrics use. `logged` comes from log files, not from a writer."""
 
 FAILURES: Final = tuple(reason for reason in REASONS if reason != "logged")
-"""The reasons that a slot counts, in its order."""
+"""The reasons that a slot counts, in the slot's order."""
 
 WAIT_BOUNDS_SECONDS: Final = (0.0001, 0.001, 0.01, 0.1, 1.0, 5.0)
-"""Upper bounds of the first six lock wait buckets; then come `more` and `timed out`."""
+"""Upper bounds of the first six lock wait buckets; after them come `more` and `timed out`."""
 
 WAIT_BUCKETS: Final = len(WAIT_BOUNDS_SECONDS) + 2
 TIMED_OUT: Final = WAIT_BUCKETS - 1
@@ -55,12 +56,12 @@ _SLOT: Final = struct.Struct(f"<{4 + len(FAILURES) + WAIT_BUCKETS + 2}Q")
 
 
 class Header(NamedTuple):
-    """What stands at the start of a counters file.
+    """The start of a counters file.
 
     Attributes:
-        id: 16 random bytes; other bytes than last time mean that the counters began anew.
-        poisoned_device: Device of the file that must not be written any more; 0 for none.
-        poisoned_inode: Its inode; 0 for none.
+        id: 16 random bytes; if they differ from last time, the counters began anew.
+        poisoned_device: Device of the file that must no longer be written; 0 for none.
+        poisoned_inode: Inode of that file; 0 for none.
     """
 
     id: bytes
@@ -72,12 +73,12 @@ class Slot(NamedTuple):
     """What one process counted; `Slot()` has counted nothing.
 
     Attributes:
-        generation: Even, and raised with every change.
+        generation: An even number, increased with every change.
         begun: Appends that were begun.
         stored: Records that were acknowledged.
-        bytes: Their bytes, newlines included.
-        failed: Appends that failed, by reason in the order of `FAILURES`.
-        lock_waits: Appends by the time they waited for the locks, as `WAIT_BOUNDS_SECONDS`, more, timed out.
+        bytes: Bytes of these records, newlines included.
+        failed: Appends that failed, by reason, in the order of `FAILURES`.
+        lock_waits: Appends by how long they waited for the locks: as in `WAIT_BOUNDS_SECONDS`, more, timed out.
         last_failure_ns: When the last append failed, in nanoseconds since 1970; 0 for never.
     """
 
@@ -90,7 +91,7 @@ class Slot(NamedTuple):
     last_failure_ns: int = 0
 
     def plus(self, other: Slot) -> Slot:
-        """Both counts together, as one would have counted them; the generation is that of the left."""
+        """The sum of both, as if one process had counted; with the generation of this slot."""
         return Slot(
             generation=self.generation,
             begun=self.begun + other.begun,
@@ -106,9 +107,9 @@ class Counters(NamedTuple):
     """A whole counters file.
 
     Attributes:
-        header: Its first block.
-        slots: The readable slots by number, those that nobody ever used left out.
-        unsettled: How many slots were just being written and are missing in `slots`.
+        header: The first block.
+        slots: The readable slots by number, without those that were never used.
+        unsettled: How many slots were just being written and are missing from `slots`.
     """
 
     header: Header
@@ -117,12 +118,12 @@ class Counters(NamedTuple):
 
     @property
     def total(self) -> Slot:
-        """What all writers counted together."""
+        """What all writers together counted."""
         return fold(self.slots.values())
 
 
 def counters_name(trail_name: str) -> str:
-    """The file beside a trail in which its writers count.
+    """The name of the file beside a trail in which its writers count.
 
     >>> counters_name("audit_trail.jsonl")
     '.audit_trail.jsonl.counters'
@@ -131,7 +132,7 @@ def counters_name(trail_name: str) -> str:
 
 
 def slot_offset(number: int) -> int:
-    """Where a slot begins in the file.
+    """The offset in the file at which a slot begins.
 
     >>> slot_offset(0), slot_offset(62)
     (256, 16128)
@@ -146,7 +147,7 @@ def encode_header(header: Header) -> bytes:
 
 
 def decode_header(block: bytes) -> Header | None:
-    """The header, or None where the bytes are no counters file of this version.
+    """The header, or None if the bytes are not a counters file of this version.
 
     >>> decode_header(encode_header(Header(b"i" * 16, 8, 9)))
     Header(id=b'iiiiiiiiiiiiiiii', poisoned_device=8, poisoned_inode=9)
@@ -168,7 +169,7 @@ def encode_slot(slot: Slot) -> bytes:
 
 
 def decode_slot(block: bytes) -> Slot | None:
-    """The slot, or None where it was caught being written.
+    """The slot, or None if it was read while it was being written or folded.
 
     >>> decode_slot(encode_slot(Slot(generation=2, stored=7))).stored
     7
@@ -180,9 +181,9 @@ def decode_slot(block: bytes) -> Slot | None:
 
 
 def decode_unsettled_slot(block: bytes) -> Slot | None:
-    """The slot as it was before somebody began to fold it, or None where even that cannot be told.
+    """The slot as it was before a process began to fold it, or None if even that is unclear.
 
-    The generation is the last one, which folding leaves alone, so the counts belong to it.
+    The generation is the second of the two in the slot: folding leaves it alone, so it belongs to the counts.
     """
     if len(block) < _SLOT.size:
         return None
@@ -195,15 +196,15 @@ def decode_unsettled_slot(block: bytes) -> Slot | None:
 
 
 def folding_mark(block: bytes) -> int | None:
-    """The odd generation that a folder left in the slot, or None where nobody is folding it."""
+    """The odd generation that marks a slot as being folded, or None if it is not."""
     first, _ = _generations(block)
     return first if first % 2 else None
 
 
 def decode(data: bytes) -> Counters | None:
-    """The whole file, or None where the bytes are no counters file of this version.
+    """The whole file, or None if the bytes are not a counters file of this version.
 
-    A file that is cut short holds the slots that are there.
+    A file that was cut short gives the slots that are still there.
 
     >>> decode(encode_header(Header(b"i" * 16)) + encode_slot(Slot(stored=3))).total.stored
     3
@@ -220,7 +221,7 @@ def decode(data: bytes) -> Counters | None:
 
 
 def fold(slots: Iterable[Slot]) -> Slot:
-    """All slots as one.
+    """All slots added up.
 
     >>> fold([Slot(stored=1, last_failure_ns=5), Slot(stored=2)]).stored
     3
@@ -229,7 +230,7 @@ def fold(slots: Iterable[Slot]) -> Slot:
 
 
 def wait_bucket(seconds: float) -> int:
-    """The lock wait bucket for a wait that ended with the lock.
+    """The bucket for a wait that ended with the lock being taken.
 
     >>> wait_bucket(0.0001), wait_bucket(0.5), wait_bucket(60.0)
     (0, 4, 6)
@@ -239,7 +240,7 @@ def wait_bucket(seconds: float) -> int:
 
 
 def _beside(block: bytes, base: Slot | None) -> Slot | None:
-    """What a slot holds that slot 0, the base, does not; None where that cannot be told now."""
+    """The counts of a slot that slot 0, the base, does not have yet; None if that is unclear at the moment."""
     mark = folding_mark(block)
     if mark is None:
         return decode_slot(block)

@@ -1,6 +1,6 @@
-"""The grid over a segment: which bytes belong to which block, and the digest that the blocks add up to.
+"""The grid over a segment: which bytes belong to which block, and how the blocks' digests make the segment's digest.
 
-It depends on the bytes alone, so every process finds the same one, and appending never moves a boundary.
+The grid depends on the bytes alone, so every process finds the same one, and appending never moves a boundary.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from blake3 import blake3
 from auditwatch.trail.report import Report
 
 BLOCK_BYTES: Final = 4 << 20
-"""Distance of the grid's lines, in bytes."""
+"""Distance between two lines of the grid, in bytes."""
 
 DIGEST_PREFIX: Final = "b3-4m:"
 
 FindNewline = Callable[[int], int | None]
-"""Gives the offset of the first newline at or behind an offset, None if there is none."""
+"""Returns the offset of the first newline at or after a given offset, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Block:
     """One block of a segment, read and judged.
 
     Attributes:
-        k: Its number, from 0.
-        start: Its first byte in the segment.
-        end: Just behind its last byte; for the last block, behind the last newline.
-        digest: BLAKE3-256 of its bytes, 32 of them.
-        report: What its lines are, with places counted from `start`.
-        marks: How many lines end in each piece of a fixed size and before it, where lines are found by number.
+        k: Number of the block, from 0.
+        start: Offset of its first byte in the segment.
+        end: Offset just after its last byte; for the last block, just after the last newline.
+        digest: BLAKE3-256 of its bytes; 32 bytes.
+        report: The verdict on its lines, with places counted from `start`.
+        marks: Running count of lines at the end of each piece of a fixed size; empty unless lines are found by number.
     """
 
     k: int
@@ -45,13 +45,13 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Every Nth block of a segment: those whose number is `number` modulo `of`, counted from 0."""
+    """Every Nth block of a segment: those whose number, counted from 0, is `number` modulo `of`."""
 
     number: int
     of: int
 
     def holds(self, k: int) -> bool:
-        """Whether block k belongs to it.
+        """Whether block k belongs to this share.
 
         >>> [k for k in range(9) if Share(1, 4).holds(k)]
         [1, 5]
@@ -69,7 +69,7 @@ def block_of(offset: int) -> int:
 
 
 def is_sealed(k: int, end: int) -> bool:
-    """Whether block k, ending here, stays as it is: the newline that ends it lies on or behind the grid's next line.
+    """Whether block k, which ends here, can no longer grow: its last newline is on or after the next line of the grid.
 
     >>> is_sealed(0, BLOCK_BYTES - 1), is_sealed(0, BLOCK_BYTES)
     (False, True)
@@ -78,11 +78,11 @@ def is_sealed(k: int, end: int) -> bool:
 
 
 def block_ranges(end: int, find_newline: FindNewline) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each block of a segment, from left to right; the last one ends at `end`.
+    """Number, start and end of each block of a segment, in order; the last block ends at `end`.
 
     Args:
-        end: Just behind the last newline.
-        find_newline: Over the segment.
+        end: Offset just after the last newline.
+        find_newline: Searches the segment.
 
     >>> list(block_ranges(0, lambda offset: None))
     [(0, 0, 0)]
@@ -90,7 +90,7 @@ def block_ranges(end: int, find_newline: FindNewline) -> Iterator[tuple[int, int
     k, start, newline = 0, 0, -1
     while True:
         line = (k + 1) * BLOCK_BYTES - 1
-        if newline < line:  # one newline behind many lines of the grid is looked for once: that may take long
+        if newline < line:  # a newline that comes after several lines of the grid is searched for once: it takes long
             found = find_newline(line)
             if found is None or found >= end:
                 break
@@ -110,7 +110,7 @@ def file_digest(block_digests: Iterable[bytes]) -> str:
 
 
 class GridDigest:
-    r"""The digest of a segment whose bytes come in a stream.
+    r"""The digest of a segment whose bytes arrive as a stream.
 
     >>> digest = GridDigest()
     >>> digest.feed(b'{"a":1}\n{"pen')
@@ -124,7 +124,7 @@ class GridDigest:
         self._offset = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Take the bytes that follow."""
+        """Add the bytes that come next."""
         start = 0
         while (newline := chunk.find(b"\n", max(start, self._line() - self._offset))) >= 0:
             self._block.feed(chunk[start : newline + 1])
@@ -147,21 +147,21 @@ class GridDigest:
 
 
 class RangeDigest:
-    """BLAKE3-256 of the newline-ended lines of a range: pending bytes are taken in, and out again."""
+    """BLAKE3-256 of the newline-ended lines of a range; pending bytes may be fed, but do not count."""
 
     def __init__(self) -> None:
         self._lines = self._all = blake3()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the bytes that follow."""
-        behind = chunk.rfind(b"\n") + 1
+        """Add the bytes that come next."""
+        end = chunk.rfind(b"\n") + 1
         view = memoryview(chunk)
-        if behind:
-            self._all.update(view[:behind])
+        if end:
+            self._all.update(view[:end])
             self._lines = self._all
-        if behind < len(chunk):
+        if end < len(chunk):
             self._all = self._all.copy() if self._all is self._lines else self._all
-            self._all.update(view[behind:])
+            self._all.update(view[end:])
 
     def digest(self) -> bytes:
         """32 bytes over everything up to the last newline."""

@@ -1,4 +1,4 @@
-"""Names for damage that are the same on every host and after every loss of state."""
+"""Ids of findings, violations and write failures: the same on every host, and after the state is lost."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 
 
 def finding_id(trail: str, offset: int, sha256: str) -> str:
-    """`f` and 10 hex digits over trail, offset in the segment and line hash.
+    """The id of a finding: `f` and 10 hex digits over trail, offset in the segment and line hash.
 
-    An id may name several findings (the same bytes at the same offset of two segments); it stands for all.
+    An id may name several findings (the same bytes at the same offset in two segments); it then stands for all of them.
 
     >>> finding_id("risk", 12, "00" * 32)
     'fb83f5ce166'
@@ -17,12 +17,12 @@ def finding_id(trail: str, offset: int, sha256: str) -> str:
 
 
 def violation_id(trail: str, kind: str, place: str) -> str:
-    """`v` and 10 hex digits over trail, kind and place of a violation of order or history."""
+    """The id of a violation of order or history: `v` and 10 hex digits over trail, kind and place."""
     return "v" + _digest(trail, kind, place)
 
 
 def write_failures_id(trail: str) -> str:
-    """`w` and 10 hex digits over the trail, for its failed writes together."""
+    """The id that stands for all failed writes of a trail: `w` and 10 hex digits over the trail."""
     return "w" + _digest(trail, "write_failures")
 
 

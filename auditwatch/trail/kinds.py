@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """What is wrong with a line. A line has one kind: the first, in this order, that matches."""
+    """What is wrong with a line. A line has one kind: the first that matches, in this order."""
 
     OVERSIZE = "oversize"
     BLANK = "blank"
@@ -25,11 +25,11 @@ class Kind(StrEnum):
 
 
 HYGIENE: Final = frozenset({Kind.BLANK, Kind.BYTE_ORDER_MARK, Kind.SCHEMA, Kind.DUPLICATE_KEY})
-"""Kinds that are counted and shown, and never page anybody as damage."""
+"""Kinds that are counted and shown, but never paged as damage."""
 
 
 class Violation(StrEnum):
-    """What is wrong with the order or the history of a trail; stays open until acknowledged."""
+    """What is wrong with the order or the history of a trail. A violation stays open until it is acknowledged."""
 
     SEQUENCE_GAP = "sequence_gap"
     SEQUENCE_DUPLICATE = "sequence_duplicate"

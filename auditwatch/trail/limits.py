@@ -1,11 +1,11 @@
-"""How long and how deep a line may be: what the judge and the writer share, and nothing that costs the writer time."""
+"""How long and how deeply nested a line may be, for the judge and the writer; costs the writer nothing to import."""
 
 from __future__ import annotations
 
 from typing import Final
 
 MAX_DEPTH: Final = 512
-"""Levels of nesting outside strings beyond which a line is `too_deep`, whoever calls."""
+"""Most levels of nesting outside strings; a line with more is `too_deep`, however deep the caller's own stack is."""
 
 MAX_LINE_BYTES: Final = 1 << 20
-"""Default for the longest line, in bytes before its newline; the writer and the agent share it."""
+"""Default length of the longest allowed line, in bytes before its newline; shared by the writer and the agent."""

@@ -1,4 +1,4 @@
-"""Names: of trails from paths, of segments beside the active file, and hostile ones made fit to print."""
+"""Names: trail names from paths, names of segments beside the active file, hostile file names made safe to print."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 SegmentOrder = tuple[int, int, str, str]
-"""Sorts the segments of a trail from the oldest to the active one."""
+"""A sort key: it puts the segments of a trail in order, from the oldest to the active one."""
 
 COMPRESSED: Final = (".gz", ".zst")
 """Endings of compressed segments."""
@@ -16,11 +16,11 @@ _NUMBERED, _DATED, _COUNTED, _ACTIVE = range(4)
 _OURS = re.compile(r"-(\d{8}T\d{12}Z)-(\d{10})\Z", re.ASCII)
 _DATE_OR_COUNT = re.compile(r"[-_.]\d[\w.:+-]*\Z", re.ASCII)
 _SHORTEST_DATE: Final = 8
-"""Digits of a date (YYYYMMDD); fewer are a count."""
+"""Digits of a date (YYYYMMDD); with fewer digits it is a count."""
 
 
 def trail_name(path: str) -> str:
-    """A name for the trail at this path that fits a metric label.
+    """A name for the trail at this path that is fit for a metric label.
 
     >>> trail_name("/var/log/Audit Trail.jsonl"), trail_name("7.jsonl")
     ('audit_trail', 'trail_7')
@@ -30,7 +30,7 @@ def trail_name(path: str) -> str:
 
 
 def distinct_names(paths: Iterable[str]) -> list[str]:
-    """A name for each path; namesakes get -2, -3 and so on.
+    """A name for each path; repeated names get -2, -3 and so on.
 
     >>> distinct_names(["a/x.jsonl", "b/x.jsonl", "c/x-2.jsonl"])
     ['x', 'x-2', 'x-2-2']
@@ -42,7 +42,7 @@ def distinct_names(paths: Iterable[str]) -> list[str]:
 
 
 def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
-    """Where a file stands among the segments of a trail; None if it is none of them.
+    """The place of a file among the segments of a trail; None if it is not one of them.
 
     Args:
         active_name: Name of the active file, without its directory.
@@ -62,9 +62,9 @@ def segment_name(active_name: str, closed: str, number: int) -> str:
     """The name that our writer gives a closed segment.
 
     Args:
-        active_name: Of the active file, without its directory.
-        closed: When it was closed, in UTC: `YYYYMMDDTHHMMSSffffffZ`.
-        number: Of the segment, from 1.
+        active_name: Name of the active file, without its directory.
+        closed: When the segment was closed, in UTC: `YYYYMMDDTHHMMSSffffffZ`.
+        number: Number of the segment, from 1.
 
     >>> segment_name("audit.jsonl", "20251007T000000000001Z", 7)
     'audit-20251007T000000000001Z-0000000007.jsonl'
@@ -74,7 +74,7 @@ def segment_name(active_name: str, closed: str, number: int) -> str:
 
 
 def segment_number(name: str) -> int | None:
-    """The number that our writer gave a closed segment, compressed since or not; None for other names.
+    """The number that our writer gave a closed segment, whether since compressed or not; None for other names.
 
     >>> segment_number("a-20260101T000000000000Z-0000000007.jsonl.gz"), segment_number("a.jsonl.1")
     (7, None)
@@ -84,7 +84,7 @@ def segment_number(name: str) -> int | None:
 
 
 def uncompressed(name: str) -> str:
-    """The name without an ending of compression.
+    """The name without the endings of compressed files.
 
     >>> uncompressed("a.jsonl.1.gz")
     'a.jsonl.1'
@@ -95,7 +95,7 @@ def uncompressed(name: str) -> str:
 
 
 def printable(name: str) -> str:
-    r"""A file name made fit for a terminal or a log line: control characters and undecodable bytes are escaped.
+    r"""A file name made safe for a terminal or a log line: control characters and undecodable bytes are escaped.
 
     >>> print(printable("a\x1b[2J\udcff\n"))
     a\x1b[2J\xff\x0a
@@ -115,7 +115,7 @@ def _file_name(path: str) -> str:
 
 
 def _stem(name: str) -> tuple[str, str]:
-    """Name without its extension, and the extension with its dot; a leading dot begins no extension."""
+    """The name without its extension, and the extension with its dot; a leading dot does not begin an extension."""
     stem, dot, extension = name.rpartition(".")
     return (stem, dot + extension) if stem else (name, "")
 
@@ -130,7 +130,7 @@ def _untaken(name: str, taken: Container[str]) -> str:
 
 
 def _mark(active_name: str, plain: str) -> str | None:
-    """What tells a closed segment's name from the active one; None if it is no segment's name."""
+    """What distinguishes a closed segment's name from the active file's; None if it is not a segment's name."""
     is_backup = plain.endswith(".backup")
     plain = plain.removesuffix(".backup")
     stem, extension = _stem(active_name)

@@ -1,6 +1,6 @@
-"""The records that auditwatch itself writes into a trail: how they look and how they are told apart.
+"""The records that auditwatch itself writes into a trail: what they look like and how to recognise them.
 
-They carry a member `_auditwatch`, which producers may not bring. They are stamped like others, exempt from
+They carry a member `_auditwatch`, which producers may not use. They are stamped like others, exempt from
 `require`, and do not count as records of the producers.
 """
 
@@ -19,9 +19,9 @@ class Recovered(NamedTuple):
     """Says that a torn tail was found and ended with a newline.
 
     Attributes:
-        offset: First byte of the torn piece in its segment.
-        length: Its bytes, without the newline that was added.
-        sha256: 64 hex digits over them.
+        offset: Offset of the torn piece in its segment.
+        length: Length of the torn piece in bytes, without the newline that was added.
+        sha256: 64 hex digits over the torn piece.
     """
 
     offset: int
@@ -33,8 +33,8 @@ class Continues(NamedTuple):
     """Says, at the start of a segment, which one it continues.
 
     Attributes:
-        segment: Name of the segment before.
-        last_sha256: 64 hex digits over its last line.
+        segment: Name of the previous segment.
+        last_sha256: 64 hex digits over the last line of that segment.
     """
 
     segment: str
@@ -47,11 +47,11 @@ _KINDS: Final[dict[str, tuple[type[Recovered] | type[Continues], dict[str, type]
     "recovered": (Recovered, {"offset": int, "length": int, "sha256": str}),
     "continues": (Continues, {"segment": str, "last_sha256": str}),
 }
-"""The kinds, and the members of each with their types."""
+"""The kinds of own records, and the members of each with their types."""
 
 
 def format_own(timestamp: str, own: Own) -> bytes:
-    """The line, without its newline.
+    """The line of an own record, without its newline.
 
     >>> format_own("T", Recovered(3, 2, "ab"))[:60]
     b'{"timestamp":"T","event":"auditwatch.recovered","_auditwatch'
@@ -63,7 +63,7 @@ def format_own(timestamp: str, own: Own) -> bytes:
 
 
 def parse_own(line: bytes) -> Own | None:
-    r"""What an own record says, or None where the line is none, or of a later version.
+    r"""What an own record says; None if the line is not an own record, or one of a later version.
 
     >>> parse_own(format_own("T", Continues("a.jsonl", "ab")))
     Continues(segment='a.jsonl', last_sha256='ab')

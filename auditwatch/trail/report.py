@@ -1,4 +1,4 @@
-"""What a scan found in a range of bytes, and how the reports of neighbours become one."""
+"""What a scan found in a range of bytes, and how the reports of adjacent ranges are merged."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Final
 from auditwatch.trail.kinds import Kind
 
 MAX_DEFECTS: Final = 10_000
-"""Most defects a report carries one by one; beyond them only the counts are exact."""
+"""Most defects that a report lists individually; further ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One damaged line and where it lies.
+    """One damaged line and where it is.
 
     Attributes:
         line: 1-based number of the line, counted from the start of the reported range.
@@ -23,7 +23,7 @@ class Defect:
         length: Bytes before the newline, a carriage return included.
         kind: What is wrong with it.
         sha256: 64 hex digits over those bytes; line hashes stay out of logs and the page.
-        records_inside: Whole objects that the line still holds.
+        records_inside: Number of whole objects that the line still contains.
     """
 
     line: int
@@ -34,22 +34,22 @@ class Defect:
     records_inside: int
 
     def shifted(self, lines: int, offset: int) -> Defect:
-        """The same defect seen from a start that lies so many lines and bytes further left."""
+        """The same defect, counted from a start that is this many lines and bytes earlier."""
         return replace(self, line=self.line + lines, offset=self.offset + offset)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the lines of one range of bytes are. Reports of neighbours add up; `Report()` is neutral.
+    """The verdict on the lines of one range of bytes. Reports of adjacent ranges add up; `Report()` is neutral.
 
     Attributes:
-        bytes: Judged bytes: up to and with the last newline, and the torn tail where one was called final.
+        bytes: Judged bytes: up to and including the last newline, plus the torn tail if the end was final.
         lines: Newline-ended lines.
         records: Whole lines, tolerated ones included.
-        by_kind: How many lines of each kind; only kinds that occurred. Tolerated lines are not in it.
+        by_kind: How many lines there are of each kind that occurred. Tolerated lines are not counted.
         defects: The damaged lines in order, at most `MAX_DEFECTS`.
-        torn_tail: 1 when bytes behind the last newline were called final, else 0.
-        pending_bytes: Bytes behind the last newline that were not judged.
+        torn_tail: 1 if bytes after the last newline were judged because the end was final, else 0.
+        pending_bytes: Bytes after the last newline that were not judged.
     """
 
     bytes: int = 0
@@ -66,15 +66,15 @@ class Report:
         return sum(self.by_kind.values())
 
     def __add__(self, right: Report) -> Report:
-        """Join with the report of the bytes that follow directly.
+        """Add the report on the bytes that follow directly.
 
         Raises:
-            ValueError: If this report ends in bytes that were not judged: nothing can follow them.
+            ValueError: This report ends after its last newline, in pending bytes or a torn tail: nothing can follow.
         """
         if self.pending_bytes or self.torn_tail:
             if right == Report():
                 return self
-            raise ValueError("a report that ends behind its last newline has no right neighbour")
+            raise ValueError("a report that ends after its last newline cannot be followed by another")
         return Report(
             bytes=self.bytes + right.bytes,
             lines=self.lines + right.lines,
@@ -91,7 +91,7 @@ class Report:
 
 
 def merge(*reports: Report) -> Report:
-    """One report for neighbours given from left to right.
+    """One report on adjacent ranges, given in order.
 
     >>> merge(Report(bytes=3, lines=1, records=1), Report(bytes=2, lines=1, records=1)).lines
     2

@@ -1,4 +1,4 @@
-"""What a trail asks of its lines."""
+"""What the lines of a trail must satisfy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from auditwatch.trail.limits import MAX_DEPTH, MAX_LINE_BYTES
 __all__ = ["JUDGE_VERSION", "MAX_DEPTH", "MAX_LINE_BYTES", "FieldType", "Rules"]
 
 JUDGE_VERSION: Final = 1
-"""Raised whenever the same bytes and rules could get another verdict; stored verdicts are then taken anew."""
+"""Increased whenever the same bytes and rules could get another verdict; stored verdicts are then made anew."""
 
 
 class FieldType(StrEnum):
-    """The types that `require` can ask of a field."""
+    """The types that `require` can demand of a field."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -32,14 +32,14 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides, together with its bytes, the kind of a line.
+    """What decides the kind of a line, together with the line's bytes.
 
     Attributes:
-        max_line_bytes: Longest line, before its newline.
-        require: Pairs of field and type that every record must have; sorted by the caller or not, order is nothing.
-        schema: A JSON Schema that every record must fit, as text; empty for none.
-        strict: Whether a key twice in one object is damage.
-        tolerate: Kinds that count as records. Not part of `rules_id`: it does not change a verdict.
+        max_line_bytes: Length of the longest allowed line, without its newline.
+        require: Pairs of field and type that every record must have, in any order.
+        schema: A JSON Schema that every record must satisfy, as text; empty for none.
+        strict: Whether the same key twice in one object is damage.
+        tolerate: Kinds that count as records. Not part of `rules_id`: it does not change a line's kind.
     """
 
     max_line_bytes: int = MAX_LINE_BYTES
@@ -50,7 +50,7 @@ class Rules:
 
     @property
     def rules_id(self) -> str:
-        """16 hex digits that change whenever a stored verdict may no longer hold.
+        """16 hex digits that change whenever a stored verdict may no longer be valid.
 
         >>> Rules().rules_id == Rules(tolerate=frozenset({Kind.BLANK})).rules_id
         True
@@ -64,7 +64,7 @@ class Rules:
 
     @property
     def reports_id(self) -> str:
-        """Like `rules_id`, and changes with `tolerate` too: a stored report does not hold the lines it tolerated.
+        """Like `rules_id`, but changes with `tolerate` too: a stored report does not contain the lines it tolerated.
 
         >>> Rules().reports_id == Rules(tolerate=frozenset({Kind.BLANK})).reports_id
         False

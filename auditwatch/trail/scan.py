@@ -1,6 +1,7 @@
 """A scan is a fold: chunks of bytes go in, one report comes out.
 
-The report is the same however the bytes were cut into chunks. Memory is bounded by `max_line_bytes` and one chunk.
+The report is the same no matter how the bytes were cut into chunks. Memory is bounded by `max_line_bytes` and one
+chunk.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from auditwatch.trail.report import MAX_DEFECTS, Defect, Report
 from auditwatch.trail.rules import Rules
 
 _MOST_LINES: Final = 8192
-"""Lines judged at a time: what is noted of damaged ones must stay small where every line is."""
+"""Lines judged at a time, so that the notes on damaged lines stay small even if every line is damaged."""
 
 _TEXT_BYTES: Final = 1 << 16
-"""Bytes judged at once: larger texts are no faster, and one damaged line makes all of a text be judged line by line."""
+"""Bytes judged at once: larger texts are not faster, and one damaged line has its whole text judged line by line."""
 
 _JOINED_BYTES: Final = 1 << 13
-"""A line whose beginning is no longer than that is judged with those behind it; a longer one alone."""
+"""A carried beginning up to this length is judged together with the lines that follow; a longer one alone."""
 
 
 class Scan:
-    r"""Judges the lines of a range of bytes as they come.
+    r"""Judges the lines of a range of bytes as they arrive.
 
     >>> scan = Scan(Rules())
     >>> scan.feed(b'{"a":1}\n{"a"')
@@ -46,7 +47,7 @@ class Scan:
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes fed so far behind the last newline."""
+        """Bytes after the last newline that was fed."""
         return self._carry.length
 
     @property
@@ -70,7 +71,7 @@ class Scan:
         self._carry.add(chunk[end:])
 
     def take(self) -> Report:
-        """The report of the lines ended since the last call, with places counted from there; pending bytes stay.
+        """The report on the lines that ended since the last call, with places counted from there; pending bytes stay.
 
         Reports taken one after the other add up. Their `pending_bytes` is 0: see `Scan.pending_bytes`.
         """
@@ -79,10 +80,10 @@ class Scan:
         return report
 
     def finish(self, final: bool = False) -> Report:
-        """The report of everything since the last `take`; nothing may be fed after it.
+        """The report on everything since the last `take`; nothing may be fed after it.
 
         Args:
-            final: Nobody can end the bytes behind the last newline any more: they are one torn line.
+            final: No one can complete the bytes after the last newline any more: they are one torn line.
         """
         if final and self._carry.length:
             body, length, sha256 = self._carry.taken()
@@ -97,7 +98,7 @@ class Scan:
         self._defects: list[Defect] = []
 
     def _end_carried(self, piece: bytes) -> None:
-        """Judge the line of which the carried bytes are the beginning, and this is the end."""
+        """Judge the line that begins with the carried bytes and ends with this piece."""
         self._carry.add(piece)
         body, length, sha256 = self._carry.taken()
         if length <= self._rules.max_line_bytes:
@@ -142,12 +143,12 @@ class Scan:
             self._add_defect(kind, body, length, sha256)
 
     def _add_defect(self, kind: Kind, body: bytes, length: int | None = None, sha256: str | None = None) -> None:
-        """Count a damaged line, the next one, and describe it while there is room."""
+        """Count the next line as damaged, and describe it while there is room."""
         self._by_kind[kind] += 1
         if len(self._defects) < MAX_DEFECTS:
             size = len(body) if length is None else length
             digest = sha256 or hashlib.sha256(body).hexdigest()
-            inside = 0 if kind == Kind.OVERSIZE else records_inside(body)  # such a line is not always held
+            inside = 0 if kind == Kind.OVERSIZE else records_inside(body)  # an oversize line is not always held
             self._defects.append(Defect(self._lines + 1, self._bytes, size, kind, digest, inside))
 
     def _report(self, pending: int = 0) -> Report:
@@ -164,11 +165,11 @@ class Scan:
 
 
 def scan_all(chunks: Iterable[bytes], rules: Rules, *, final: bool = False) -> Report:
-    r"""The report on bytes that come in pieces.
+    r"""The report on bytes that come in chunks.
 
     Args:
-        chunks: Cut anywhere.
-        rules: What decides.
+        chunks: The bytes, cut anywhere.
+        rules: What the lines are judged by.
         final: Whether bytes after the last newline are a torn line.
 
     >>> scan_all([b'{"a":', b'1}\n{"b"'], Rules()).pending_bytes
@@ -181,7 +182,7 @@ def scan_all(chunks: Iterable[bytes], rules: Rules, *, final: bool = False) -> R
 
 
 class _Carry:
-    """The beginning of a line whose newline has not come yet; hashed instead of held once it is too long."""
+    """The beginning of a line whose newline has not arrived yet; once it is too long, it is hashed instead of held."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -190,7 +191,7 @@ class _Carry:
         self._hash: hashlib._Hash | None = None
 
     def add(self, piece: bytes) -> None:
-        """Append bytes that hold no newline."""
+        """Append bytes that contain no newline."""
         self.length += len(piece)
         if self.length <= self._most:
             self._held += piece
@@ -201,7 +202,7 @@ class _Carry:
         self._hash.update(piece)
 
     def taken(self) -> tuple[bytes, int, str | None]:
-        """The bytes, empty if they were too many; their number; their hash if they were too many."""
+        """The bytes (none if there are too many to hold), their number, and their hash if they are not held."""
         body = bytes(self._held)
         length, sha256 = self.length, self._hash.hexdigest() if self._hash else None
         self._clear()

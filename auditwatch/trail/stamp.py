@@ -1,8 +1,8 @@
 """The stamp at the end of a line: its number in the trail and the hash of the line before it.
 
 A stamped line ends in `"_seq":N,"_prev":"<64 hex>"}`, as the last two members and without blanks. The number
-is 1 for the first stamped line of a trail; the hash is SHA-256 over the bytes between the two newlines before
-the line, or 64 zeros where there is none.
+is 1 for the first stamped line of a trail. The hash is SHA-256 over the bytes between the two newlines before
+the line, or 64 zeros if there is no line before it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ NOTHING_BEFORE: Final = "0" * 64
 """`_prev` of a line that has no line before it."""
 
 STAMP: Final = rb'[{,]"_seq":([1-9][0-9]{0,18}),"_prev":"([0-9a-f]{64})"\}\r?'
-"""How a stamped line ends, as a regular expression: number and hash are its groups."""
+"""The end of a stamped line, as a regular expression; its groups are the number and the hash."""
 
 LONGEST_STAMP: Final = len('{"_seq":') + 19 + len(',"_prev":"') + 64 + len('"}\r')
-"""The most bytes that match it."""
+"""The most bytes that `STAMP` can match."""
 
 _AT_END: Final = re.compile(STAMP + rb"\Z")
 
 
 class Stamp(NamedTuple):
-    """What a stamped line says of its place.
+    """What a stamped line says about its place in the trail.
 
     Attributes:
-        seq: Its number, from 1.
+        seq: Number of the line, from 1.
         prev: 64 hex digits over the line before it.
     """
 
@@ -35,11 +35,11 @@ class Stamp(NamedTuple):
 
 
 def parse_stamp(line: bytes) -> Stamp | None:
-    """The stamp of a line given without its newline, or None where it bears none.
+    """The stamp of a line given without its newline, or None if it has none.
 
-    Only the end of the line is looked at, so the cost does not grow with it. Whether the line is whole is the
-    judge's business: within a whole line these bytes can only be its last members, because a string cannot hold
-    bare quotes.
+    Only the end of the line is looked at, so the cost does not grow with its length. Whether the line is whole is for
+    the judge to say. In a whole line these bytes can only be its last members, because a string cannot contain
+    unescaped quotes.
 
     >>> parse_stamp(b'{"event":"X","_seq":7,"_prev":"' + b"0" * 64 + b'"}').seq
     7

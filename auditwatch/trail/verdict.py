@@ -1,4 +1,4 @@
-"""What is said of a trail in one word, what that rests on, and why nothing can be said."""
+"""The verdict on a trail in one word, what it is based on, and why a trail could not be checked."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from auditwatch.errors import Reason, Unreadable, WorkerDied
 
 
 class Verdict(StrEnum):
-    """The worst first: of several trails the first of these that is true of any is the verdict on all.
+    """Worst first: the verdict on several trails is the first of these that any of them has.
 
     Attributes:
         DAMAGED: Lines are damaged, or order or history was violated.
-        UNCHECKED: It could not be looked at, or not all of it has been. This is not damage.
-        WHOLE: All that was looked at is as it should be; the basis says what that covers.
+        UNCHECKED: The trail could not be checked, or not all of it has been. This is not damage.
+        WHOLE: Everything that was checked is as it should be; the basis says what was checked.
     """
 
     DAMAGED = "damaged"
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
     @classmethod
     def worst(cls, verdicts: Iterable[Verdict]) -> Verdict:
-        """The verdict on several trails; nothing was checked where there are none.
+        """The verdict on several trails; unchecked if there are none.
 
         >>> Verdict.worst([Verdict.WHOLE, Verdict.UNCHECKED])
         <Verdict.UNCHECKED: 'unchecked'>
@@ -34,11 +34,11 @@ class Verdict(StrEnum):
 
 
 class Basis(StrEnum):
-    """What a verdict rests on.
+    """What a verdict is based on.
 
     Attributes:
         FORMAT: Every line was judged.
-        RECORDED_HISTORY: All that an agent recorded of it is still there, byte for byte.
+        RECORDED_HISTORY: Everything that an agent recorded of the trail is still there, byte for byte.
     """
 
     FORMAT = "format"
@@ -47,7 +47,7 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why something could not be looked at: an error as a value."""
+    """Why something could not be checked: an error as a value."""
 
     reason: Reason
     message: str

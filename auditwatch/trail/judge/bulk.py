@@ -1,10 +1,10 @@
-"""Many lines in one call of the decoder, where all of them are whole.
+"""Many lines in one call of the decoder, if all of them are whole.
 
-A call for each line costs as much again as the decoding. The decoder takes a text of lines in one call, but minds
-newlines as little as other white space: two objects may share a line, and one may lie across several. So each line is
-put in brackets: `{A}`, `{B}` become `[{A}]`, `[{B}]`, which have to be arrays of one object each. Around each newline
-now stand `]` and `[`: JSON has that nowhere inside of a value, be it a string. So no value lies across lines, each line
-has one value at least, and if there are no more values than lines, each line is what stands between its brackets.
+One call per line costs as much as the decoding itself. The decoder accepts a text of lines in one call, but treats
+newlines like any other white space: two objects may share a line, and one may span several. So each line is put in
+brackets: `{A}`, `{B}` become `[{A}]`, `[{B}]`, and each must be an array of one object. Each newline now has `]` before
+it and `[` after it, which cannot occur inside a JSON value, not even in a string. So no value spans lines, each line
+has at least one value, and if there are exactly as many values as lines, each line is what its brackets enclose.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _RECORD: Final = itemgetter(0)
 
 
 class Bulk:
-    """Decodes texts of lines at once.
+    """Decodes whole texts of lines in one call.
 
     Args:
-        shape: What every line has to be.
-        dates: Fields of it that are strings to the decoder, and have to be dates.
+        shape: The structure that every line must have.
+        dates: Fields of it that the decoder reads as strings and that must be dates.
     """
 
     def __init__(self, shape: type[msgspec.Struct], dates: tuple[str, ...] = ()) -> None:
@@ -34,18 +34,18 @@ class Bulk:
         self._decode = msgspec.json.Decoder(tuple[shape]).decode_lines  # type: ignore[valid-type]
 
     def lines(self, text: bytes) -> int | None:
-        """How many lines a text has whose every line is of the shape; None where one is not.
+        """How many lines a text has if all of them have the shape; None if one has not.
 
         Args:
-            text: Ends with a newline.
+            text: Lines, the last one ended by a newline too.
 
         Raises:
-            MsgspecError: Where one is not, too.
-            RecursionError: Where one may be too deep.
+            MsgspecError: A line does not have the shape; this is the other way to say so.
+            RecursionError: A line may be too deep.
         """
         bracketed = b"[" + text.replace(b"\n", _BETWEEN)
         lines = (len(bracketed) - 1 - len(text)) // _GROWTH
-        found = self._decode(memoryview(bracketed)[:-1])  # the last newline opened a bracket for no line
+        found = self._decode(memoryview(bracketed)[:-1])  # the bracket opened after the last newline has no line
         if len(found) != lines:
             return None
         records = list(map(_RECORD, found)) if self._dates else []

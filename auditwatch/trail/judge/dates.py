@@ -1,4 +1,4 @@
-"""Dates as the decoder takes them, and what it takes too much of: an offset from UTC without its colon."""
+"""Dates as the decoder accepts them, and the one form it wrongly accepts: an offset from UTC without its colon."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 """A date and time with its offset."""
 
 _COLONLESS: Final = (re.compile(rb'\+[0-9]{4}"'), re.compile(rb'-[0-9]{4}"'))
-"""What the decoder takes for the end of a date and RFC 3339 does not; two, for a search for one byte is the fastest."""
+"""Ends of a date that the decoder accepts and RFC 3339 does not; two, because searching for one byte is fastest."""
 _HIDDEN: Final = (b"\\u002", b"\\u003")
-"""How the escapes of signs and digits begin."""
+"""The beginnings of escapes for signs and digits."""
 
 _decode: Final = msgspec.json.Decoder(list[Aware]).decode
 
@@ -26,7 +26,7 @@ def may_lack_colon(text: bytes) -> bool:
 
 
 def are_dates(texts: list[str]) -> bool:
-    """Whether each text is a date and time with its offset as RFC 3339 writes it; False also where that is not clear.
+    """Whether each text is a date and time with an offset, as in RFC 3339; False also if that is not clear.
 
     >>> are_dates(["2025-10-07T12:00:00Z", "2025-10-07T12:00:00.5+02:00"])
     True
@@ -34,10 +34,10 @@ def are_dates(texts: list[str]) -> bool:
     False
 
     Raises:
-        MsgspecError: Where one is not, too.
+        MsgspecError: A text is not a date; this is the other way to say so.
     """
     joined = "\n".join(texts)
-    if '"' in joined or "\\" in joined:  # no date, and it would have to be escaped
+    if '"' in joined or "\\" in joined:  # not a date, and it would have to be escaped
         return False
     quoted = ('["' + joined.replace("\n", '","') + '"]').encode()
     return len(_decode(quoted)) == len(texts) and not may_lack_colon(quoted)

@@ -1,4 +1,4 @@
-"""How deep a line nests: exactly, byte by byte, or quickly, for lines that are known to parse."""
+"""How deeply a line nests: exactly, byte by byte, or quickly for lines that are known to parse."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
 """A line that parses needs this many bytes to open and close one level too many."""
 
 _SHORTEST_OF_OBJECTS: Final = 5 * MAX_DEPTH + 2
-"""As above, of nothing but objects: `{"":` and `}` for each but the innermost, `{}`."""
+"""The same for a line with objects only: `{"":` and `}` for each, but `{}` for the innermost."""
 
 STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
-"""A string; its group is empty where the line ends before it does."""
+"""A string; its group is empty if the line ends before the string does."""
 
 _OUTSIDE = re.compile(rb'(?:[^"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")+', re.DOTALL)
 _PLAIN_STRING = re.compile(rb'"[^"]*+"')
@@ -32,7 +32,7 @@ _LONG: Final = 1 << 14
 
 
 def too_deep(line: bytes) -> bool:
-    """Whether a line nests deeper than `MAX_DEPTH` outside strings, whether or not it parses."""
+    """Whether a line, parsing or not, nests deeper than `MAX_DEPTH` outside strings."""
     if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
         return False
     levels = levels_of(line)
@@ -42,14 +42,14 @@ def too_deep(line: bytes) -> bool:
 
 
 def shortest_too_deep(text: bytes) -> int:
-    """The bytes that a line of this text needs to nest too deep, if it parses."""
+    """How many bytes a line of this text needs to be too deep, if it parses."""
     return SHORTEST_TOO_DEEP if b"[" in text else _SHORTEST_OF_OBJECTS
 
 
 def may_be_too_deep(lines: list[bytes]) -> Iterator[int]:
-    """Indexes of lines that need the closer look of `too_deep`; those that are left out are fine if they parse."""
+    """Indexes of lines that need a closer look with `too_deep`; the others are fine if they parse."""
     text = b"\n".join(lines)
-    if len(text) > _LONG * len(lines):  # they have many brackets anyway: no use in counting them first
+    if len(text) > _LONG * len(lines):  # long lines have many brackets anyway: counting them first does not help
         yield from (index for index, line in enumerate(lines) if not _is_flat(line))
         return
     openers = text.translate(None, _NO_OPENER).split(b"\n")
@@ -60,21 +60,21 @@ def may_be_too_deep(lines: list[bytes]) -> Iterator[int]:
 
 
 def levels_of(line: bytes) -> array[int]:
-    """The level of nesting behind each bracket outside strings, counted down below 0 where more is closed."""
+    """The level of nesting after each bracket outside strings; below 0 where more were closed than opened."""
     steps = b"".join(_brackets_outside(line)).translate(_STEPS)
     return array("l", map(sub, accumulate(steps), count(1)))
 
 
 def _is_flat(line: bytes) -> bool:
-    """Whether a line that parses stays within `MAX_DEPTH`, as far as a few quick looks can tell.
+    """Whether a line that parses stays within `MAX_DEPTH`, as far as a few quick passes can tell.
 
-    What is no bracket and no quote goes first, then strings, then pairs of brackets: each pass takes two levels at
-    most, and what is left has no more levels than opening brackets.
+    First everything except brackets and quotes is removed, then strings, then pairs of brackets. Each pass removes two
+    levels at most, and the rest cannot have more levels than opening brackets.
     """
     if b"\\" in line:
         line = line.replace(b"\\\\", b"").replace(b'\\"', b"")
     left = line.translate(None, _NO_STRUCTURE)
-    for quotes in (b'""""""""', b'""'):  # an even number that meet: all others stay in or out of strings as they are
+    for quotes in (b'""""""""', b'""'):  # an even number of adjacent quotes: the rest stays inside or outside strings
         left = left.replace(quotes, b"")
     left = _PLAIN_STRING.sub(b"", left)
     for passed in range(_PASSES):
@@ -85,7 +85,7 @@ def _is_flat(line: bytes) -> bool:
 
 
 def _brackets_outside(line: bytes) -> Iterator[bytes]:
-    """The brackets outside strings, a window at a time: cutting out all strings at once takes 40 times their memory."""
+    """The brackets outside strings, a window at a time: removing all strings at once takes 40 times their memory."""
     at = 0
     while at < len(line):
         window = _OUTSIDE.match(line, at, at + _WINDOW_BYTES) or STRING.match(line, at)

@@ -1,6 +1,6 @@
-"""Why a line is not whole: only lines that the fast path refused come here.
+"""Why a line is not whole; only lines that the fast path refused come here.
 
-Every step is linear in the line's length, none recurses, and none depends on anything but the line and the rules.
+Every step is linear in the length of the line, no step recurses, and the result depends on the line and the rules only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
 
 MAX_TRIES: Final = 64
-"""Most places of one damaged line at which a whole record is looked for."""
+"""Most places in one damaged line at which a whole record is searched for."""
 
 _decode = msgspec.json.Decoder(msgspec.Raw).decode
 _LAST_IN_GLUED = b"{ \t\r"
@@ -32,11 +32,11 @@ _KEYS = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")([ \t\n\r]*+:)?', re.DOTALL)
 _KEYS_AND_BRACES = re.compile(_KEYS.pattern + rb"|([{}])", re.DOTALL)
 _NULS = re.compile(rb"\x00++")
 _WALKED_LINES = 8
-"""Most times its own length that is walked through one line, so that the work on it stays linear."""
+"""Bytes walked through in one damaged line at most, as a multiple of its length, so that the work stays linear."""
 
 
 def explain(line: bytes, rules: Rules) -> Kind | None:
-    r"""What is wrong with a line; None if nothing is.
+    r"""What is wrong with a line; None if it is whole.
 
     >>> explain(b'{"a":1}{"b":2}', Rules())
     <Kind.CONCATENATED: 'concatenated'>
@@ -52,9 +52,9 @@ def explain(line: bytes, rules: Rules) -> Kind | None:
 
 
 def records_inside(line: bytes) -> int:
-    """How many whole objects a damaged line still holds, as far as bytes alone can tell.
+    """How many whole objects a damaged line still contains, as far as its bytes alone can tell.
 
-    Looked for at its start, behind another or NULs, and at record heads where an object cannot be.
+    They are searched for at its start, after another object or NUL bytes, and at record heads where no object can be.
 
     >>> records_inside(b'{"a":"x{"b":1}{"c":2}')
     2
@@ -66,7 +66,7 @@ def records_inside(line: bytes) -> int:
 
 
 def is_utf8(data: bytes) -> bool:
-    """Whether these bytes are UTF-8; surrogates and overlong forms are not."""
+    """Whether these bytes are UTF-8; surrogates and overlong forms are refused."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -75,7 +75,7 @@ def is_utf8(data: bytes) -> bool:
 
 
 def has_duplicate_key(line: bytes) -> bool:
-    r"""Whether any object of a line that parses has a key twice, escapes read.
+    r"""Whether any object in a line that parses has the same key twice, after decoding escapes.
 
     >>> has_duplicate_key(b'{"a":1,"b":{"a":2}}'), has_duplicate_key(b'{"a":1,"\\u0061":2}')
     (False, True)
@@ -84,7 +84,7 @@ def has_duplicate_key(line: bytes) -> bool:
 
 
 def may_repeat_key(line: bytes) -> bool:
-    """Whether a closer look for a key twice is needed: a quick look that may say yes too often, never no."""
+    """Whether a closer look for repeated keys is needed: this quick one may say yes wrongly, but never no."""
     keys = [text for text, colon in _KEYS.findall(line) if colon]
     return len(set(keys)) < len(keys) or any(b"\\" in key for key in keys)
 
@@ -128,7 +128,7 @@ def _explain_unmarked(line: bytes, rules: Rules) -> Kind | None:
 
 
 def _decodes(line: bytes | memoryview) -> bool:
-    """Whether the decoder takes the line: yes is final and saves the walk, no may be its own weakness."""
+    """Whether the decoder accepts the line. Yes is final and saves the walk; no may be a limit of the decoder."""
     try:
         _decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -159,7 +159,7 @@ def _explain_broken(line: bytes, walk: Walk, utf8: bool) -> Kind:
 
 
 def _is_concatenated(line: bytes, at: int) -> bool:
-    """Whether the line is whole objects end to end from here on; that it is not one alone is known."""
+    """Whether the line is whole objects end to end from here on; the caller knows that it is not just one."""
     while at < len(line):
         if line[at] != _OBJECT:
             return False
@@ -172,7 +172,7 @@ def _is_concatenated(line: bytes, at: int) -> bool:
 
 @lru_cache(1)
 def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
-    """Where a record begins that cannot begin there: in a string begun before the first error, or at it."""
+    """Where a record begins that cannot begin there: at the first error, or in a string that begins before it."""
     for string in STRING.finditer(line, start):
         if string.start() >= error:
             break
@@ -185,7 +185,7 @@ def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
 
 
 def _brace_at_end(line: bytes, string: re.Match[bytes]) -> int | None:
-    """The brace that ends a string, white space aside: the quote behind it may be that of a glued record's key."""
+    """The brace that ends a string, white space aside: the quote after it may open the first key of a glued record."""
     if not string[1]:
         return None
     at = string.end() - 2
@@ -202,7 +202,7 @@ def _is_torn(line: bytes) -> bool:
 
 
 def _tries(line: bytes) -> Iterator[Walk]:
-    """Values read at every place where a whole record may begin, from left to right."""
+    """The values read at each place where a whole record may begin, from left to right."""
     at: int | None = 0
     left = _WALKED_LINES * len(line)
     for _ in range(MAX_TRIES):
@@ -216,7 +216,7 @@ def _tries(line: bytes) -> Iterator[Walk]:
 
 
 def _rest(line: bytes, at: int) -> Walk | None:
-    """The walk over all that is left, if that is one value, as it mostly is behind a lost newline: quickly told."""
+    """A quick walk over the rest of the line if it is a single value, as it mostly is after a lost newline."""
     return Walk(skip_blank(line, at), len(line), None) if at and _decodes(memoryview(line)[at:]) else None
 
 
@@ -226,7 +226,7 @@ def _reach(walk: Walk) -> int:
 
 def _next_try(line: bytes, at: int, walk: Walk) -> int | None:
     if walk.end is not None and walk.end < len(line):
-        return _behind_nuls(line, walk.end) or walk.end
+        return _after_nuls(line, walk.end) or walk.end
     if walk.error is None:
         return None
     head = _misplaced_head(line, walk.start, walk.error)
@@ -236,6 +236,6 @@ def _next_try(line: bytes, at: int, walk: Walk) -> int | None:
     return nuls.end() if nuls else None
 
 
-def _behind_nuls(line: bytes, at: int) -> int | None:
+def _after_nuls(line: bytes, at: int) -> int | None:
     nuls = _NULS.match(line, skip_blank(line, at))
     return nuls.end() if nuls else None

@@ -1,4 +1,4 @@
-"""What a field must look like to be of a type that `require` asks for, decided from its raw bytes."""
+"""Whether a field has the type that `require` asks for, decided from its raw bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auditwatch.trail.judge.grammar import members
 from auditwatch.trail.rules import FieldType
 
 OWN_MEMBER: Final = b'"_auditwatch"'
-"""The member that marks records the writer adds of its own."""
+"""The member that marks the writer's own records."""
 
 _DAY = (
     r"(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
@@ -21,15 +21,15 @@ _DAY = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _OFFSET = r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _NAIVE = re.compile(rf"\A{_DAY}[Tt ]{_TIME}\Z")
-"""RFC 3339, section 5.6, without its offset; the blank instead of the T is that section's note."""
+"""RFC 3339, section 5.6, without the offset; a note in that section allows the blank in place of the T."""
 _DATETIME = re.compile(rf"\A{_DAY}[Tt ]{_TIME}{_OFFSET}\Z")
-"""RFC 3339, section 5.6: days of their month, leap seconds, the offset with its colon."""
+"""RFC 3339, section 5.6: days that exist in their month, leap seconds, the offset with its colon."""
 
 _INTEGER = re.compile(rb"-?[0-9]++\Z")
 
 
 def lacks_required(line: bytes, require: tuple[tuple[str, FieldType], ...]) -> bool:
-    """Whether a line known to be one object misses a field, or has another type there; own records are exempt.
+    """Whether a line known to be one object lacks a field or has another type there; own records are exempt.
 
     >>> lacks_required(b'{"n":1.0}', (("n", FieldType.INTEGER),))
     True
@@ -42,7 +42,7 @@ def lacks_required(line: bytes, require: tuple[tuple[str, FieldType], ...]) -> b
 
 
 def is_own(line: bytes) -> bool:
-    """Whether a line known to be one object is a record that the writer added of its own."""
+    """Whether a line known to be one object is one of the writer's own records."""
     return OWN_MEMBER in line and _marked(members(line))
 
 

@@ -1,7 +1,7 @@
 """Where a JSON text ends or first goes wrong, found byte by byte, without recursion and in linear time.
 
 Only lines that already failed come here, so this is written for exactness: the verdict must not depend on how deep
-the caller's stack is, nor on what a fast parser happens to leave unchecked. UTF-8 is not looked at.
+the caller's stack is, or on what a fast parser happens to leave unchecked. UTF-8 is not checked here.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-# Python before 3.11.5 mistakes possessive groups with choices in them (cpython issue 106052), so there are none here;
-# nothing below can fail once it began, so nothing is tried twice either.
+# Python before 3.11.5 mishandles possessive groups that contain alternatives (cpython issue 106052), so none are used;
+# nothing below can fail once it has begun, so there is no backtracking either.
 _BLANK = re.compile(rb"[ \t\n\r]*+")
 _TEXT = re.compile(rb'"[^"\\\x00-\x1f]*+')
 _ESCAPES = re.compile(rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){0,1000}')
@@ -19,9 +19,9 @@ _CUT_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _CUT_NUMBER = re.compile(rb"-?(?:(?:0|[1-9][0-9]*+)(?:\.(?:[0-9]++(?:[eE][+-]?[0-9]*+)?)?|[eE][+-]?[0-9]*+)?)?")
 
-# What records are mostly made of, many pieces in one match; whatever this refuses, an error included, is read byte by
-# byte below. A piece must be followed by what may follow a value, so that no cut number passes for a shorter one; the
-# counts bound what the matching remembers meanwhile.
+# What records mostly consist of, many pieces in one match; whatever this refuses, an error included, is read byte by
+# byte below. A piece must be followed by something that may follow a value, so that a cut number does not pass for a
+# shorter one. The counts limit how much the matcher has to remember.
 _BLANKS = r"[ \t\n\r]*+"
 _PLAIN_STRING = r"""\"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){0,64}\""""
 _PLAIN = rf"(?:{_PLAIN_STRING}|{_NUMBER.pattern.decode()}|true|false|null)(?=[ \t\n\r,}}\]])"
@@ -36,10 +36,10 @@ _OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = b"{}[]"
 
 
 class GrammarError(Exception):
-    """The text cannot go on like this.
+    """The text cannot continue like this.
 
     Attributes:
-        at: The first byte that no JSON text can have there; the length of the text if it ends too early.
+        at: The first byte that cannot stand there in any JSON text; the length of the text if it ends too early.
     """
 
     def __init__(self, at: int) -> None:
@@ -52,9 +52,9 @@ class Walk:
     """One JSON value read from a text.
 
     Attributes:
-        start: Its first byte.
-        end: Just behind its last byte; None when it does not end.
-        error: The first error, in the value or, where the whole text was read, behind it; None when there is none.
+        start: Offset of its first byte.
+        end: Offset just after its last byte; None if it does not end.
+        error: Offset of the first error, in the value or, if the whole text was read, after it; None if there is none.
     """
 
     start: int
@@ -62,9 +62,9 @@ class Walk:
     error: int | None
 
 
-@lru_cache(2)  # a damaged line is walked for its kind, and right after that for what is left in it
+@lru_cache(2)  # a damaged line is walked for its kind, and right after that for the records inside it
 def walk_value(text: bytes, start: int = 0) -> Walk:
-    """Read one value that begins at `start` or behind white space there; what follows it is not looked at.
+    """Read one value that begins at `start` or after white space there; what follows the value is ignored.
 
     >>> walk_value(b'{"a":1}{').end
     7
@@ -79,7 +79,7 @@ def walk_value(text: bytes, start: int = 0) -> Walk:
 
 
 def walk_text(text: bytes) -> Walk:
-    """Read a text that should be one value and nothing else.
+    """Read a text that should be a single value.
 
     >>> walk_text(b'{"a":1} {').error
     8
@@ -94,14 +94,15 @@ def walk_text(text: bytes) -> Walk:
 
 
 def skip_blank(text: bytes, at: int) -> int:
-    """The first byte at or behind `at` that is no JSON white space."""
-    return _BLANK.match(text, at).end()  # type: ignore[union-attr]  # matches everywhere, if only nothing
+    """The offset of the first byte at or after `at` that is not JSON white space."""
+    return _BLANK.match(text, at).end()  # type: ignore[union-attr]  # always matches, even if nothing is there
 
 
 def members(text: bytes) -> dict[bytes, bytes]:
-    """The members of a text known to be one object: raw keys, quotes included, with the raw value of the last of each.
+    """The members of a text known to be one object, as raw bytes; for a repeated key, the last value.
 
-    They are in the order of these last ones, for keys that differ only in their escapes are one key.
+    Keys include their quotes. They are in the order of those last values, because keys that differ only in their
+    escapes are the same key.
 
     >>> members(b'{"a": 1, "b": [2, 3], "a": "x"}')
     {b'"b"': b'[2, 3]', b'"a"': b'"x"'}
@@ -121,23 +122,23 @@ def members(text: bytes) -> dict[bytes, bytes]:
 
 
 class _Walker:
-    """Reads values of one text; keeps the open brackets in a list of its own instead of on the stack."""
+    """Reads values of one text; keeps the open brackets in a list instead of on the call stack."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._open: list[int] = []
 
     def value_end(self, at: int) -> int:
-        """Just behind the value that begins at `at`."""
+        """The offset just after the value that begins at `at`."""
         self._open.clear()
         at = self._begun(at)
         while self._open:
-            at = skip_blank(self._text, self._behind_plain(at))
+            at = skip_blank(self._text, self._after_plain(at))
             at = self._after_value(at)
         return at
 
     def string_end(self, at: int) -> int:
-        """Just behind the string that begins at `at`."""
+        """The offset just after the string that begins at `at`."""
         text = _TEXT.match(self._text, at)
         if text is None:
             raise GrammarError(at)
@@ -147,15 +148,15 @@ class _Walker:
         cut = _CUT_ESCAPE.match(self._text, end)
         raise GrammarError(cut.end() if cut else end)
 
-    def _behind_plain(self, at: int) -> int:
-        """Behind all strings, numbers and words that follow a value in the innermost open bracket."""
+    def _after_plain(self, at: int) -> int:
+        """The offset after all strings, numbers and words that follow a value in the innermost open bracket."""
         run = _MEMBERS if self._open[-1] == _CLOSE_OBJECT else _ITEMS
         while (plain := run.match(self._text, at)) is not None and plain.end() > at:
             at = plain.end()
         return at
 
     def _escapes_end(self, at: int) -> int:
-        """Behind all escapes and the text between them; so many at a time, for each is remembered meanwhile."""
+        """The offset after all escapes and the text between them; in steps, because a match remembers each escape."""
         while (escapes := _ESCAPES.match(self._text, at)) is not None and escapes.end() > at:
             at = escapes.end()
         return at
@@ -164,7 +165,7 @@ class _Walker:
         return self._text[at] if at < len(self._text) else -1
 
     def _begun(self, at: int) -> int:
-        """Behind the scalar at `at`, or behind the innermost first scalar or empty bracket that begins there."""
+        """The offset after the scalar that begins at `at`, or after the innermost first scalar or empty bracket."""
         while True:
             byte = self._byte(at)
             if byte == _OPEN_OBJECT:
@@ -210,7 +211,7 @@ class _Walker:
         return self._begun(self._next_value(at))
 
     def _next_value(self, comma: int) -> int:
-        """Where the value behind a comma begins, its key read."""
+        """Where the value after a comma begins; in an object, its key is read first."""
         if self._open[-1] == _CLOSE_ARRAY:
             return skip_blank(self._text, comma + 1)
         key = _NEXT_KEY.match(self._text, comma)

@@ -1,7 +1,7 @@
-"""Records against a JSON Schema: what the extra `schema` is for.
+"""Checks records against a JSON Schema; needs the extra `schema`.
 
-The library is jsonschema-rs: all drafts, a microsecond a record where one in Python takes twenty-five, and patterns
-that cannot be made to run for ever. A schema may refer to itself only: nothing is fetched, from nowhere.
+The library is jsonschema-rs: it knows all drafts, takes a microsecond per record where one in Python takes twenty-five,
+and its patterns cannot be made to run for ever. A schema may refer to itself only: nothing is ever fetched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_schema(schema: str) -> None:
-    """See that a schema can be used.
+    """Check that a schema can be used.
 
     Raises:
         ValueError: It is not a JSON Schema, or it refers to another document.
@@ -31,7 +31,7 @@ def check_schema(schema: str) -> None:
 
 
 def violates(line: bytes, schema: str) -> bool:
-    """Whether a line known to be one object is not as the schema asks; own records are exempt.
+    """Whether a line known to be one object violates the schema; own records are exempt.
 
     >>> violates(b'{"n":"x"}', '{"properties":{"n":{"type":"integer"}}}')
     True
@@ -40,7 +40,7 @@ def violates(line: bytes, schema: str) -> bool:
         return False
     try:
         return not _validator(schema).is_valid(json.loads(line))
-    except (ValueError, RecursionError):  # what the library cannot take up, unpaired surrogates in a key for one
+    except (ValueError, RecursionError):  # the library cannot take it, for example an unpaired surrogate in a key
         return True
 
 

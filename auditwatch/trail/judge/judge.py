@@ -1,9 +1,9 @@
 """The judge: the kind of a line is a function of its bytes and the rules alone.
 
-One C call decides a whole line, or a text of whole lines: a decoder for a structure made from the rules checks grammar,
-"is an object" and required fields at once. Whatever it refuses goes to `explain`, which has the last word. So the
-structure may refuse too much (unpaired surrogates, huge numbers, deep stacks of the caller) but must never let anything
-pass.
+One C call decides a whole line, or a text of whole lines: a decoder for a structure made from the rules checks the
+grammar, "is an object" and required fields at once. Whatever it refuses goes to `explain`, which has the last word. So
+the structure may refuse too much (unpaired surrogates, huge numbers, a deep stack of the caller), but must never accept
+a line that is not whole.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class _Object(msgspec.Struct, gc=False):
-    """Any object: nothing of it is kept."""
+    """Any object; nothing of it is kept."""
 
 
 class _Array(msgspec.Struct, array_like=True, gc=False):
-    """Any array: nothing of it is kept."""
+    """Any array; nothing of it is kept."""
 
 
 _SHAPES: Final[dict[FieldType, Any]] = {
@@ -49,7 +49,7 @@ _SHAPES: Final[dict[FieldType, Any]] = {
 }
 
 _TEXTS_AFTER_DAMAGE: Final = 4
-"""How many texts are not even tried at once after one that held damage: it seldom comes alone."""
+"""How many texts are judged line by line right away after a damaged one: damage seldom comes alone."""
 
 
 class Judge:
@@ -73,7 +73,7 @@ class Judge:
         return next((kind for _, kind in self.damaged([line])), None)
 
     def whole_lines(self, text: bytes) -> int | None:
-        """How many lines a text has, if all are whole; None where they have to be judged one by one.
+        """How many lines a text has, if all are whole; None if they must be judged one by one.
 
         Args:
             text: Lines with their newlines.
@@ -105,8 +105,8 @@ class Judge:
         """The index and the kind of each line that is not whole, in order.
 
         Args:
-            lines: Without their newlines.
-            utf8: Whether the caller knows all of them to be UTF-8.
+            lines: Lines without their newlines.
+            utf8: Whether the caller knows that all of them are UTF-8.
         """
         suspects = set(self._refused(lines))
         suspects.update(self._long(lines))
@@ -125,7 +125,7 @@ class Judge:
                 yield index, kind
 
     def _refused(self, lines: list[bytes]) -> Iterator[int]:
-        """Indexes of lines that the decoder refuses; between them no Python runs at all."""
+        """Indexes of the lines that the decoder refuses; no Python code runs for the lines in between."""
         left, size = iter(lines), len(lines)
         while True:
             try:
@@ -136,7 +136,7 @@ class Judge:
                 return
 
     def _long(self, lines: list[bytes]) -> Iterator[int]:
-        """Indexes of lines that are too long, or may be too deep."""
+        """Indexes of lines that are too long or may be too deep."""
         longest = max(map(len, lines), default=0)
         if longest > self.rules.max_line_bytes:
             yield from (index for index, line in enumerate(lines) if len(line) > self.rules.max_line_bytes)
@@ -145,7 +145,7 @@ class Judge:
 
 
 def _has_line_of(text: bytes, size: int) -> bool:
-    """Whether a line of a text is as long as that, or longer."""
+    """Whether a text has a line of at least this size."""
     at, last = 0, len(text) - size
     while at < last and (at := text.rfind(b"\n", at, at + size) + 1):
         pass
@@ -159,7 +159,7 @@ def _not_utf8(lines: list[bytes]) -> Iterator[int]:
 
 
 def _without_colon(lines: list[bytes]) -> Iterator[int]:
-    """Indexes of lines in which an offset from UTC may lack its colon: the decoder lets that pass."""
+    """Indexes of lines in which an offset from UTC may lack its colon: the decoder accepts that."""
     if may_lack_colon(b"\n".join(lines)):
         yield from (index for index, line in enumerate(lines) if may_lack_colon(line))
 
@@ -175,7 +175,7 @@ def _shape(require: tuple[tuple[str, FieldType], ...]) -> type[msgspec.Struct]:
 
 @lru_cache
 def _bulk(require: tuple[tuple[str, FieldType], ...]) -> Bulk:
-    """Dates are strings to it at first: the colons of their offsets are looked for in them alone."""
+    """The bulk decoder for these fields; it reads dates as strings, so that only they are searched for colons."""
     strings = tuple((name, FieldType.STRING if kind is FieldType.DATETIME else kind) for name, kind in require)
     dates = (f"field_{index}" for index, (_, kind) in enumerate(require) if kind is FieldType.DATETIME)
     return Bulk(_shape(strings), tuple(dates))

@@ -73,7 +73,7 @@ def is_utf8(data: bytes) -> bool:
 
 
 def lexed(line: bytes) -> tuple[list[int], bool, list[tuple[int, int]]]:
-    """Levels behind each bracket outside strings; whether a string is open at the end; where each string lies."""
+    """Levels after each bracket outside strings; whether a string is open at the end; where each string lies."""
     levels, level, at, begun = [], 0, 0, -1
     strings = []
     while at < len(line):
@@ -129,7 +129,7 @@ def has_misplaced_head(line: bytes, strings: list[tuple[int, int]], error: int) 
     for first, last in strings:
         if first - 1 >= error:
             return False
-        if any(is_head(line, at) for at in range(first, last)):  # behind a backslash too: an escape may have been cut
+        if any(is_head(line, at) for at in range(first, last)):  # after a backslash too: an escape may have been cut
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""How deep lines nest, told quickly."""
+"""How deeply lines nest, found quickly."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_the_first_error_is_the_end_of_what_can_be_continued(data: bytes) -> Non
 
 
 def lexed(line: bytes) -> tuple[list[int], bool]:
-    """Byte by byte: the levels behind each bracket outside strings, and whether a string is open at the end."""
+    """Byte by byte: the levels after each bracket outside strings, and whether a string is open at the end."""
     levels, level, at, is_open = [], 0, 0, False
     while at < len(line):
         char = line[at : at + 1]

@@ -135,7 +135,7 @@ KNOWN = {line: slow_kind(line) for line in small_trail()}
 
 
 def kind_by_offset(data: bytes, max_line_bytes: int = 1 << 20, *, strict: bool = False) -> dict[int, str]:
-    """Every damaged line, by the slow judge; bytes behind the last newline are nobody's."""
+    """Every damaged line, by the slow judge; bytes after the last newline belong to no line."""
     found, offset = {}, 0
     for line in data.split(b"\n")[:-1]:
         kind = KNOWN[line] if line in KNOWN and not strict else slow_kind(line, max_line_bytes, strict=strict)
