@@ -1,4 +1,4 @@
-"""Taking note of findings and violations, and taking that back."""
+"""Acknowledging findings, violations and failed writes, and undoing that."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _failures_ids(state: TrailState) -> set[str]:
 
 
 def acknowledged(state: TrailState, event: Acknowledged) -> Step:
-    """The state after somebody took note; the same state where nothing was meant."""
+    """The state after an acknowledgement; the same state if it applies to nothing."""
     closed = tuple(_noted_segment(segment, event) for segment in state.closed)
     active = _noted_segment(state.active, event) if state.active else None
     violations = tuple(_noted_violation(row, event) for row in state.violations)
@@ -83,7 +83,7 @@ def _noted_violation(row: ViolationRow, event: Acknowledged) -> ViolationRow:
 
 
 def _noted_writes(state: TrailState, event: Acknowledged) -> TrailState:
-    """Failed writes have one id a trail, and none of them was there at first sight."""
+    """Failed writes have one id per trail, and none of them counts as inherited."""
     is_named = write_failures_id(state.name) in event.ids
     if not (is_named if event.scope is Scope.IDS else event.scope is Scope.ALL):
         return state
@@ -94,7 +94,7 @@ def _noted_writes(state: TrailState, event: Acknowledged) -> TrailState:
 
 
 def _noted_unlisted(unlisted: Mapping[Kind, Tally], event: Acknowledged) -> Mapping[Kind, Tally]:
-    """Unlisted lines have no id: they are meant by `all` and `inherited` alone."""
+    """Unlisted lines have no id: only `all` and `inherited` apply to them, and there is no undo."""
     if event.scope is Scope.IDS or event.undo:
         return unlisted
     return {kind: _noted_tally(tally, event.scope) for kind, tally in unlisted.items()}

@@ -1,4 +1,4 @@
-"""The one function that moves what we know of a trail."""
+"""The one function that changes what we know of a trail."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from auditwatch.ledger.wanted import overdue_tails
 
 
 def advance(state: TrailState, event: Event) -> Step:
-    """The state after an event, and what is to be done about it, in order.
+    """The state after an event, and what to do about it, in order.
 
-    Pure: equal arguments give equal results. A stale event gives the same state and no effect.
+    Pure: equal arguments give equal results. A stale event gives the same state and no effects.
     """
     match event:
         case Observed():

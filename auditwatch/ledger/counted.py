@@ -1,4 +1,4 @@
-"""What the counters of a trail's writers mean: writes, failures that are open, or why nothing can be read."""
+"""What the counters of a trail's writers mean: writes, open failures, or why nothing can be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auditwatch.ledger.writes import with_counts
 
 
 def counted(state: TrailState, event: Counted) -> Step:
-    """The state after a look at the counters; failures from before the trail was first looked at are its history."""
+    """The state after a look at the counters; failures from before the first look at the trail are history."""
     writes = state.writes
     if event.trouble:
         writes = replace(writes, trouble=event.trouble)

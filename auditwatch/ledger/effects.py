@@ -1,4 +1,4 @@
-"""What the ledger wants done, as values."""
+"""What the ledger wants to be done, as values."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Read:
     Attributes:
         segment: Number of the segment.
         start: The judged position.
-        resume: Between `start` and this no newline was seen last time.
+        resume: Last time, there was no newline between `start` and this offset.
         end: Where to stop.
-        final: Whether bytes behind the last newline can no longer be ended.
+        final: Whether bytes after the last newline can no longer be completed.
     """
 
     segment: int
@@ -28,7 +28,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Look at the trail again soon, its neighbours too, and answer with `Observed`: one look does not prove it."""
+    """Look at the trail and its neighbours again soon and answer with `Observed`: one look is not proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Commit:
     """Store the new state together with these findings, in one transaction.
 
     Attributes:
-        findings: Pairs of segment number and finding: new ones and changed ones.
-        dropped: Likewise: dead ones that are forgotten because living ones need their room.
+        findings: Pairs of segment number and finding, new or changed.
+        dropped: The same pairs for dead findings, which are forgotten because living ones need their room.
     """
 
     findings: tuple[tuple[int, Finding], ...] = ()
@@ -50,4 +50,4 @@ Need = Read | LookAgain
 Effect = Need | Commit
 
 Step = tuple[TrailState, tuple[Effect, ...]]
-"""The state after an event, and what is to be done about it, in order."""
+"""The state after an event, and what to do about it, in order."""

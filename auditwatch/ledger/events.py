@@ -18,8 +18,8 @@ class FileSight:
     Attributes:
         name: File name in the trail's directory.
         modified: Modification time.
-        head: Of as many first bytes as the known head has; None where the file is shorter or was not opened.
-        marker: Of the bytes where the known marker lies; None likewise.
+        head: Fingerprint of as many first bytes as the known head has; None if the file is shorter or was not opened.
+        marker: Fingerprint of the bytes at the place of the known marker; None in the same cases.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Observed:
     """A look at the trail.
 
     Attributes:
-        active: The file at the trail's path; None where there is none, or it cannot be read (`trouble`).
-        trouble: Why it cannot be read; None where it is merely missing.
-        others: Files beside it that are named like segments, oldest first; None where nobody looked for them.
+        active: The file at the trail's path; None if there is no file, or it cannot be read (`trouble`).
+        trouble: Why it cannot be read; None if it is only missing.
+        others: Files beside it that are named like segments, oldest first; None if they were not looked for.
     """
 
     at: float
@@ -49,16 +49,16 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The verdict on the bytes behind the judged position of a segment: the answer to a `Read`.
+    """The verdict on the bytes after the judged position of a segment: the answer to a `Read`.
 
     Attributes:
         segment: Number of the segment.
-        start: Where the read began: stale unless it is the judged position still.
-        read: Where it ended.
-        rules_id: Rules it was judged by.
-        report: Places counted from `start`.
-        head: Of the first min(4096, judged) bytes, judged being `start + report.bytes`.
-        marker: Of the last min(4096, judged) bytes before that position.
+        start: Where the read began; the event is stale unless this is still the judged position.
+        read: Where the read ended.
+        rules_id: Id of the rules that were used.
+        report: The report, with places counted from `start`.
+        head: Fingerprint of the first min(4096, judged) bytes, where judged is `start + report.bytes`.
+        marker: Fingerprint of the last min(4096, judged) bytes before that position.
     """
 
     at: float
@@ -73,14 +73,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """The verdict on whole lines that were judged before: by a full validation, or one that covers some blocks.
+    """A new verdict on newline-ended lines that were judged before: from a full run, or one that covers some blocks.
 
     Attributes:
         segment: Number of the segment.
-        start: First byte, at the start of a line.
+        start: Offset of the first byte, at the start of a line.
         lines_before: Newline-ended lines before `start`.
-        rules_id: Rules it was judged by.
-        report: Places counted from `start`.
+        rules_id: Id of the rules that were used.
+        report: The report, with places counted from `start`.
     """
 
     at: float
@@ -97,9 +97,9 @@ class Counted:
 
     Attributes:
         id: The file's random id, in hex.
-        counts: What all writers counted together.
+        counts: What all writers together counted.
         last_failure: When a write last failed; 0 = never.
-        trouble: Why no counters file could be read, which leaves the rest without meaning; empty where one could.
+        trouble: Why no counters file could be read, and then the rest means nothing; empty if one was read.
     """
 
     at: float
@@ -110,7 +110,7 @@ class Counted:
 
 
 class Scope(StrEnum):
-    """Which findings an acknowledgement means."""
+    """Which findings an acknowledgement applies to."""
 
     IDS = "ids"
     ALL = "all"
@@ -119,12 +119,12 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Somebody took note of findings, or takes that back.
+    """An operator acknowledged findings, or undoes that.
 
     Attributes:
-        asked: When it was asked: `all` and `inherited` mean what was seen until then.
-        ids: Findings and violations, where `scope` is `ids`.
-        undo: Open them again instead.
+        asked: When the operator asked; `all` and `inherited` apply to what had been seen by then.
+        ids: Ids of findings, violations and failed writes, if `scope` is `ids`.
+        undo: Whether to open them again instead.
     """
 
     at: float

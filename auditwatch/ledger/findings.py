@@ -1,4 +1,4 @@
-"""The life of findings: what a new report on a range of bytes makes of those known there."""
+"""The lifecycle of findings: how a new report on a range of bytes changes the findings known there."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
 
 MAP_BYTES = 4 << 20
-"""Unlisted ranges nearer than this become one: the map shows no less than a block of the grid."""
+"""Unlisted ranges closer together than this are joined: the map shows nothing smaller than a block of the grid."""
 
 LIVING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Unlisted:
-    """New damage that finds no room: how much of each kind, from where to where."""
+    """New damage that there is no room to list: how much of each kind, and in which range."""
 
     counts: Mapping[Kind, Tally]
     start: int
@@ -32,7 +32,7 @@ class Reconciled:
     Attributes:
         changed: Findings to store: new, superseded, gone and reopened ones.
         dropped: Dead findings that made room for living ones.
-        fresh: How many lines of each kind were not known and not there at first sight.
+        fresh: How many damaged lines of each kind are new: neither known nor inherited.
     """
 
     segment: Segment
@@ -42,17 +42,17 @@ class Reconciled:
 
 
 def reconcile(state: TrailState, segment: Segment, start: int, report: Report, at: float) -> Reconciled:
-    """What a report on the bytes from `start` makes of a segment's findings.
+    """The segment's findings after a report on the bytes from `start`.
 
-    The same bytes at the same place are the same finding; other bytes there supersede it; where the line is whole
-    now, or no longer there, the finding is gone. Findings in the range that the report does not list (it lists
-    `MAX_DEFECTS`) keep their state.
+    The same bytes at the same place are the same finding. Other damaged bytes there supersede it. If the line is whole
+    now, or no longer there, the finding is gone. Findings in the part of the range that the report does not list (it
+    lists at most `MAX_DEFECTS`) keep their state.
 
     Args:
-        state: Its name is what ids are made of; its policy says how many findings a segment lists.
-        segment: Still with its old `lines`: places are counted from there.
+        state: Its name goes into ids; its policy says how many findings a segment lists.
+        segment: The segment, still with its old `lines`: line numbers are counted from there.
         start: Where the report's range begins.
-        report: Its defects' places are counted from `start`, lines from `segment.lines`.
+        report: A report whose offsets are counted from `start` and whose lines are counted from `segment.lines`.
         at: Now.
     """
     if not report.defects and not _living_between(segment.findings, start, start + report.bytes):
@@ -69,15 +69,15 @@ def reconcile(state: TrailState, segment: Segment, start: int, report: Report, a
 
 
 def tail_of(segment: Segment, start: int, report: Report) -> TornTail | None:
-    """The tail that a report calls final, as a segment remembers it once it is reconciled with that report."""
+    """The torn tail that a report found, as a segment remembers it after it was reconciled with that report."""
     if not report.torn_tail:
         return None
-    offset = start + report.defects[-1].offset  # it is the only one: what is called final held no newline
+    offset = start + report.defects[-1].offset  # the only defect: only a tail without a newline is read as final
     return TornTail(offset, any(f.offset == offset and f.state in LIVING for f in segment.findings))
 
 
 def reopened(segment: Segment, tail: TornTail) -> Segment:
-    """The segment to be judged again from the beginning of its tail: somebody ended that after all."""
+    """The segment, to be judged again from the beginning of its torn tail, because the tail has grown after all."""
     ranges = tuple((low, min(high, tail.offset)) for low, high in segment.unlisted_ranges if low < tail.offset)
     unlisted = segment.unlisted if tail.is_listed else _without_one_torn(segment.unlisted)
     return replace(
@@ -107,7 +107,7 @@ def _listed_end(report: Report, defects: tuple[Defect, ...], start: int) -> int:
 
 
 def _unknown(segment: Segment, defects: tuple[Defect, ...]) -> Iterator[Defect]:
-    """Defects that are not a finding yet, nor among the unlisted damage."""
+    """Defects that are not a finding yet and not part of the unlisted damage."""
     known = {(f.offset, f.sha256) for f in segment.findings}
     listed = {f.offset for f in segment.findings}
     for defect in defects:
@@ -147,7 +147,7 @@ def _finding(trail: str, segment: Segment, defect: Defect, at: float) -> Finding
 
 
 def _unlisted(segment: Segment, left: list[Finding], report: Report, listed_end: int, end: int) -> _Unlisted:
-    """What is counted and not listed: findings without room, and what the report itself only counts."""
+    """What is counted but not listed: findings without room, and damage that the report itself only counts."""
     counts: dict[Kind, Tally] = {}
     for finding in left:
         counts[finding.kind] = counts.get(finding.kind, Tally()) + Tally(1, int(finding.inherited))
@@ -159,7 +159,7 @@ def _unlisted(segment: Segment, left: list[Finding], report: Report, listed_end:
 
 
 def _uncarried(report: Report) -> dict[Kind, int]:
-    """Damaged lines that the report counts and does not list."""
+    """Damaged lines that the report counts but does not list."""
     if report.corrupt_lines == len(report.defects):
         return {}
     counts = dict(report.by_kind)
@@ -171,7 +171,7 @@ def _uncarried(report: Report) -> dict[Kind, int]:
 def _stored(
     segment: Segment, aged: tuple[Finding, ...], listed: list[Finding], unlisted: _Unlisted, max_listed: int
 ) -> Reconciled:
-    """The segment with its findings: living ones take the room of dead ones."""
+    """The segment with its findings; living ones take the room of dead ones."""
     dropped = _oldest_dead(aged, len(aged) + len(listed) - max_listed)
     changed = [new for old, new in zip(segment.findings, aged, strict=True) if old is not new]
     if dropped:
@@ -204,7 +204,7 @@ def _counted(segment: Segment, new: _Unlisted) -> Segment:
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Ranges in order, near ones made one.
+    """The ranges in order, with those close together joined.
 
     >>> _joined([(0, 10), (20, 30), (9 << 20, 10 << 20)])
     ((0, 30), (9437184, 10485760))

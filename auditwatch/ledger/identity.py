@@ -11,19 +11,19 @@ from auditwatch.ledger.state import Segment, Suspicion
 from auditwatch.trail.kinds import Violation
 
 FINGERPRINT_BYTES: Final = 4096
-"""Most bytes that head and marker cover."""
+"""Most bytes that the head covers, and the marker too."""
 
 DECISIVE_BYTES: Final = 64
-"""A shorter head says too little: many trails begin with the same few bytes. Then the inode decides."""
+"""A head shorter than this says too little, because many trails begin with the same few bytes: the inode decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Where a look at the active file is to take its fingerprints, so that they compare.
+    """Where a look at the active file should take its fingerprints, so that they can be compared.
 
     Attributes:
-        head_length: First bytes to cover.
-        marker_offset: Where the marker begins; `marker_length` bytes from there.
+        head_length: How many first bytes to cover.
+        marker_offset: Where the marker begins; it is `marker_length` bytes long.
     """
 
     head_length: int = 0
@@ -32,7 +32,7 @@ class Expectation:
 
 
 def expectation(segment: Segment | None) -> Expectation:
-    """What a look is to compare; nothing where nothing was judged."""
+    """What a look should compare; nothing if nothing was judged yet."""
     if segment is None:
         return Expectation()
     anchor = segment.anchor
@@ -40,14 +40,14 @@ def expectation(segment: Segment | None) -> Expectation:
 
 
 def is_same_inode(segment: Segment, sight: FileSight) -> bool:
-    """Whether device and inode are those last seen."""
+    """Whether device and inode are the ones last seen."""
     return (segment.device, segment.inode) == (sight.device, sight.inode)
 
 
 def fault(segment: Segment, sight: FileSight) -> Suspicion | None:
-    """The first violation of history that tells this file from the one we judged; None for the same file.
+    """The first violation of history that shows this is not the file we judged; None if it is.
 
-    Of a segment with nothing judged there is nothing to violate.
+    A segment of which nothing was judged has no history that could be violated.
     """
     if segment.anchor.position == 0:
         return None
@@ -76,7 +76,7 @@ def _is_same_head(segment: Segment, sight: FileSight) -> bool:
 
 
 def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
-    """The neighbour that is this segment under a new name; of several with its bytes the one with its inode."""
+    """The neighbour that is this segment under a new name; if several have its bytes, the one with its inode."""
     found = [sight for sight in others if _continues(segment, sight)]
     return next((sight for sight in found if is_same_inode(segment, sight)), found[0] if found else None)
 
@@ -88,7 +88,7 @@ def _continues(segment: Segment, sight: FileSight) -> bool:
 
 
 def known_as(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
-    """The neighbour that is this closed segment, perhaps under a later name. A vanished one returns unchanged."""
+    """The neighbour that is this closed segment, perhaps under a later name; a vanished one must return unchanged."""
     return next((sight for sight in others if is_same_inode(segment, sight) and _fits(segment, sight)), None)
 
 

@@ -1,4 +1,4 @@
-"""What a verdict means: the position moves, findings are met, new damage is counted."""
+"""What a verdict means: the judged position moves, findings are reconciled, new damage is counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from auditwatch.trail.kinds import Kind
 
 
 def judged(state: TrailState, event: Judged) -> Step:
-    """The state after the verdict on bytes behind the judged position; the same state where that is stale."""
+    """The state after the verdict on bytes after the judged position; the same state if the verdict is stale."""
     segment = state.segment(event.segment)
     if segment is None or not _is_fresh(state, segment, event):
         return state, ()
@@ -32,7 +32,7 @@ def judged(state: TrailState, event: Judged) -> Step:
 
 
 def _commit(event: Judged, result: Reconciled) -> tuple[Commit, ...]:
-    """Nothing to store where only pending bytes were read: they will be read again anyway."""
+    """Nothing to store if only pending bytes were read: they will be read again anyway."""
     if not event.report.bytes:
         return ()
     return (_stored(event.segment, result),)
@@ -61,12 +61,12 @@ def _moved(segment: Segment, event: Judged) -> Segment:
 
 
 def reviewed(state: TrailState, event: Reviewed) -> Step:
-    """The state after a second verdict on lines that were judged before; the same state where that is stale."""
+    """The state after a new verdict on lines that were judged before; the same state if the verdict is stale."""
     segment = state.segment(event.segment)
     end = event.start + event.report.bytes
     if segment is None or event.rules_id != state.policy.rules_id or end > segment.judged:
         return state, ()
-    # What was whole when it was judged and is damaged now was not there at first sight, wherever it lies.
+    # A line that was whole when it was judged and is damaged now is not inherited damage, wherever it is.
     reviewed = replace(segment, lines=event.lines_before, inherited_until=0)
     result = reconcile(state, reviewed, event.start, event.report, event.at)
     if not result.changed and not result.fresh:

@@ -1,4 +1,4 @@
-"""What a look at the files means: first sight, growth, rotation, or a violation of history."""
+"""What a look at the files means: a first look, growth, rotation, or a violation of history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from auditwatch.trail.kinds import Violation
 
 
 def observed(state: TrailState, event: Observed) -> Step:
-    """The state after a look at the files, and what is to be read; the very same state where nothing was new."""
+    """The state after a look at the files, and what to read; the very same state object if nothing was new."""
     after, effects = _looked(state, event)
     return (state if after == state else after), effects
 
@@ -49,7 +49,7 @@ def _later_look(state: TrailState, event: Observed) -> Step:
 
 
 def _first_look(state: TrailState, event: Observed) -> Step:
-    """First sight: all that is there now was there before us."""
+    """The first look: everything that is there now was there before us."""
     for sight in _strangers(state, event):
         state = _with_closed(state, sight, event.at, history=sight.size)
     state = replace(state, first_seen=event.at)
@@ -63,7 +63,7 @@ def _first_look(state: TrailState, event: Observed) -> Step:
 
 
 def _await(state: TrailState, event: Observed) -> Step:
-    """There was no file at the last look; what appears now was written while we watched."""
+    """There was no file at the last look; whatever appears now was written while we watched."""
     if event.active is None:
         return (state if state.standing is Standing.ROTATED else replace(state, standing=Standing.MISSING)), ()
     back = next((s for s in state.closed if s.vanished and s.anchor.position and not fault(s, event.active)), None)
@@ -92,12 +92,12 @@ def _present(state: TrailState, active: Segment, sight: FileSight, at: float, co
 
 
 def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
-    """Another file lies at the path: a rotation if the old one lies beside it, even if both hold the same bytes."""
+    """Another file is at the path: a rotation if the old one is beside it, even if both have the same content."""
     if event.others is None:
         return state, (LookAgain(),)
     if (renamed := rotated_to(active, _strangers(state, event))) is not None:
         return _rotated(state, active, renamed, event)
-    if active.anchor.position == 0:  # nothing that could be violated
+    if active.anchor.position == 0:  # no history that could be violated
         fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
         return _present(state, fresh, sight, event.at, commit=True)
     return _compared(state, active, event, sight)
@@ -115,7 +115,7 @@ def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSi
 
 
 def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
-    """The segment with what a look at its own file showed."""
+    """The segment with what a look at its file showed."""
     if segment.torn_tail and sight.size > segment.size:
         segment = reopened(segment, segment.torn_tail)
     if not _is_as_read(segment, sight):
@@ -133,12 +133,12 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
 
 
 def _is_as_read(segment: Segment, sight: FileSight) -> bool:
-    """Whether the pending bytes may still be those that were read."""
+    """Whether the pending bytes may still be the ones that were read."""
     return sight.size > segment.size or (sight.size, sight.modified) == (segment.size, segment.modified)
 
 
 def _without_pending(segment: Segment) -> Segment:
-    """A writer took its own unended bytes back; what it writes there instead is growth, and no history."""
+    """A writer took back its own pending bytes; what it writes there instead is growth, not history."""
     edge = segment.counted_until if segment.is_catching_up else segment.judged
     return replace(
         segment,
@@ -173,7 +173,7 @@ def _changed(state: TrailState, active: Segment, event: Observed, sight: FileSig
 
 
 def _suspected(state: TrailState, suspicion: Suspicion, at: float, confirm: Callable[[TrailState], TrailState]) -> Step:
-    """A violation: noted at the first look, confirmed at the second."""
+    """A violation: suspected at the first look, confirmed at the second."""
     if state.suspicion is None or state.suspicion.kind is not suspicion.kind:
         return replace(state, suspicion=suspicion), (LookAgain(),)
     name = state.active.name if state.active else ""
@@ -184,9 +184,9 @@ def _suspected(state: TrailState, suspicion: Suspicion, at: float, confirm: Call
 
 
 def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
-    """The segment to be judged from its start, and the findings that its size alone shows to be gone.
+    """The segment, to be judged from its start, and the findings that are gone because they were beyond its end.
 
-    What it holds now is not growth. Its findings stay: the new verdicts will confirm or supersede them.
+    What the file contains now is not growth. Other findings stay: the new verdicts will confirm or supersede them.
     """
     findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
     lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
@@ -203,7 +203,7 @@ def _beyond_end(finding: Finding, size: int) -> Finding:
 
 
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
-    """The file was renamed and lives on as a closed segment, perhaps followed by others while we were away."""
+    """The file was renamed and lives on as a closed segment, perhaps followed by others that we did not see."""
     strangers = _strangers(state, event)
     left = replace(sighted(active, sight, event.at), closed=True)
     state = replace(state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1)
@@ -217,8 +217,8 @@ def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observ
 
 
 def _strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
-    """Neighbours that are none of the closed segments, nor the active file, renamed since it was looked at."""
-    closed = (segment for segment in state.closed if not segment.vanished)  # the inode of a vanished one is used again
+    """Neighbours that are neither known closed segments nor the active file, renamed since it was looked at."""
+    closed = (segment for segment in state.closed if not segment.vanished)  # the inode of a vanished one may be reused
     known = {(file.device, file.inode) for file in (*closed, *((event.active,) if event.active else ()))}
     return tuple(sight for sight in event.others or () if (sight.device, sight.inode) not in known)
 
@@ -228,16 +228,16 @@ def _since(sight: FileSight, strangers: tuple[FileSight, ...]) -> Iterable[FileS
 
 
 def _missed(state: TrailState, event: Observed) -> Iterable[FileSight]:
-    """Segments that came and went between two looks, while there was no file: busy writers rotate sooner than that."""
+    """Segments that came and went between two looks, while there was no file: busy writers rotate that often."""
     latest = max((segment.modified for segment in state.closed), default=0.0)
     return (other for other in _strangers(state, event) if other.modified >= latest)
 
 
 def _neighbours(state: TrailState, event: Observed) -> TrailState:
-    """Closed segments as they stand now: renamed, grown by a late append, vanished or back."""
+    """The closed segments as they are now: renamed, grown by a late append, vanished or back."""
     if event.others is None:
         return state
-    # The active file may bear the inode of a closed one that was deleted; under its new name it is not that one.
+    # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
     return replace(state, closed=tuple(_neighbour(segment, others, event.at) for segment in state.closed))
 

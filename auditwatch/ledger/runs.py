@@ -1,4 +1,4 @@
-"""What is remembered of validation runs, whatever they found."""
+"""What is remembered of validation runs, no matter what they found."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ class RunRecord:
     """What is remembered of the validation runs of one mode over one trail.
 
     Attributes:
-        runs: Finished ones; `errors`: those that could not look.
-        last_attempt: When one last began; 0 = never. Likewise `last_success`.
-        corrupt_lines: How many damaged lines the last one saw.
-        bound: Upper bound of the share of corrupt lines that the last sample supports.
+        runs: Number of finished runs.
+        errors: Number of runs that could not check the trail.
+        last_attempt: When a run last began; 0 = never.
+        last_success: When a run last managed to check the trail, whatever it found; 0 = never.
+        corrupt_lines: How many damaged lines the last run saw.
+        bound: Upper bound for the share of corrupt lines, as the last sample supports it.
     """
 
     runs: int = 0

@@ -1,4 +1,4 @@
-"""Everything that is known of one trail, as frozen values."""
+"""Everything that is known about one trail, as frozen values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MAX_LISTED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """BLAKE3-256 of a few bytes, with how many they were: short files must compare too.
+    """BLAKE3-256 of a few bytes, together with their number: short files must be comparable too.
 
     Attributes:
-        length: How many bytes, 0 to 4096.
+        length: Number of bytes, 0 to 4096.
         digest: 64 hex digits.
     """
 
@@ -30,12 +30,12 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What we remember of a segment's bytes, whatever rules its lines are judged by.
+    """What we remember of a segment's bytes, no matter by which rules its lines are judged.
 
     Attributes:
-        position: Just after the last line that was ever judged; it never falls while the file is the same.
-        head: Of the first min(4096, position) bytes.
-        marker: Of the last min(4096, position) bytes before it.
+        position: Offset just after the last line that was ever judged; it never falls while the file is the same.
+        head: Fingerprint of the first min(4096, position) bytes.
+        marker: Fingerprint of the last min(4096, position) bytes before that position.
     """
 
     position: int = 0
@@ -44,7 +44,7 @@ class Anchor:
 
 
 class FindingState(StrEnum):
-    """Where a finding is in its life."""
+    """Where a finding is in its lifecycle."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -54,7 +54,7 @@ class FindingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """Who took note of a finding or violation, when and why."""
+    """Who acknowledged a finding or violation, when and why."""
 
     at: float
     by: str
@@ -66,11 +66,11 @@ class Finding:
     """One damaged line of a segment, from its discovery on.
 
     Attributes:
-        id: `auditwatch.trail.ids.finding_id`.
-        line: 1-based in its segment; a torn tail is lines + 1.
-        offset: First byte in its segment.
+        id: See `auditwatch.trail.ids.finding_id`.
+        line: Number of the line in its segment, from 1; a torn tail is lines + 1.
+        offset: Offset of its first byte in the segment.
         length: Bytes before the newline.
-        inherited: It was there when the agent first saw the trail.
+        inherited: Whether it was there when the agent first looked at the trail.
     """
 
     id: str
@@ -92,9 +92,9 @@ class ViolationRow:
     """One violation of order or history; open until acknowledged.
 
     Attributes:
-        id: `auditwatch.trail.ids.violation_id`.
+        id: See `auditwatch.trail.ids.violation_id`.
         kind: Which violation.
-        segment: Name of the file it was seen on.
+        segment: Name of the file in which it was seen.
         detail: One line for people: sizes and positions, never contents.
         seen: When it was confirmed.
     """
@@ -109,12 +109,12 @@ class ViolationRow:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many damaged lines of one kind.
+    """How many damaged lines of one kind there are.
 
     Attributes:
         open: Open ones, inherited ones included.
-        inherited: The part of `open` that was there at first sight.
-        acknowledged: Acknowledged ones, which are not in `open`.
+        inherited: The part of `open` that was there at the first look.
+        acknowledged: Acknowledged ones; they are not part of `open`.
     """
 
     open: int = 0
@@ -131,11 +131,11 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class TornTail:
-    """The unended last bytes of a closed segment, after they were called final.
+    """The last bytes of a closed segment, without a newline, after they were judged as final.
 
     Attributes:
-        offset: First byte; it is the judged position again if somebody ends them after all.
-        is_listed: Whether they are a finding; if not, they are among the unlisted damage.
+        offset: Offset of the first of them; it becomes the judged position again if the segment grows after all.
+        is_listed: Whether they are a finding; if not, they are part of the unlisted damage.
     """
 
     offset: int
@@ -144,31 +144,31 @@ class TornTail:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of a trail and what is known of its bytes.
+    """One file of a trail and what is known about its bytes.
 
-    `judged <= read <= size`: bytes before `judged` are verified, bytes from there to `read` hold no newline (pending),
-    the rest was not read yet (unverified).
+    `judged <= read <= size`: bytes before `judged` are verified, bytes from there to `read` contain no newline
+    (pending), and the rest was not read yet (unverified).
 
     Attributes:
-        number: Identity within the state; given once, never again.
+        number: Identity within the state; given once, never reused.
         name: File name as last seen.
-        device: Hint only, as is `inode`: both are reused.
-        size: Bytes as last seen.
+        device: A hint only, like `inode`: both are reused.
+        size: Size in bytes as last seen.
         modified: Modification time as last seen.
         judged: Every line that ends before this position has its verdict.
-        read: How far was read.
+        read: How far the file was read.
         lines: Newline-ended lines before `judged`.
-        inherited_until: Lines that end at or before this were there at first sight.
-        counted_until: Bytes before this do not count as appended: history, or counted already.
-        anchor: What tells this file from another one: it outlives the verdicts.
-        grown: When the size last changed, as seen.
-        unverified_since: When the oldest unverified byte was seen; None when there is none.
-        closed: Whether it was rotated away.
-        vanished: Whether its file is gone; its findings stay until somebody takes note of them.
-        torn_tail: Its unended last bytes, once they were called final.
-        findings: In order of offset, at most `Policy.max_listed`: living ones first, dead ones while there is room.
-        unlisted: Counts of damaged lines that found no room in `findings`.
-        unlisted_ranges: Ranges of bytes that hold unlisted lines, in order; each line in them is listed or counted.
+        inherited_until: Lines that end at or before this position were there at the first look.
+        counted_until: Bytes before this position do not count as appended: they are history, or were counted already.
+        anchor: What identifies this file by its content; it outlives the verdicts.
+        grown: When a look last showed a new size.
+        unverified_since: When the oldest unverified byte was seen; None if there is none.
+        closed: Whether the segment was rotated away.
+        vanished: Whether the file is gone; its findings stay until they are acknowledged.
+        torn_tail: The last bytes without a newline, once they were judged as final.
+        findings: In order of offset, at most `Policy.max_listed`; dead ones are kept while there is room for them.
+        unlisted: Counts of damaged lines for which `findings` had no room.
+        unlisted_ranges: Ranges of bytes with unlisted lines, in order; each damaged line in them is listed or counted.
     """
 
     number: int
@@ -193,7 +193,7 @@ class Segment:
     unlisted_ranges: tuple[tuple[int, int], ...] = ()
 
     def unjudged(self) -> Segment:
-        """The segment to be judged from its start again; its findings stay, to be met or not."""
+        """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""
         return replace(
             self,
             judged=0,
@@ -206,22 +206,22 @@ class Segment:
 
     @property
     def pending(self) -> int:
-        """Bytes that were read and wait for their newline."""
+        """Bytes that were read and still lack their newline."""
         return self.read - self.judged
 
     @property
     def unverified(self) -> int:
-        """Bytes that were seen and not read yet."""
+        """Bytes that were seen but not read yet."""
         return self.size - self.read
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether history is still being read for the first time, or again."""
+        """Whether history is still being read, for the first time or again."""
         return self.read < self.counted_until and self.read < self.size
 
 
 class Standing(StrEnum):
-    """How a trail's active file stood at the last look."""
+    """What the last look said about a trail's active file."""
 
     UNSEEN = "unseen"
     PRESENT = "present"
@@ -232,7 +232,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A violation of history seen once; a second look with the same result confirms it."""
+    """A violation of history that was seen once; a second look with the same result confirms it."""
 
     kind: Violation
     detail: str
@@ -244,9 +244,9 @@ class Policy:
 
     Attributes:
         rules_id: `Rules.reports_id` of the rules that lines are judged by now.
-        pending_grace_seconds: How long a closed segment must not have grown before its tail is called torn.
-        read_bytes: Most bytes one read effect asks for.
-        max_listed: Most findings that a segment lists.
+        pending_grace_seconds: How long a closed segment must not have grown before its tail is judged torn.
+        read_bytes: Most bytes that one read effect asks for.
+        max_listed: Most living findings that a segment lists.
     """
 
     rules_id: str
@@ -257,27 +257,27 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class TrailState:
-    """All that is known of one trail.
+    """Everything that is known about one trail.
 
     Attributes:
         name: Configured name.
         policy: Given anew at each start.
-        rules_id: Rules that the stored verdicts were taken by.
-        standing: Of the active file at the last look.
-        trouble: Why it could not be looked at, while `standing` says so.
+        rules_id: Id of the rules by which the stored verdicts were made.
+        standing: What the last look said about the active file.
+        trouble: Why the file could not be looked at, as long as `standing` says so.
         first_seen: When the trail was first looked at, present or not.
         active: The file that producers append to, once seen.
         closed: Segments that were rotated away, oldest first.
-        next_number: For the next segment.
-        appended_bytes: Judged growth since first sight; also `appended_lines`.
+        next_number: Number of the next segment.
+        appended_bytes: Judged growth since the first look; the same for `appended_lines`.
         last_append: When growth was last seen; 0 before.
-        rotations: How many since first sight.
-        detected: Damaged lines found since first sight, inherited ones not counted.
-        last_corrupt: When one of a kind was last found.
-        violations: All of them, acknowledged ones too.
+        rotations: Number of rotations since the first look.
+        detected: Damaged lines found since the first look, by kind, without inherited ones.
+        last_corrupt: When a line of each kind was last found.
+        violations: All violations, acknowledged ones too.
         writes: What the writers counted.
-        writes_note: Who last took note of failed writes; None where nobody has, or took that back.
-        suspicion: A violation seen once.
+        writes_note: Who last acknowledged failed writes; None if that never happened or was undone.
+        suspicion: A violation that was seen once.
     """
 
     name: str
@@ -301,11 +301,11 @@ class TrailState:
     suspicion: Suspicion | None = None
 
     def segment(self, number: int) -> Segment | None:
-        """The segment of this number, active or closed."""
+        """The segment with this number, active or closed."""
         return next((segment for segment in self.segments if segment.number == number), None)
 
     def with_segment(self, segment: Segment) -> TrailState:
-        """The state with this segment in the place of the one of the same number."""
+        """The state with this segment in place of the one with the same number."""
         if self.active and self.active.number == segment.number:
             return replace(self, active=segment)
         closed = tuple(segment if known.number == segment.number else known for known in self.closed)
@@ -313,7 +313,7 @@ class TrailState:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """All that findings may belong to, vanished ones too; oldest first, the active file last."""
+        """All segments that may have findings, vanished ones too; oldest first, the active file last."""
         return (*self.closed, self.active) if self.active else self.closed
 
     @property
@@ -323,18 +323,18 @@ class TrailState:
 
     @property
     def is_up(self) -> bool:
-        """Readable, or rotated away and the next file awaited."""
+        """Whether the trail is readable, or was rotated away and the next file is awaited."""
         return self.standing in (Standing.PRESENT, Standing.ROTATED)
 
     @property
     def catching_up(self) -> float | None:
-        """How much of the history has been read, 0 to 1; None once all of it has."""
+        """How much of the trail has been read, 0 to 1, while history is being read; None once all of it has."""
         if not any(segment.is_catching_up for segment in self.files):
             return None
         return sum(segment.read for segment in self.files) / sum(segment.size for segment in self.files)
 
     def tallies(self) -> dict[Kind, Tally]:
-        """Damaged lines by kind over all segments, every kind named."""
+        """Damaged lines by kind over all segments; every kind is there."""
         totals = dict.fromkeys(Kind, Tally())
         for segment in self.segments:
             for kind, tally in tallied(segment).items():
@@ -343,27 +343,27 @@ class TrailState:
 
     @property
     def damaged_lines(self) -> int:
-        """Open damage: hygiene and inherited damage included."""
+        """Lines with open damage, hygiene and inherited damage included."""
         return sum(tally.open for tally in self.tallies().values())
 
     @property
     def paging_lines(self) -> int:
-        """Open damage that is neither inherited nor hygiene: what somebody is woken for."""
+        """Lines with open damage that is neither inherited nor hygiene: the damage that pages."""
         return sum(t.open - t.inherited for kind, t in self.tallies().items() if kind not in HYGIENE)
 
     @property
     def open_violations(self) -> tuple[ViolationRow, ...]:
-        """Violations that nobody has acknowledged."""
+        """Violations that are not acknowledged."""
         return tuple(row for row in self.violations if row.acknowledgement is None)
 
 
 def begin(name: str, policy: Policy) -> TrailState:
-    """A trail of which nothing is known."""
+    """A trail about which nothing is known yet."""
     return TrailState(name=name, policy=policy, rules_id=policy.rules_id)
 
 
 def resume(state: TrailState, policy: Policy) -> TrailState:
-    """A stored state under the policy of today. Other rules: everything is judged again, nothing counts twice."""
+    """A stored state under today's policy. If the rules changed, everything is judged again; nothing counts twice."""
     state = replace(state, policy=policy, suspicion=None)
     if state.rules_id == policy.rules_id:
         return state
@@ -373,7 +373,10 @@ def resume(state: TrailState, policy: Policy) -> TrailState:
 
 
 def _judged_anew(segment: Segment) -> Segment:
-    """Once all history was read, what followed it was pending: a writer may take that back, so it is not history."""
+    """The segment, to be judged again by other rules; pending bytes do not become history.
+
+    Once all history was read, what followed it was pending, and a writer may take that back.
+    """
     edge = segment.counted_until if segment.is_catching_up else segment.judged
     return replace(
         segment.unjudged(),
@@ -383,7 +386,7 @@ def _judged_anew(segment: Segment) -> Segment:
 
 
 def tallied(segment: Segment) -> dict[Kind, Tally]:
-    """Damaged lines of one segment by kind; only kinds that occur."""
+    """Damaged lines of one segment by kind, with only the kinds that occur."""
     totals = dict(segment.unlisted)
     for finding in segment.findings:
         if finding.state in (FindingState.OPEN, FindingState.ACKNOWLEDGED):

@@ -1,4 +1,4 @@
-"""Which bytes are to be judged next."""
+"""Which bytes to judge next."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from auditwatch.ledger.state import Segment, TrailState
 
 
 def wanted(state: TrailState) -> tuple[Read, ...]:
-    """One read for each segment with bytes not read yet; the active file first, it is what people wait for."""
+    """One read for each segment with unread bytes; the active file comes first, because people wait for it."""
     newest_first = reversed(state.files)
     return tuple(_read(segment, state.policy.read_bytes) for segment in newest_first if segment.unverified)
 
 
 def _read(segment: Segment, most: int) -> Read:
-    """History and growth are never in one read, so that growth alone counts as appended."""
+    """History and growth never share a read, so that only growth counts as appended."""
     edge = segment.counted_until if segment.read < segment.counted_until else segment.size
     end = min(segment.size, edge, segment.read + most)
     return Read(segment.number, segment.judged, segment.read, end)
 
 
 def overdue_tails(state: TrailState, at: float) -> tuple[Read, ...]:
-    """Reads that call the unended tail of a closed segment final: nobody has ended it for the time of grace."""
+    """Final reads of the pending tails of closed segments that have not grown for the grace period."""
     return tuple(
         Read(segment.number, segment.judged, segment.read, segment.size, final=True)
         for segment in state.files

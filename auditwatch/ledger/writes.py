@@ -1,7 +1,7 @@
-"""What the writers of a trail counted, as far as it was seen: sums that never fall, and failures nobody took note of.
+"""What the writers of a trail counted, as far as we saw it: sums that never fall, and failures to be acknowledged.
 
-The counters file is hostile ground like the trail itself. It may be read while it changes, vanish, begin anew or run
-backwards; what was seen once stays counted.
+The counters file is no more trustworthy than the trail itself. It may be read while it changes, vanish, begin anew or
+run backwards; what was seen once stays counted.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Final
 from auditwatch.trail.counters import FAILURES, WAIT_BUCKETS
 
 MOST: Final = 1 << 53
-"""No writer counts so far; beyond it a float, which is what metrics are, no longer holds every number."""
+"""No writer counts this far. Metrics are floats, and a float cannot represent every number beyond this."""
 
 MOST_OPEN: Final = 16
-"""Failures seen at more moments than these lose the earliest ones; none of them is lost."""
+"""Most moments at which failures were seen that are kept apart; beyond that the earliest are added together."""
 
 NO_FAILURES: Final = (0,) * len(FAILURES)
 NO_WAITS: Final = (0,) * WAIT_BUCKETS
@@ -27,13 +27,13 @@ Numbers = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What all writers of a trail counted together.
+    """What all writers of a trail together counted.
 
     Attributes:
         stored: Records that were acknowledged.
-        failed: Records that were not, by reason in the order of `FAILURES`.
-        lock_waits: Stored appends by how long they waited for the locks, as `WAIT_BOUNDS_SECONDS`, more; and those that
-            gave up.
+        failed: Records that were not, by reason, in the order of `FAILURES`.
+        lock_waits: Stored appends by how long they waited for the locks: as in `WAIT_BOUNDS_SECONDS`, more; and last,
+            those that gave up.
     """
 
     stored: int = 0
@@ -41,7 +41,7 @@ class Counts:
     lock_waits: Numbers = NO_WAITS
 
     def with_each(self, other: Counts, join: Callable[[int, int], int]) -> Counts:
-        """Number by number, none above `MOST`.
+        """Both joined number by number; no result is above `MOST`.
 
         >>> Counts(3).with_each(Counts(5), max).stored
         5
@@ -53,7 +53,7 @@ class Counts:
         )
 
     def beyond(self, seen: Counts) -> Counts:
-        """What was counted since; nothing where it ran backwards."""
+        """What was counted since `seen`; zero where the counters ran backwards."""
         return self.with_each(seen, lambda now, then: max(0, now - then))
 
 
@@ -62,8 +62,8 @@ class Failures:
     """Failed writes that were seen at one moment.
 
     Attributes:
-        seen: When; of several moments put together, the last.
-        failed: How many, by reason in the order of `FAILURES`.
+        seen: When they were seen; if several moments were put together, the last.
+        failed: How many failed, by reason, in the order of `FAILURES`.
     """
 
     seen: float
@@ -75,12 +75,12 @@ class Writes:
     """What is known of a trail's writers over time.
 
     Attributes:
-        id: Of the counters file that was read last, in hex; empty before the first.
-        trouble: Why none could be read at the last look; empty where one could.
-        seen: The most that this file ever said.
-        total: Over all counters files; what the first one held at first sight is in it.
-        open: Failures that nobody has taken note of, oldest first.
-        acknowledged: Failures that somebody has, by reason.
+        id: Id of the counters file that was read last, in hex; empty before the first.
+        trouble: Why no counters file could be read at the last look; empty if one was read.
+        seen: The highest counts that this file ever showed.
+        total: The sum over all counters files, including what the first one held at the first look.
+        open: Failures that are not acknowledged, oldest first.
+        acknowledged: Acknowledged failures, by reason.
         last_failure: When a write last failed; 0 = never.
     """
 
@@ -99,7 +99,7 @@ class Writes:
 
     @property
     def failures_open(self) -> Numbers:
-        """Failures that nobody has taken note of, by reason."""
+        """Failures that are not acknowledged, by reason."""
         return _summed(self.open).failed
 
 
@@ -110,11 +110,11 @@ def with_counts(
 
     Args:
         writes: What was known before.
-        counters_id: Another one than before means that the counters began anew: all of it is to be added.
-        counts: What the file says now. Less than it said before takes nothing back: it was read while it changed.
-        last_failure: When a write last failed, as the file says; not believed where that is still to come.
-        at: When it was read.
-        is_history: Failures that are new here were there at first sight: they are nothing to take note of.
+        counters_id: Id of the file. If it differs from before, the counters began anew, and all of them are added.
+        counts: What the file says now. If it is less than before, nothing is taken back: it was read while it changed.
+        last_failure: When a write last failed, according to the file; not believed if that is in the future.
+        at: When the file was read.
+        is_history: Whether failures that are new here date from before the first look and need no acknowledgement.
     """
     known = writes.seen if counters_id == writes.id else Counts()
     new = counts.beyond(known)
@@ -130,7 +130,7 @@ def with_counts(
 
 
 def noted(writes: Writes, asked: float) -> Writes:
-    """Somebody took note of the failures that had been seen when it was asked; later ones are not meant."""
+    """The failures that had been seen when the operator asked are acknowledged; later ones stay open."""
     taken = tuple(failures for failures in writes.open if failures.seen <= asked)
     left = tuple(failures for failures in writes.open if failures.seen > asked)
     numbers = _joined(writes.acknowledged, _summed(taken).failed, int.__add__)
@@ -138,12 +138,12 @@ def noted(writes: Writes, asked: float) -> Writes:
 
 
 def unnoted(writes: Writes, at: float) -> Writes:
-    """Nobody has taken note of anything after all."""
+    """No failure is acknowledged any more: all of them are open again."""
     return replace(writes, open=_with(writes.open, Failures(at, writes.acknowledged)), acknowledged=NO_FAILURES)
 
 
 def by_reason(failed: Numbers) -> dict[str, int]:
-    """Numbers in the order of `FAILURES` under their names, every reason named."""
+    """Numbers given in the order of `FAILURES`, by name of the reason; every reason is there."""
     return dict(zip(FAILURES, failed, strict=True))
 
 

@@ -62,7 +62,7 @@ def test_damage_in_judged_history_is_found_by_a_full_run_and_pages() -> None:
     review(trail)
     assert open_places(trail.state)[0] == (NAME, 0, "torn")
     assert trail.state.active.findings[0].line == 1
-    assert not trail.state.active.findings[0].inherited  # it was whole at first sight
+    assert not trail.state.active.findings[0].inherited  # it was whole at the first look
     assert trail.state.paging_lines == 2
     assert trail.state.active.lines == 4
 

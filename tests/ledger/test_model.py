@@ -66,7 +66,7 @@ class AppendOnly(RuleBasedStateMachine):
 
     @rule()
     def wait(self) -> None:
-        """The grace of closed segments passes: unended tails are called torn, though somebody may end them yet."""
+        """The grace period of closed segments passes: pending tails are judged torn, though they may still be ended."""
         self.trail.wait(60)
 
     @rule(pieces=st.lists(PIECES, max_size=6))
@@ -147,7 +147,7 @@ class AppendOnly(RuleBasedStateMachine):
 
 
 class Hostile(RuleBasedStateMachine):
-    """Somebody also truncates, replaces and deletes: the end is right all the same, and nothing is told twice."""
+    """With truncations, replacements and deletions too, the end state is right, and no damage is reported twice."""
 
     @initialize(pieces=st.lists(PIECES, max_size=6), policy=POLICIES)
     def begin(self, pieces: list[bytes], policy: Policy) -> None:

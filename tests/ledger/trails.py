@@ -43,7 +43,7 @@ class Trail:
             self.create(data)
 
     def create(self, data: bytes = b"", name: str = NAME, inode: int = 0) -> None:
-        """A new file, with an inode of its own if none is given."""
+        """A new file, with a new inode if none is given."""
         self._inodes += 1
         self.files[name] = File(inode or self._inodes, bytearray(data))
 
