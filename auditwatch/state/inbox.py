@@ -227,11 +227,13 @@ def _read(path: str) -> Any:
         if os.path.islink(path):
             raise ValueError("a symbolic link") from error
         raise
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
             raise ValueError("not a small regular file")
-        return json.loads(file.read(_MAX_BYTES))
+        return json.loads(os.read(descriptor, _MAX_BYTES))
+    finally:
+        os.close(descriptor)  # `open` would not: given a directory it raises, and leaves the descriptor open
 
 
 def _request_fields(request: Request) -> dict[str, object]:

@@ -20,6 +20,9 @@ from auditwatch.state.store_file import connected, is_from_outside, looked_at, s
 STORE_NAME: Final = "state.db"
 PREVIOUS_NAME: Final = "state.previous.db"
 
+_SMALLEST_BYTES: Final = 512
+"""A page of SQLite is no smaller, and a store is never less than a page."""
+
 _SAVE_TRAIL: Final = """
 INSERT INTO trails (trail, segment, judged, rules, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (trail) DO UPDATE SET segment = excluded.segment, judged = excluded.judged, rules = excluded.rules,
@@ -72,7 +75,7 @@ class Store:
     @classmethod
     def _whole(cls, path: Path) -> Store | None:
         """The store, if it exists and none of it is damaged."""
-        if not path.exists() or path.stat().st_size == 0:  # SQLite treats an empty file as a new store
+        if not path.exists() or path.stat().st_size < _SMALLEST_BYTES:  # SQLite takes it for a new store
             return None
         try:
             return cls._opened(path)

@@ -106,6 +106,14 @@ def test_links_pipes_directories_large_files_and_odd_names_are_set_aside_unread(
     assert (tmp_path / "secret").exists()
 
 
+def test_a_directory_in_the_place_of_a_request_costs_no_descriptor(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    (tmp_path / "inbox" / "x.request").mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    assert pending(str(tmp_path)) == [REQUEST]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_half_written_files_are_not_looked_at(tmp_path: Path) -> None:
     put(tmp_path, f".{'b' * 32}.request.17.new", b'{"asked"')
     assert pending(str(tmp_path)) == []

@@ -257,6 +257,8 @@ DAMAGES = {
     "NULs": lambda path: path.write_bytes(bytes(path.stat().st_size)),
     "truncated": truncate,
     "empty": lambda path: os.truncate(path, 0),
+    "one byte": lambda path: os.truncate(path, 1),
+    "less than a page": lambda path: os.truncate(path, 511),
     "another file": lambda path: path.write_bytes(b"not a database" * 1000),
     "another database": lambda path: (path.unlink(), _other_database(path)),
 }
