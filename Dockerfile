@@ -2,8 +2,8 @@
 #
 #   docker run -v /var/log/trading:/trails:ro -v auditwatch:/var/lib/auditwatch -p 127.0.0.1:9973:9973 auditwatch
 #
-# Mount the DIRECTORY of the trail, never the file alone: a bind mount of one file pins its inode, and after a rotation
-# the agent would look at the old file for ever. Read-only is enough: the agent never writes to a trail.
+# Mount the DIRECTORY of the trail, never the file alone: a bind mount of a single file pins its inode, and after a
+# rotation the agent would look at the old file forever. Read-only is enough: the agent never writes to a trail.
 
 FROM python:3.12-slim AS build
 WORKDIR /source
@@ -13,7 +13,7 @@ COPY auditwatch ./auditwatch
 RUN /opt/auditwatch/bin/pip install --no-cache-dir '.[agent]'
 
 FROM python:3.12-slim
-# A fixed number, so that `chown 9973` and `group_add` outside can refer to it.
+# A fixed uid, so that `chown 9973` and `group_add` outside the container can refer to it.
 RUN useradd --system --uid 9973 --home-dir /var/lib/auditwatch --create-home --shell /usr/sbin/nologin auditwatch \
  && chmod 0700 /var/lib/auditwatch
 COPY --from=build /opt/auditwatch /opt/auditwatch
@@ -24,5 +24,5 @@ EXPOSE 9973
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["auditwatch", "healthcheck", "--url", "http://127.0.0.1:9973"]
 ENTRYPOINT ["auditwatch"]
-# All interfaces of the container: who reaches them is decided by the port that is published outside.
+# All interfaces of the container: the published port decides who can reach them.
 CMD ["run", "--state-dir", "/var/lib/auditwatch", "--web.listen-address", "0.0.0.0:9973", "/trails/audit_trail.jsonl"]

@@ -1,6 +1,6 @@
-# make run   sets everything up in .venv and runs the agent: TRAIL=path for your own file, without it the demo
+# make run   sets everything up in .venv and runs the agent on TRAIL=path, or the demo without it
 # make test  sets everything up and runs the tests
-# make faults breaks everything around the writer, at length
+# make faults runs the long fault tests: everything around the writer is broken
 # make check is what continuous integration runs
 
 PYTHON ?= python3
@@ -39,15 +39,15 @@ check: lint
 	$(BIN)/pytest -n auto
 	$(BIN)/pytest -n auto --doctest-modules auditwatch
 
-# Races hide: what passes once may fail once in ten.
+# Races hide: a test that passes once may fail one time in ten.
 concurrency: $(STAMP)
 	for round in 1 2 3 4 5 6 7 8 9 10; do \
 	  echo "concurrency, round $$round of 10"; \
 	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
 	done
 
-# The long fault programme, about ten minutes; needs root and the tools that docs/robustness.md names. The short one
-# is part of the tests.
+# The long fault programme takes about ten minutes, and needs root and the tools that docs/robustness.md names. The
+# short one is part of the tests.
 faults: $(STAMP)
 	AUDITWATCH_FAULTS=long $(BIN)/pytest -n auto tests/faults
 
@@ -55,8 +55,8 @@ benchmark: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
-# Thirteen minutes in all: make fuzz FUZZ_SECONDS=3600 takes an hour a target. What is found stays in .fuzz/; tests/fuzz
-# replays fuzz/corpus, into which `make fuzz-keep` takes what reaches more of the code.
+# Thirteen minutes in all; make fuzz FUZZ_SECONDS=3600 takes an hour per target. What is found stays in .fuzz/;
+# `make fuzz-keep` adds inputs that reach more of the code to fuzz/corpus, which tests/fuzz replays.
 fuzz: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group fuzz
 	for target in $(FUZZ_TARGETS); do \

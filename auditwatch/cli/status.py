@@ -76,7 +76,7 @@ def _writes(writes: Mapping[str, Any]) -> Iterator[str]:
     from auditwatch.web.wording import count, reasons
 
     if writes["counters_trouble"]:
-        yield f"writes are not counted now: {printable(writes['counters_trouble'])}"
+        yield f"writes are not being counted: {printable(writes['counters_trouble'])}"
     if not writes["counted"]:
         return
     failed, waits = sum(writes["failed"].values()), writes["lock_waits"]

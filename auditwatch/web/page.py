@@ -201,7 +201,7 @@ def _is_late(run: RunStatus, now: float) -> bool:
 def _map_text(drawn: Sequence[Cell]) -> str:
     """The map in words, for screen readers."""
     if not drawn:
-        return "No bytes yet."
+        return "No bytes."
     counts = Counter(cell.state for cell in drawn)
     said = ", ".join(f"{counts[state]} {state.wording}" for state in sorted(counts, reverse=True))
     damaged = [place(cell) for cell in drawn if cell.state is CellState.DAMAGED]
