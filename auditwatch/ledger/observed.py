@@ -109,8 +109,9 @@ def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSi
         return _present(state, active, sight, event.at)
     if event.others is None:
         return state, (LookAgain(),)
-    if (copied := rotated_to(active, _strangers(state, event))) is not None:
-        return _rotated(state, active, copied, event)
+    if is_same_inode(active, sight) and (copy := rotated_to(active, _strangers(state, event))) is not None:
+        # A copy beside the trail is not a rotation: what was written between copying and truncating is in neither.
+        suspicion = replace(suspicion, detail=f"{suspicion.detail}; copied to {copy.name} before")
     return _changed(state, active, event, sight, suspicion)
 
 

@@ -12,6 +12,13 @@ SegmentOrder = tuple[int, int, str, str]
 COMPRESSED: Final = (".gz", ".zst")
 """Endings of compressed segments."""
 
+_STRANGERS: Final = (
+    *(".tmp", ".temp", ".part", ".new", ".swp", ".swo", ".swx", "~"),  # still being written, or an editor's own
+    *(".bak", ".orig", ".rej"),  # copies that people and tools make of a file that stays
+    *(".tar", ".tgz", ".zip"),  # several files in one
+)
+"""Endings that no rotation gives."""
+
 _NUMBERED, _DATED, _COUNTED, _ACTIVE = range(4)
 _OURS = re.compile(r"-(\d{8}T\d{12}Z)-(\d{10})\Z", re.ASCII)
 _DATE_OR_COUNT = re.compile(r"[-_.]\d[\w.:+-]*\Z", re.ASCII)
@@ -54,7 +61,8 @@ def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
     """
     if candidate == active_name:
         return _ACTIVE, 0, "", candidate
-    mark = _mark(active_name, uncompressed(candidate))
+    plain = uncompressed(candidate)
+    mark = None if plain.endswith(_STRANGERS) else _mark(active_name, plain)
     return None if mark is None else _order_of(mark, candidate)
 
 

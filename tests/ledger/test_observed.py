@@ -342,6 +342,21 @@ def test_other_rules_judge_everything_again_and_count_nothing_twice() -> None:
     assert trail.state.detected == before.detected
 
 
+@pytest.mark.parametrize("left", [b"", GOOD], ids=["emptied", "truncated"])
+def test_a_copy_that_is_made_before_a_truncation_is_not_a_rotation(left: bytes) -> None:
+    """What was written between copying and truncating is in neither file: logrotate's copytruncate loses it."""
+    trail = Trail(LONG)
+    trail.look()
+    trail.create(LONG, "audit.jsonl.1")
+    trail.files[NAME].data[:] = left
+    trail.look()
+    (row,) = trail.state.violations
+    assert row.kind is (Violation.TRUNCATED if left else Violation.EMPTIED)
+    assert row.detail.endswith("copied to audit.jsonl.1 before")
+    assert trail.state.rotations == 0
+    assert [segment.name for segment in trail.state.files] == [NAME]
+
+
 HISTORIES = {
     "truncated": (lambda data: data[: len(GOOD)], Violation.TRUNCATED),
     "emptied": (lambda _: b"", Violation.EMPTIED),

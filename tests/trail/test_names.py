@@ -41,7 +41,24 @@ def test_segments_are_put_in_order_with_the_active_one_last() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["auditor.jsonl", "audit-old.jsonl", ".audit.jsonl.counters", "audit.jsonl.tmp", "audit.jsonl~", "audit-1.txt", ""],
+    [
+        *[
+            "auditor.jsonl",
+            "audit-old.jsonl",
+            ".audit.jsonl.counters",
+            "audit.jsonl.tmp",
+            "audit.jsonl~",
+            "audit-1.txt",
+            "",
+        ],
+        *[
+            "audit.jsonl.1.gz.tmp",
+            "audit.jsonl.1.bak",
+            "audit.jsonl.2.part",
+            "audit.jsonl.1.swp",
+            "audit-20250101.tar.gz",
+        ],
+    ],
 )
 def test_strangers_are_no_segments(name: str) -> None:
     assert segment_order("audit.jsonl", name) is None
