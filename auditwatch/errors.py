@@ -47,17 +47,17 @@ Reason = Literal[
 ]
 """Why something could not be looked at; a closed list, explained in docs/cli.md:
 
-missing        no file lies there
+missing        there is no file
 permission     this user may not read it, or may not search a directory on the way
-directory      a directory lies there
-not_regular    a pipe, socket or device lies there
-symlink        a symbolic link lies there, and following it was not asked for
-io_error       the system could not read it, or compressed data are damaged or cut off
-changed        it shrank, or another file took its place, while it was read
-hung           its file system does not answer
-unsupported    reading it takes a library that is not installed
+directory      it is a directory
+not_regular    it is a pipe, a socket or a device
+symlink        it is a symbolic link, and following it was not asked for
+io_error       the system could not read it, or compressed data is damaged or cut off
+changed        it shrank, or another file took its place, while it was being read
+hung           its file system is not responding
+unsupported    reading it needs a library that is not installed
 worker_died    the process that judged it ended before it answered
-not_counters   what lies where its writers count is not a counters file of this version
+not_counters   the file where its writers count is not a counters file of this version
 """
 
 
