@@ -145,7 +145,7 @@ def test_the_ballast_is_spent_before_anything_is_refused_and_comes_back(
             assert not reserve.exists()
             filler.unlink()
     assert bought >= count * BALLAST_BYTES // LINE_BYTES
-    seen = f"{bought:,} records stored after the disk was full, before the first was refused"
+    seen = f"{bought:,} records stored after the disk was full, before the first one was refused"
     report(record_property, "disk full, ballast", count, "times full", seen)
 
 

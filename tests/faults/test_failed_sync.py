@@ -100,8 +100,8 @@ def test_after_a_sync_that_failed_on_a_real_disk_nothing_is_acknowledged(tmp_pat
                 refused=told.count(Outcome.NOT_STORED), lost=len(found.lost),
             )  # fmt: skip
     seen = "{acknowledged:,} acknowledged before, {unknown:,} failed, {refused:,} refused".format(**totals)
-    lost = f"{totals['lost']:,} lost to the ext4 gap below"
-    report(record_property, "fsync failure, disk", count, "disks", f"{seen}; 0 acknowledged after it; {lost}")
+    lost = f"{totals['lost']:,} lost to the ext4 gap described below"
+    report(record_property, "fsync failure, disk", count, "disks", f"{seen}; 0 acknowledged afterwards; {lost}")
 
 
 @pytest.mark.parametrize("call", ["fdatasync"])
@@ -134,4 +134,4 @@ def test_after_a_sync_that_one_process_saw_fail_no_process_acknowledges(
             assert survey(trail, told).faults == {}
             totals.update(acknowledged=told.count(Outcome.ACKNOWLEDGED), refused=told.count(Outcome.NOT_STORED))
     seen = "{acknowledged:,} acknowledged before, {refused:,} refused".format(**totals)
-    report(record_property, "fsync failure, strace", count, "faults", f"{seen}; 0 acknowledged after it, 0 lost")
+    report(record_property, "fsync failure, strace", count, "faults", f"{seen}; 0 acknowledged afterwards, 0 lost")

@@ -54,5 +54,5 @@ def test_killed_writers_lose_corrupt_and_double_nothing(tmp_path: Path, record_p
             totals.update(ended=found.ended, acknowledged=acknowledged, kills=scene.processes)
             shutil.rmtree(tmp_path / "round")
     assert totals["ended"] >= (100 if LONG else 1)
-    seen = "{kills:,} kills, {acknowledged:,} acknowledged, {ended:,} torn tails met and ended".format(**totals)
+    seen = "{kills:,} kills, {acknowledged:,} acknowledged, {ended:,} torn tails found and ended".format(**totals)
     report(record_property, "kill -9", count, "rounds", f"{seen}; 0 lost, 0 corrupt, 0 duplicate")

@@ -165,5 +165,5 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged_as_durable(
             totals.update(durable=durable, ended=found.ended, torn=0, nul_bytes=0, broken=not whole)
             totals.update(found.kinds)
     seen = "{durable:,} durable records, {torn:,} torn lines, {nul_bytes:,} lines of NUL bytes".format(**totals)
-    broken = f"chain broken behind the durable part: {totals['broken']:,} times"
+    broken = f"chain broken after the durable part: {totals['broken']:,} times"
     report(record_property, "power cut", count, "cuts", f"{seen}; 0 lost, all damage classified; {broken}")

@@ -147,5 +147,5 @@ def test_whatever_call_fails_each_record_is_stored_or_raised(tmp_path: Path, rec
                 # A segment that cannot be read begins a new chain; that this process is short of files does not.
                 assert result.is_one_chain or error != "EMFILE", inject
                 totals.update(points=1, raised=RECORDS + 1 - result.acknowledged, restarted=not result.is_one_chain)
-    seen = f"{len(asked)} calls; {{raised:,}} records raised, {{restarted:,}} chains begun anew".format(**totals)
+    seen = f"{len(asked)} calls; {{raised:,}} records raised, {{restarted:,}} new chains".format(**totals)
     report(record_property, "failing system calls", totals["points"], "faults", f"{seen}; 0 lost, 0 corrupt, 0 hangs")
