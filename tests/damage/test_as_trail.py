@@ -90,7 +90,7 @@ def test_a_hole_in_the_numbers_of_segments_is_a_violation(trail: Path, capsys: p
     (trail / NUMBERED.format(4)).rename(trail / NUMBERED.format(6))
     status, values = judged(capsys, trail)
     assert (status, values["verdict"], values["violations"]["segment_missing"]) == (1, "damaged", 2)
-    assert "2 missing between them" in said(capsys, trail)[1]
+    assert "2 segments missing, going by the numbers in their names" in said(capsys, trail)[1]
 
 
 def test_a_compressed_segment_that_is_cut_off_could_not_be_checked(

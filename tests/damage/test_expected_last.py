@@ -50,7 +50,7 @@ def trail(tmp_path: Path) -> Path:
 def test_what_is_there_is_said(trail: Path, capsys: pytest.CaptureFixture[str], seq: int) -> None:
     status, kinds, text = judged(capsys, witness(LINES[seq - 1], seq), trail)
     assert (status, kinds) == (0, set())
-    assert f"record {seq} is there, with the hash that was given" in text
+    assert f"record {seq} is there, with the expected hash" in text
 
 
 def test_a_tail_that_was_cut_off(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:

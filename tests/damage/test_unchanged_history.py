@@ -63,7 +63,7 @@ def test_the_verdict_is_that_of_a_first_validation(
     again = judged(capsys, trail, "--digest", "--state-dir", tmp_path / "state")
     assert again == first | {"basis": ["format", "recorded_history"]}
     run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
-    assert "2 of 2 recorded blocks are unchanged (8.0 MiB hashed, not parsed)" in capsys.readouterr().out
+    assert "2 of 2 recorded blocks unchanged (8.0 MiB hashed, not parsed)" in capsys.readouterr().out
     forged(tmp_path / "state", trail, 1)
     assert judged(capsys, trail, "--state-dir", tmp_path / "state")["records"] == first["records"] - 5
 
@@ -89,8 +89,8 @@ def test_what_changed_since_is_judged_and_said(trail: Path, tmp_path: Path, caps
     assert judged(capsys, trail, "--state-dir", tmp_path / "state") == judged(capsys, trail)
     run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
     said = capsys.readouterr().out
-    assert "1 of 2 recorded blocks are unchanged" in said
-    assert "1 are not as the agent recorded them, the first of them block 1:" in said
+    assert "1 of 2 recorded blocks unchanged" in said
+    assert "1 block changed or missing, the first of them block 1:" in said
 
 
 def test_other_rules_find_nothing_recorded(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,7 +98,7 @@ def test_other_rules_find_nothing_recorded(trail: Path, tmp_path: Path, capsys: 
     asked = [trail, "--require", "event:string"]
     assert judged(capsys, *asked, "--state-dir", tmp_path / "state") == judged(capsys, *asked)
     run(["validate", "--state-dir", str(tmp_path / "state"), *map(str, asked)])
-    assert "nothing of this file by these rules: every line was parsed" in capsys.readouterr().out
+    assert "nothing about this file under these rules: every line was parsed" in capsys.readouterr().out
 
 
 def test_a_directory_without_state_is_said(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The text report of one outcome: the verdict first, then what it rests on, where the damage is, what to do next."""
+"""The text report on one outcome: the verdict first, then what it is based on, where the damage is, what to do next."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from auditwatch.trail.causes import CAUSES
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
 from auditwatch.trail.verdict import Verdict
-from auditwatch.trail.words import size_text
+from auditwatch.trail.words import count_text, size_text
 from auditwatch.validation.once.filemap import file_map
 from auditwatch.validation.once.outcome import Found, Outcome
 
 MAX_PLACES: Final = 20
-"""Most places that the text names; JSON has more."""
+"""Most places that the text lists; the JSON has more."""
 
 
 def report_text(outcome: Outcome) -> str:
-    """What a person reads about one path."""
+    """The text for people about one path."""
     return "\n".join(_lines(outcome)) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Neighbouring findings of one kind."""
+    """Adjacent findings of one kind."""
 
     first: Found
     last: Found
     lines: int
 
     def joined(self, found: Found) -> _Place | None:
-        """This place and the finding, if that is of the same kind and follows directly."""
+        """This place extended by the finding, if that follows directly and is of the same kind; else None."""
         follows = found.offset == self.last.offset + self.last.length + 1 and found.segment == self.last.segment
         return replace(self, last=found, lines=self.lines + 1) if follows and found.kind == self.last.kind else None
 
@@ -41,7 +41,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     name = printable(outcome.path)
     if outcome.verdict is Verdict.UNCHECKED:
         yield f"{name}: UNCHECKED"
-        yield f"  could not look    {printable(outcome.trouble.message) if outcome.trouble else ''}"
+        yield f"  could not check   {printable(outcome.trouble.message) if outcome.trouble else ''}"
         return
     yield f"{name}: {outcome.verdict.upper()}, {_summary(outcome)}"
     yield from _segments(outcome)
@@ -63,7 +63,7 @@ def _summary(outcome: Outcome) -> str:
     damaged = f"{report.corrupt_lines:,} corrupt" if report.corrupt_lines else "none corrupt"
     rate = f", {size_text(report.bytes / outcome.seconds)}/s" if outcome.seconds else ""
     is_drawn = outcome.sampling is not None and outcome.sampling.cover is None
-    lines = f"{judged:,} {'sampled ' if is_drawn else ''}{'line' if judged == 1 else 'lines'}"
+    lines = count_text(judged, "sampled line" if is_drawn else "line")
     return f"{lines}, {damaged} ({size_text(report.bytes)} in {outcome.seconds:.2f} s{rate})"
 
 
@@ -73,25 +73,25 @@ def _basis(outcome: Outcome) -> Iterator[str]:
     else:
         yield "  judged            every line: is it one whole JSON object?"
         yield from _recorded(outcome)
-    yield "  not judged        whether lines are missing: sequence numbers and hash chains were not read,"
-    yield "                    so it cannot be told whether records were removed"
+    yield "  not judged        whether records were removed: sequence numbers and hash chains were not read,"
+    yield "                    so missing lines cannot be detected"
 
 
 def _segments(outcome: Outcome) -> Iterator[str]:
     names = [printable(name) for name in outcome.segments]
     for number, name in enumerate(names[:MAX_PLACES]):
-        yield f"  {'' if number else f'{len(names):,} segments':<18}{name}"
+        yield f"  {'' if number else count_text(len(names), 'segment'):<18}{name}"
     if len(names) > MAX_PLACES:
         yield f"                    and {len(names) - MAX_PLACES:,} more"
     if missing := outcome.violations.get(Violation.SEGMENT_MISSING):
-        yield f"  segment_missing   {missing:,} missing between them, by the numbers in their names"
+        yield f"  segment_missing   {count_text(missing, 'segment')} missing, going by the numbers in their names"
 
 
 _WITNESSED: Final = {
-    "there": "is there, with the hash that was given",
-    "changed": "is there with another hash: its line was rewritten",
-    "removed": "is not there, though later ones are: it was removed",
-    "cut": "is not there, nor is any later one: the end of the trail was cut off",
+    "there": "is there, with the expected hash",
+    "changed": "is there, but with another hash: its line was rewritten",
+    "removed": "is missing, but later records are there: it was removed",
+    "cut": "is missing, and so are all later records: the end of the trail was cut off",
 }
 
 
@@ -106,14 +106,14 @@ def _recorded(outcome: Outcome) -> Iterator[str]:
     if compared is None:
         return
     if not compared.recorded:
-        yield "  recorded          nothing of this file by these rules: every line was parsed"
+        yield "  recorded          nothing about this file under these rules: every line was parsed"
         return
-    blocks = f"{compared.unchanged:,} of {compared.recorded:,} recorded blocks"
-    yield f"  recorded          {blocks} are unchanged ({size_text(compared.unchanged_bytes)} hashed, not parsed)"
+    blocks = f"{compared.unchanged:,} of {count_text(compared.recorded, 'recorded block')}"
+    yield f"  recorded          {blocks} unchanged ({size_text(compared.unchanged_bytes)} hashed, not parsed)"
     if not compared.is_as_recorded:
         first = f", the first of them block {compared.changed[0]:,}" if compared.changed else ""
-        changed = f"{compared.recorded - compared.unchanged:,}"
-        yield f"                    {changed} are not as the agent recorded them{first}:"
+        changed = count_text(compared.recorded - compared.unchanged, "block")
+        yield f"                    {changed} changed or missing{first}:"
         yield "                    the file was rotated, or its history was changed; see auditwatch status"
 
 
@@ -121,10 +121,10 @@ def _sampling(outcome: Outcome) -> Iterator[str]:
     sampling = outcome.sampling
     if sampling is None:
         return
-    parts = f"one from each of as many parts, equal in {sampling.by}"
-    yield f"  judged            {sampling.lines:,} lines, {parts}; seed {sampling.seed}"
+    parts = f"one drawn from each part of the file (parts equal in {sampling.by})"
+    yield f"  judged            {count_text(sampling.lines, 'line')}, {parts}; seed {sampling.seed}"
     if (share := sampling.cover) is not None:
-        blocks = f"{sampling.blocks:,} {'block' if sampling.blocks == 1 else 'blocks'} of 4 MiB"
+        blocks = f"{count_text(sampling.blocks, 'block')} of 4 MiB"
         yield f"                    and every line of {blocks}: share {share.number + 1} of {share.of}"
     yield f"                    {outcome.coverage:.4%} of the file was read"
     yield f"  supports          fewer than {sampling.upper_bound:.3%} of all lines are corrupt (95 % confidence)"
@@ -133,8 +133,9 @@ def _sampling(outcome: Outcome) -> Iterator[str]:
 def _pending(outcome: Outcome) -> Iterator[str]:
     report = outcome.report
     if report.pending_bytes:
-        yield f"  pending           {report.pending_bytes:,} bytes behind the last newline: somebody may still be"
-        yield "                    writing them, so they are no damage; --final judges them"
+        pending = count_text(report.pending_bytes, "byte")
+        yield f"  pending           {pending} after the last newline: a producer may still be"
+        yield "                    writing there, so this is not damage; use --final to judge it"
     if report.torn_tail:
         yield "  torn tail         the last line has no newline: it was never completed"
 
@@ -146,13 +147,13 @@ def _kinds(outcome: Outcome) -> Iterator[str]:
 
 
 def _map(outcome: Outcome) -> Iterator[str]:
-    """Of all that was judged; a sample knows too few places."""
+    """The map of everything that was judged; none for a sample, which knows too few places."""
     if outcome.sampling is not None:
         return
     drawn = file_map(outcome.report)
     yield f"  map               {drawn}"
-    legend = "X damaged; ? not told one by one" if "?" in drawn else "X damaged"
-    yield f"                    from the first byte, {size_text(outcome.report.bytes / len(drawn))} each; {legend}"
+    legend = "X damaged; ? not listed individually" if "?" in drawn else "X damaged"
+    yield f"                    {size_text(outcome.report.bytes / len(drawn))} per character; {legend}"
 
 
 def _places(outcome: Outcome) -> Iterator[str]:
@@ -183,8 +184,8 @@ def _place_text(place: _Place) -> str:
     where = f"byte offset {first.offset}, length {end - first.offset}"
     if first.line is not None:
         where = f"{_line_range(first.line, last.line)}, {where}"
-    inside = f", {first.records_inside} whole inside" if place.lines == 1 and first.records_inside else ""
-    return f"{where}{inside}"
+    inside = f", {count_text(first.records_inside, 'whole record')} inside"
+    return f"{where}{inside if place.lines == 1 and first.records_inside else ''}"
 
 
 def _line_range(first: int, last: int | None) -> str:

@@ -35,13 +35,15 @@ def test_the_verdict_comes_first() -> None:
 
 
 def test_the_text_says_what_was_not_judged() -> None:
-    assert "cannot be told whether records were removed" in report_text(outcome_of(b"{}\n"))
+    text = report_text(outcome_of(b"{}\n"))
+    assert "not judged        whether records were removed" in text
+    assert "missing lines cannot be detected" in text
 
 
 def test_pending_bytes_are_whole_and_said() -> None:
     outcome = outcome_of(b'{}\n{"a":')
     assert outcome.verdict == "whole"
-    assert "5 bytes behind the last newline" in report_text(outcome)
+    assert "5 bytes after the last newline" in report_text(outcome)
 
 
 def test_adjacent_lines_of_one_kind_are_one_place() -> None:
