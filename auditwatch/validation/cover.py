@@ -1,4 +1,4 @@
-"""Every Nth block of a file, judged beside a sample: who runs all shares in turn has read the whole file."""
+"""Every Nth block of a file, judged along with a sample: all shares, run in turn, cover the whole file."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from auditwatch.validation.workers.pool import WorkerPool
 
 @dataclass(slots=True)
 class Cover:
-    """The blocks of a share.
+    """The judged blocks of a share.
 
     Attributes:
-        report: Over all of them; its defects have their offsets in the file, and line 0.
-        ranges: Start and end of each, in order.
+        report: Report on all of them; its defects have offsets in the file, and line 0.
+        ranges: Start and end of each block, in order.
     """
 
     report: Report = field(default_factory=Report)
     ranges: list[tuple[int, int]] = field(default_factory=list)
 
     def with_sample(self, sample: Sample) -> Report:
-        """The report over these blocks and the drawn lines outside them: no line counts twice."""
+        """The report on these blocks and on the drawn lines outside them: no line counts twice."""
         outside = (report for start, report in sample.drawn if not self._holds(start))
         return together([self.report, *outside])
 
     def add(self, block: Block) -> None:
-        """One more; bytes behind the last newline are the sample's."""
+        """Add a block, without its pending bytes: the sample counts those."""
         defects = tuple(replace(d, line=0, offset=d.offset + block.start) for d in block.report.defects)
         self.report = together([self.report, replace(block.report, defects=defects, pending_bytes=0)])
         self.ranges.append((block.start, block.end))
@@ -55,8 +55,8 @@ async def cover_share(
     """Judge the blocks of a share.
 
     Raises:
-        Unreadable: If the file cannot be read, or shrank by more than its pending bytes while it was.
-        WorkerDied: If a worker ended before it answered.
+        Unreadable: The file cannot be read, or shrank by more than its pending bytes while it was read.
+        WorkerDied: A worker ended before it answered.
     """
     cover = Cover()
     judged = judged_blocks(descriptor, rules, pool, size, hashed=False, recorded=recorded, wanted=share.holds)

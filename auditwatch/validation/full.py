@@ -1,7 +1,7 @@
 """Full validation: every block of the grid, several at a time, put together in order.
 
-A block that was judged before by the same rules, and has the same bytes still, is not parsed again: equal digest and
-rules, equal verdict.
+A block that was judged before by the same rules and still has the same bytes is not parsed again: equal digest and
+rules mean equal verdict.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from auditwatch.validation.ranges import JudgedRange, judge_range
 from auditwatch.validation.workers.pool import WorkerPool
 
 Recorded = Callable[[int], Block | None]
-"""Gives block k of the file as it was judged before, by the same rules; None if it was not."""
+"""Returns block k of the file as it was judged before by the same rules; None if it was not."""
 
 OnBlock = Callable[[Block, bool], None]
-"""Is told of each block, in order, and whether it is as recorded; the digest is empty if nobody asked for it."""
+"""Called with each block, in order, and whether it is as recorded; the block's digest is empty if not asked for."""
 
 BlockFilter = Callable[[int], bool]
-"""Says whether block k is to be judged."""
+"""Says whether to judge block k."""
 
 InThread = Callable[..., Awaitable[Any]]
-"""Makes a call that reads the file in a thread that may block."""
+"""Runs a call that reads the file in a thread that may block."""
 
 _LOOKED_FOR_AT_ONCE: Final = 8
 _NOTHING: Final = JudgedRange(Report(), RangeDigest().digest())
@@ -45,10 +45,11 @@ class Full:
     """What a full validation found.
 
     Attributes:
-        report: Over the whole file.
-        block_digests: Of all blocks in order, if asked for.
-        unchanged: Blocks that are as recorded and were not parsed; likewise their bytes.
-        changed: Numbers of blocks that are not as recorded.
+        report: Report on the whole file.
+        block_digests: Digests of all blocks in order, if asked for.
+        unchanged: Number of blocks that are as recorded and were not parsed.
+        unchanged_bytes: Bytes in those blocks.
+        changed: Numbers of the blocks that are not as recorded.
     """
 
     report: Report = field(default_factory=Report)
@@ -63,7 +64,7 @@ class Full:
         return file_digest(self.block_digests)
 
 
-async def validate_full(  # noqa: PLR0913  what is not said has a true default
+async def validate_full(  # noqa: PLR0913  every optional argument has a sensible default
     descriptor: int,
     rules: Rules,
     pool: WorkerPool | None,
@@ -75,22 +76,22 @@ async def validate_full(  # noqa: PLR0913  what is not said has a true default
     on_block: OnBlock = lambda _block, _is_unchanged: None,
     in_thread: InThread = asyncio.to_thread,
 ) -> Full:
-    """Judge everything the file holds by now.
+    """Judge everything that the file contains by now.
 
     Args:
-        descriptor: Open for reading.
-        rules: What decides.
-        pool: Judges the blocks; None judges them in a thread of this process, which small files are done with sooner.
-        size: How far; the end of the file, if not given.
-        final: Whether bytes behind the last newline are a torn line.
-        hashed: Whether digests are asked for.
-        recorded: What is known from before.
+        descriptor: A descriptor open for reading.
+        rules: What the lines are judged by.
+        pool: Judges the blocks; None judges them in a thread of this process, which is faster for small files.
+        size: Where to stop; by default, at the end of the file.
+        final: Whether bytes after the last newline are a torn line.
+        hashed: Whether to compute digests.
+        recorded: Returns blocks as they were judged before.
         on_block: Called for each block.
-        in_thread: Where the grid is looked for.
+        in_thread: Runs the search for the blocks of the grid.
 
     Raises:
-        Unreadable: If the file cannot be read, or shrank by more than its pending bytes while it was.
-        WorkerDied: If a worker ended before it answered.
+        Unreadable: The file cannot be read, or shrank by more than its pending bytes while it was read.
+        WorkerDied: A worker ended before it answered.
     """
     size = os.fstat(descriptor).st_size if size is None else size
     full = Full()
@@ -103,7 +104,7 @@ async def validate_full(  # noqa: PLR0913  what is not said has a true default
     return full
 
 
-async def judged_blocks(  # noqa: PLR0913  what is not said has a true default
+async def judged_blocks(  # noqa: PLR0913  every optional argument has a sensible default
     descriptor: int,
     rules: Rules,
     pool: WorkerPool | None,
@@ -115,9 +116,9 @@ async def judged_blocks(  # noqa: PLR0913  what is not said has a true default
     wanted: BlockFilter = lambda _k: True,
     in_thread: InThread = asyncio.to_thread,
 ) -> AsyncGenerator[tuple[Block, Block | None]]:
-    """Each wanted block as it is now, and as it was recorded; in order, several on their way. Close it when done.
+    """Each wanted block as it is now, and as it was recorded; in order, judged several at a time. Close it when done.
 
-    Args and errors are those of `validate_full`.
+    Arguments and errors are those of `validate_full`; `wanted` says which blocks to judge.
     """
     work = _Work(descriptor, rules, pool, size, size if final else -1, hashed, recorded, wanted, in_thread)
     ranges = block_ranges(size, lambda offset: find_newline(descriptor, offset, size))
@@ -130,12 +131,12 @@ async def judged_blocks(  # noqa: PLR0913  what is not said has a true default
 
 @dataclass(slots=True)
 class _Work:
-    """Blocks on their way, in order.
+    """Blocks that are being judged, in order.
 
     Attributes:
-        final_end: Where bytes behind the last newline are a torn line; -1 nowhere.
-        ahead: Ranges that were found and are not yet on their way.
-        window: Blocks on their way.
+        final_end: The end at which bytes after the last newline are a torn line; -1 for none.
+        ahead: Ranges that were found and are not being judged yet.
+        window: Blocks that are being judged.
     """
 
     descriptor: int
@@ -151,7 +152,7 @@ class _Work:
     window: deque[tuple[_Range, Block | None, asyncio.Task[JudgedRange]]] = field(default_factory=deque)
 
     async def fill(self, ranges: Iterator[_Range]) -> bool:
-        """Keep all workers busy; looking for the next blocks reads the file, so a thread does it."""
+        """Keep all workers busy. Finding the next blocks reads the file, so a thread does it."""
         width = self.pool.size + 1 if self.pool else 1
         while len(self.window) < width:
             if not self.ahead:
@@ -165,7 +166,7 @@ class _Work:
         return bool(self.window)
 
     async def next(self) -> tuple[Block, Block | None]:
-        """The next block, and as it was recorded; what is as recorded bears the report of then."""
+        """The next block, and the block as it was recorded; an unchanged block has the recorded report."""
         (k, start, end), before, task = self.window.popleft()
         verdict = await task
         is_unchanged = (
@@ -174,18 +175,18 @@ class _Work:
         known = before if before is not None and is_unchanged else verdict
         report = known.report
         if end < self.size and report.bytes != end - start:
-            raise Unreadable("changed", f"the file shrank while it was read: block at offset {start} is cut off")
+            raise Unreadable("changed", f"the file shrank while it was read: the block at offset {start} is cut off")
         return Block(k, start, start + report.bytes, verdict.digest, report, known.marks), before
 
     async def cancel(self) -> None:
-        """Nobody waits any more."""
+        """Stop judging; the results are no longer needed."""
         for _, _, task in self.window:
             task.cancel()
         await asyncio.gather(*(task for _, _, task in self.window), return_exceptions=True)
 
     async def _judge(self, block: _Range, before: Block | None) -> JudgedRange:
         _, start, end = block
-        if start == end:  # one line that covers many lines of the grid leaves as many empty blocks
+        if start == end:  # a line of the file that spans several lines of the grid leaves empty blocks
             return _NOTHING
         digest = before.digest if before is not None and (before.start, before.end) == (start, end) else b""
         final = end == self.final_end
@@ -198,7 +199,7 @@ class _Work:
 
 
 def _add(full: Full, block: Block, before: Block | None) -> bool:
-    """Take a block in; whether it is as recorded."""
+    """Add a block; returns whether it is as recorded."""
     full.report += block.report
     full.block_digests.append(block.digest)
     is_unchanged = block == before

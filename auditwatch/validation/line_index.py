@@ -1,4 +1,4 @@
-"""Where lines lie, by their number: known for sealed blocks that were judged before, counted behind them."""
+"""Finds lines by their number: counts are known for sealed blocks that were judged before, and made after them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from auditwatch.trail.grid import BLOCK_BYTES, Block
 
 
 class StaleIndex(Exception):
-    """The file holds other lines than those that were counted."""
+    """The file no longer contains the lines that were counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Whole lines from `start` to `end`; `marks` is how many of them end in each piece of `CHUNK_BYTES` and before."""
+    """Lines from `start` to `end`; `marks` are running counts of them at the end of each piece of `CHUNK_BYTES`."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ class _Stretch:
 
 
 class LineIndex:
-    """Finds lines of an open file."""
+    """Finds lines of an open file by their number."""
 
     def __init__(self, descriptor: int, stretches: Sequence[_Stretch]) -> None:
         self._descriptor = descriptor
@@ -34,14 +34,14 @@ class LineIndex:
 
     @property
     def lines(self) -> int:
-        """How many there are."""
+        """How many lines there are."""
         return self._lines[-1] if self._lines else 0
 
     def span(self, number: int) -> tuple[int, int]:
-        """First byte and end of a line, its newline included; lines are numbered from 0.
+        """Start and end of a line, its newline included; lines are numbered from 0.
 
         Raises:
-            StaleIndex: Where it should be are other lines.
+            StaleIndex: Other lines are at the place where it should be.
             Unreadable: io_error, with the offset.
         """
         at = bisect_right(self._lines, number)
@@ -53,7 +53,7 @@ class LineIndex:
         return self._found(stretch, start, number - before, stretch.marks[piece] - before)
 
     def _found(self, stretch: _Stretch, start: int, number: int, expected: int) -> tuple[int, int]:
-        """The line that ends with so many newlines before its own in the piece that begins at `start`."""
+        """The line that ends in the piece that begins at `start`, after `number` other newlines of that piece."""
         end = min(start + CHUNK_BYTES, stretch.end)
         piece = b"".join(read_chunks(self._descriptor, start, end))
         if piece.count(b"\n") != expected:
@@ -67,12 +67,12 @@ class LineIndex:
 
 
 def line_index(descriptor: int, end: int, recorded: Callable[[int], Block | None]) -> LineIndex | None:
-    """The index of a file; None where not all of its sealed blocks are known.
+    """The index of a file; None unless all of its sealed blocks are known.
 
     Args:
-        descriptor: Open for reading.
-        end: Just behind the last newline.
-        recorded: Gives a sealed block as it was judged before.
+        descriptor: A descriptor open for reading.
+        end: Offset just after the last newline.
+        recorded: Returns a sealed block as it was judged before.
 
     Raises:
         Unreadable: io_error, with the offset.

@@ -1,4 +1,4 @@
-"""Judge a range of an open file: the one place where bytes from a file meet the scan."""
+"""Judge a range of an open file: the one place where bytes of a file are fed to the scan."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 
 _READ_BYTES: Final = 1 << 16
-"""Bytes of a read: as many as are judged at once, and few enough that memory need not be asked for again each time."""
+"""Bytes per read: as many as are judged at once, and few enough that memory need not be allocated anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedRange:
-    """What a range of bytes is.
+    """The verdict on a range of bytes.
 
     Attributes:
-        report: With places counted from the start of the range.
+        report: The report, with places counted from the start of the range.
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
-        marks: How many lines end in each piece of `CHUNK_BYTES` and before it; empty where nobody hashed.
+        marks: Running count of lines at the end of each piece of `CHUNK_BYTES`; empty if no digest was asked for.
     """
 
     report: Report
@@ -47,18 +47,18 @@ def judge_range(
     hashed: bool = True,
     recorded: bytes = b"",
 ) -> JudgedRange:
-    """Judge the bytes from `start` to `end`, and let the page cache forget those that were not in it before.
+    """Judge the bytes from `start` to `end`, and drop those from the page cache that were not in it before.
 
-    Pending bytes are counted and not looked at.
+    Pending bytes are counted but not looked at.
 
     Args:
-        descriptor: Open for reading; its position is not used.
+        descriptor: A descriptor open for reading; its position is not used.
         start: First byte of a line.
-        end: May lie beyond the end of the file.
-        rules: What decides.
-        final: Whether bytes behind the last newline are a torn line.
-        hashed: Whether the digest is asked for.
-        recorded: Where all bytes have this digest, that is all the answer says: their report is known.
+        end: End of the range; may be beyond the end of the file.
+        rules: What the lines are judged by.
+        final: Whether bytes after the last newline are a torn line.
+        hashed: Whether to compute the digest.
+        recorded: If all bytes together have this digest, the answer is only that: their report is already known.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -70,7 +70,7 @@ def judge_range(
 
 
 def count_lines(descriptor: int, start: int, end: int) -> int:
-    """How many lines end in a range; the page cache forgets what was not in it before.
+    """How many lines end in a range; pages that were not in the page cache before are dropped from it.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -96,7 +96,7 @@ def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool,
 
 
 def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:
-    """Just behind the last newline of a range, and how many bytes it has behind that."""
+    """The offset just after the last newline of a range, and how many bytes of the range follow it."""
     end = max(start, min(end, os.fstat(descriptor).st_size))
     newline = find_newline_before(descriptor, end, start)
     lines_end = start if newline is None else newline + 1

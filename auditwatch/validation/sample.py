@@ -18,11 +18,11 @@ from auditwatch.trail.scan import Scan
 from auditwatch.validation.line_index import LineIndex, StaleIndex, line_index
 
 DrawnLine = tuple[int, Report]
-"""Where in the file lines begin, and what they are; their defects have their offsets in the file, and line 0."""
+"""Where a drawn line begins in the file, and the report on it; its defects have offsets in the file, and line 0."""
 
 CONFIDENCE: Final = 0.95
 _HALVINGS: Final = 60
-"""Bisection steps: more than a double has bits."""
+"""Bisection steps: more than a double has bits of precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Sample:
     """What was drawn.
 
     Attributes:
-        report: Counts over the drawn lines; its defects have their offsets in the file, and line 0.
-        lines_end: Just behind the last newline of the file, or its end if that was final.
+        report: Counts over the drawn lines; its defects have offsets in the file, and line 0.
+        lines_end: Offset just after the last newline of the file, or the end of the file if that was final.
         by: What the parts are equal in.
-        drawn: The lines one by one; the last is what lies behind the last newline.
+        drawn: The drawn lines individually; the last entry is for the bytes after the last newline.
     """
 
     report: Report
@@ -52,19 +52,19 @@ def draw_sample(
     final: bool = False,
     recorded: Callable[[int], Block | None] = lambda _k: None,
 ) -> Sample:
-    """Judge up to `lines` lines: all of them if the file has no more.
+    """Judge up to `lines` lines; all of them if the file has no more.
 
-    Where all sealed blocks are known the parts are equal in lines. Elsewhere they are equal in bytes: a long line is
-    likelier to be drawn than a short one.
+    If all sealed blocks are known, the parts are equal in lines. Otherwise they are equal in bytes, and a long line is
+    more likely to be drawn than a short one.
 
     Args:
-        descriptor: Open for reading.
-        size: Of the file.
-        rules: What decides.
-        lines: How many to draw.
-        seed: The same draws the same.
-        final: Whether bytes behind the last newline are a torn line; it is then always looked at.
-        recorded: Gives a sealed block as it was judged before.
+        descriptor: A descriptor open for reading.
+        size: Size of the file.
+        rules: What the lines are judged by.
+        lines: How many lines to draw.
+        seed: The same seed draws the same lines.
+        final: Whether bytes after the last newline are a torn line; it is then always judged.
+        recorded: Returns a sealed block as it was judged before.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -87,7 +87,7 @@ def draw_sample(
 
 
 def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed: int) -> list[DrawnLine]:
-    """One line from each part of the numbers."""
+    """One line from each of the parts, which are equal ranges of line numbers."""
     scan, random, total = Scan(rules), _random(seed), index.lines
     parts = min(lines, total)
     numbers = [random.randrange(total * part // parts, total * (part + 1) // parts) for part in range(parts)]
@@ -96,11 +96,11 @@ def _by_lines(index: LineIndex, descriptor: int, rules: Rules, lines: int, seed:
 
 
 def _random(seed: int) -> Random:
-    return Random(seed)  # noqa: S311  reproducible, guards nothing
+    return Random(seed)  # noqa: S311  reproducible on purpose; nothing secret depends on it
 
 
 def upper_bound(corrupt: int, lines: int) -> float:
-    """Highest ratio of corrupt lines that so many among so many do not speak against: one-sided Clopper-Pearson.
+    """The highest ratio of corrupt lines that is consistent with the sample: one-sided Clopper-Pearson.
 
     >>> round(upper_bound(0, 100), 4), upper_bound(0, 0), upper_bound(3, 3)
     (0.0295, 1.0, 1.0)
@@ -117,7 +117,7 @@ def upper_bound(corrupt: int, lines: int) -> float:
 
 
 def _at_most(corrupt: int, lines: int, ratio: float) -> float:
-    """Probability of at most so many corrupt lines at this ratio."""
+    """The probability of at most `corrupt` corrupt lines at this ratio."""
     if ratio >= 1:
         return 0.0
     odds, rest = math.log(ratio), math.log1p(-ratio)
@@ -129,7 +129,7 @@ def _at_most(corrupt: int, lines: int, ratio: float) -> float:
 
 
 class _Drawing:
-    """Draws lines without replacement; `spans` are the drawn ones, in order of place."""
+    """Draws lines without replacement; `_spans` are the drawn ones, in the order of the file."""
 
     def __init__(self, descriptor: int, end: int, scan: Scan, random: Random) -> None:
         self.reports: list[DrawnLine] = []
@@ -140,7 +140,7 @@ class _Drawing:
         self._spans: list[tuple[int, int]] = []
 
     def draw(self, lines: int) -> None:
-        """One from each part; where long lines fill several parts, more from what is left."""
+        """Draw one line from each part; if long lines fill several parts, draw more from the rest of the file."""
         for part in range(lines):
             start, stop = self._end * part // lines, self._end * (part + 1) // lines
             self._draw_at(self._random.randrange(start, stop))
@@ -149,7 +149,7 @@ class _Drawing:
                 self._draw_at(self._random.randrange(start, stop))
 
     def _draw_at(self, offset: int) -> None:
-        """Draw the line that this byte belongs to, its newline included, unless it was drawn before."""
+        """Draw the line, with its newline, to which this byte belongs, unless it was drawn before."""
         before = bisect_right(self._spans, (offset, self._end)) - 1
         if before >= 0 and offset < self._spans[before][1]:
             return
@@ -170,13 +170,13 @@ def _judged(descriptor: int, start: int, end: int, scan: Scan, *, final: bool = 
     for chunk in read_chunks(descriptor, start, end):
         scan.feed(chunk)
     if scan.pending_bytes and not final:
-        raise Unreadable("changed", f"the file shrank while it was read: line at offset {start} is cut off")
+        raise Unreadable("changed", f"the file shrank while it was read: the line at offset {start} is cut off")
     report = scan.finish(final=True) if final else scan.take()
     return replace(report, defects=tuple(replace(defect, line=0, offset=start) for defect in report.defects))
 
 
 def together(reports: Iterable[Report]) -> Report:
-    """Counts added up; the defects, the first of them, keep their places in the file."""
+    """The counts added up, with the first defects; they keep their places in the file."""
     reports = list(reports)
     counts = merge(*(replace(report, defects=()) for report in reports))
     defects = sorted((defect for report in reports for defect in report.defects), key=lambda defect: defect.offset)

@@ -25,7 +25,7 @@ def line_in(k: int) -> int:
 
 @pytest.fixture
 def trail(tmp_path: Path) -> Path:
-    """One damaged line in each of four blocks, and bytes behind the last newline."""
+    """One damaged line in each of four blocks, and bytes after the last newline."""
     lines = [LINE % n for n in range((BLOCKS * BLOCK_BYTES + BLOCK_BYTES // 2) // LENGTH + 99)]
     for k in range(BLOCKS + 1):
         lines[line_in(k)] = b"X" + lines[line_in(k)][1:]

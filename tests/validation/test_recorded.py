@@ -21,7 +21,7 @@ BLOCKS = 3
 
 @pytest.fixture
 def trail(tmp_path: Path) -> Path:
-    """Three sealed blocks with damage in the second, and pending bytes behind a beginning of a fourth."""
+    """Three sealed blocks with damage in the second, and pending bytes after the beginning of a fourth."""
     lines = [LINE % n for n in range(BLOCKS * BLOCK_BYTES // len(LINE % 0) + 9)]
     lines[len(lines) // 2] = DAMAGED
     path = tmp_path / "a.jsonl"

@@ -25,11 +25,11 @@ from auditwatch.validation.workers.pool import WorkerPool
 
 
 def segments_in(directory: str) -> list[str]:
-    """The paths of the segments of the one trail in a directory, oldest first; hidden files are none of it.
+    """The paths of the segments of the one trail in a directory, oldest first; hidden files are ignored.
 
     Raises:
-        Unreadable: It cannot be listed.
-        UsageError: Its files are not those of one trail, as far as their names tell.
+        Unreadable: The directory cannot be listed.
+        UsageError: Going by their names, its files are not the segments of one trail.
     """
     try:
         names = sorted(name for name in os.listdir(directory) if not name.startswith("."))
@@ -37,7 +37,7 @@ def segments_in(directory: str) -> list[str]:
         raise Unreadable("io_error", f"{printable(directory)}: {error.strerror}") from error
     actives = [name for name in names if all(segment_order(name, other) is not None for other in names)]
     if len(actives) != 1:
-        raise UsageError(f"{printable(directory)}: no name here is that of one trail with all others its segments; "
+        raise UsageError(f"{printable(directory)}: going by their names, the files are not the segments of one trail; "
                          "name the files, oldest first")  # fmt: skip
     ordered = sorted(names, key=lambda name: segment_order(actives[0], name) or (0, 0, "", ""))
     return [os.path.join(directory, name) for name in ordered]
@@ -46,13 +46,13 @@ def segments_in(directory: str) -> list[str]:
 async def validate_as_trail(
     path: str, segments: Sequence[str], options: Options, on_progress: Progress | None = None
 ) -> Outcome:
-    """The outcome of a trail; what cannot be looked at is an outcome as well.
+    """The outcome for a trail; a trail that cannot be read gives an outcome too.
 
     Args:
         path: What the trail is called in the outcome.
-        segments: Oldest first, the active file last.
-        options: As for single files; only the last one may end in pending bytes.
-        on_progress: Is told how far each segment is.
+        segments: Paths, oldest first, the active file last.
+        options: As for single files; only the last segment may end in pending bytes.
+        on_progress: Called with the progress in each segment.
     """
     begun = time.monotonic()
     pool = WorkerPool(options.jobs, background=False)
@@ -81,7 +81,7 @@ async def _segment(
 
 
 def _archive(path: str, trail: str, options: Options) -> Outcome:
-    """Nobody writes compressed files any more: what is behind the last newline is torn."""
+    """A compressed file is no longer written to: bytes after its last newline are torn."""
     report = scan_all(read_archive(path), options.rules, final=True)
     return Outcome(path, Mode.FULL, report=report, findings=found_in(report.defects, trail, os.path.basename(path)))
 
@@ -101,7 +101,7 @@ def _joined(path: str, outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _summed(reports: Sequence[Report]) -> Report:
-    """Counts of all; their places are in the findings, each in its own segment."""
+    """The counts of all reports; the places are in the findings, counted from the start of each segment."""
     by_kind = {kind: sum(report.by_kind.get(kind, 0) for report in reports) for kind in Kind}
     return Report(
         bytes=sum(report.bytes for report in reports),
@@ -125,7 +125,7 @@ def _compared(comparisons: Sequence[Comparison]) -> Comparison | None:
 
 
 def _missing(names: Sequence[str]) -> dict[Violation, int]:
-    """Holes in the numbers that our writer gives segments; the first known one may have any number."""
+    """Gaps in the numbers that our writer gives segments; the first known segment may have any number."""
     numbers = sorted({number for name in names if (number := segment_number(name)) is not None})
     holes = sum(later - earlier - 1 for earlier, later in pairwise(numbers))
     return {Violation.SEGMENT_MISSING: holes} if holes else {}

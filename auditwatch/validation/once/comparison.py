@@ -1,4 +1,4 @@
-"""What an agent recorded of a file, and how the file compares with it."""
+"""What an agent recorded about a file, and how the file compares with that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RecordedBlocks:
     """The sealed blocks of a file as an agent last judged them, by the same rules.
 
     Attributes:
-        block: Gives one of them.
+        block: Returns one of them.
         count: How many there are.
     """
 
@@ -22,12 +22,13 @@ class RecordedBlocks:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How the blocks of a file compare with recorded ones.
+    """How the blocks of a file compare with the recorded ones.
 
     Attributes:
-        recorded: How many were recorded.
-        unchanged: How many of them hold the same bytes still; they were hashed and not parsed. Likewise their bytes.
-        changed: Numbers of those that hold others.
+        recorded: How many blocks were recorded.
+        unchanged: How many of them still have the same bytes; these were hashed, not parsed.
+        unchanged_bytes: Bytes in the unchanged blocks.
+        changed: Numbers of the blocks that have other bytes now.
     """
 
     recorded: int
@@ -37,7 +38,7 @@ class Comparison:
 
     @property
     def is_as_recorded(self) -> bool:
-        """Whether something was recorded, and all of it is there still."""
+        """Whether something was recorded, and all of it is still there."""
         return 0 < self.recorded == self.unchanged
 
 

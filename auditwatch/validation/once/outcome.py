@@ -1,4 +1,4 @@
-"""What a one-shot validation of one path came to, and its form as JSON."""
+"""The outcome of validating one path once, and its form as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auditwatch.trail.verdict import Basis, Trouble, Verdict
 from auditwatch.validation.once.comparison import Comparison
 
 MAX_FINDINGS: Final = 1000
-"""Most findings that an outcome carries one by one."""
+"""Most findings that an outcome lists individually."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Found:
     """One damaged line.
 
     Attributes:
-        id: The same that the agent gives it, if it knows the trail by the name that follows from its path.
+        id: The id that the agent gives it too, if it knows the trail by the name that follows from its path.
         kind: What is wrong with it.
         segment: Name of the file.
-        line: 1-based; None where only a sample was read and lines were not counted.
-        offset: First byte in the file.
+        line: Number of the line, from 1; None if only a sample was read and lines were not counted.
+        offset: Offset of its first byte in the file.
         length: Bytes before the newline.
-        sha256: Over those bytes.
-        records_inside: Whole objects that it still holds.
+        sha256: Hash of those bytes.
+        records_inside: Number of whole objects that it still contains.
     """
 
     id: str
@@ -49,11 +49,11 @@ class Sampling:
 
     Attributes:
         lines: Lines that were read.
-        by: What the strata are made of.
+        by: What the parts of the file are equal in.
         seed: Draws the same lines from the same bytes again.
-        upper_bound: Highest ratio of corrupt lines that the sample does not speak against, at 95 %.
-        cover: Blocks that were judged beside it, if any were to be.
-        blocks: How many these were.
+        upper_bound: Highest ratio of corrupt lines that is consistent with the sample, at 95 % confidence.
+        cover: The share of blocks that was judged as well, if one was asked for.
+        blocks: How many blocks those were.
     """
 
     lines: int
@@ -66,22 +66,22 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known about one path after looking at it, or why it could not be looked at.
+    """What is known about one path after checking it, or why it could not be checked.
 
     Attributes:
-        path: As it was given.
-        mode: How much was looked at.
+        path: The path, as it was given.
+        mode: How much was judged.
         report: Counts over everything that was judged.
         findings: The first damaged lines.
-        coverage: Judged part of the newline-ended bytes.
-        seconds: Time it took.
-        digest: Of the file, if asked for.
-        sampling: In mode sample.
-        trouble: Why it could not be looked at, if it could not.
-        comparison: How it compares with what an agent recorded, if that was asked for.
-        segments: Names of the files in their order, if they are one trail.
-        violations: How many of each kind; only those that occurred.
-        witnessed: Number of the record that a witness remembers and what has become of it, if that was asked for.
+        coverage: Share of the newline-ended bytes that was judged.
+        seconds: How long it took.
+        digest: Digest of the file, if asked for.
+        sampling: How the sample was drawn, in mode sample.
+        trouble: Why the path could not be checked; None if it was.
+        comparison: How the file compares with what an agent recorded, if that was asked for.
+        segments: Names of the files in order, if they are one trail.
+        violations: How many violations of each kind there are; only kinds that occurred.
+        witnessed: Number of the record that a witness remembers and what became of it, if that was asked for.
     """
 
     path: str
@@ -100,7 +100,7 @@ class Outcome:
 
     @property
     def basis(self) -> list[Basis]:
-        """What the verdict rests on."""
+        """What the verdict is based on."""
         if self.trouble is not None:
             return []
         is_as_recorded = self.comparison is not None and self.comparison.is_as_recorded
@@ -108,7 +108,7 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """Hygiene is damage here, tolerated lines are not."""
+        """The verdict on the path; hygiene counts as damage here, tolerated lines do not."""
         if self.trouble is not None:
             return Verdict.UNCHECKED
         return Verdict.DAMAGED if self.report.corrupt_lines or self.violations else Verdict.WHOLE
@@ -146,7 +146,7 @@ def found_in(defects: Iterable[Defect], trail: str, segment: str) -> tuple[Found
     """The first findings of one segment.
 
     Args:
-        defects: With places counted from the start of the segment; line 0 means that lines were not counted.
+        defects: Defects with places counted from the start of the segment; line 0 means that lines were not counted.
         trail: Name of the trail, for the ids.
         segment: Name of the file.
     """

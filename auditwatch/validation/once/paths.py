@@ -28,11 +28,11 @@ from auditwatch.validation.workers.pool import WorkerPool
 STANDARD_INPUT: Final = "-"
 
 _HERE_BYTES: Final = 32 << 20
-"""Files up to this size are judged before worker processes would have started (100 ms each)."""
+"""Files up to this size are judged in this process: it is done before workers would have started (100 ms each)."""
 
 
 RecordedBlocksOf = Callable[[str, Rules], RecordedBlocks | None]
-"""Gives what an agent recorded of the file at a path, by these rules; None where that is not to be used."""
+"""Returns what an agent recorded about the file at a path, by these rules; None if that should not be used."""
 
 
 def nothing_recorded(_path: str, _rules: Rules) -> None:
@@ -45,14 +45,14 @@ class Options:
 
     Attributes:
         mode: Everything, or a sample. Standard input cannot be sampled: it is read in full.
-        lines: Of a sample.
-        seed: Of a sample; None draws one.
-        cover: Blocks that are judged beside a sample; None = none.
-        jobs: Worker processes.
-        rules: What decides.
-        final: Whether bytes behind the last newline are a torn line.
-        digest: Whether the digest of each file is asked for.
-        recorded_of: Gives what an agent recorded of the file at a path by the same rules, if it is to be used.
+        lines: Lines in a sample.
+        seed: Seed of a sample; None picks one.
+        cover: Share of the blocks to judge along with a sample; None for no blocks.
+        jobs: Number of worker processes.
+        rules: What the lines are judged by.
+        final: Whether bytes after the last newline are a torn line.
+        digest: Whether to compute the digest of each file.
+        recorded_of: Returns what an agent recorded about the file at a path, if that should be used.
     """
 
     mode: Mode = Mode.FULL
@@ -67,13 +67,13 @@ class Options:
 
 
 ProgressOf = Callable[[str], Progress | None]
-"""Gives what is told how far the validation of this path is, if anybody wants to know."""
+"""Returns the callback for the progress of validating a path, or None if progress is not shown."""
 
 
 async def validate_paths(
     paths: Sequence[str], options: Options, progress_of: ProgressOf = lambda _path: None
 ) -> AsyncIterator[Outcome]:
-    """The outcome of each path, as it is known; what cannot be looked at is an outcome as well."""
+    """The outcome for each path, as soon as it is known; a path that cannot be read gives an outcome too."""
     pool = WorkerPool(options.jobs, background=False)
     try:
         for path, trail in zip(paths, distinct_names(paths), strict=True):
@@ -114,11 +114,11 @@ def _stream_outcome(options: Options) -> Outcome:
 async def full_outcome(
     path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
 ) -> Outcome:
-    """The outcome of one open file, judged in full.
+    """The outcome for one open file, judged in full.
 
     Raises:
-        Unreadable: If it cannot be read.
-        WorkerDied: If a worker ended before it answered.
+        Unreadable: The file cannot be read.
+        WorkerDied: A worker ended before it answered.
     """
     size = os.fstat(descriptor).st_size
     small = size <= _HERE_BYTES

@@ -1,4 +1,4 @@
-"""Judge a stream that ends, such as standard input: whoever ends it ends its last line."""
+"""Judge a stream such as standard input: when it ends, its last line is complete or torn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from auditwatch.trail.scan import scan_all
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a stream held.
+    """The verdict on a stream.
 
     Attributes:
-        report: Over all of it.
-        digest: As of a file with these bytes, if asked for.
+        report: Report on all of it.
+        digest: The digest that a file with these bytes would have, if asked for.
     """
 
     report: Report
@@ -28,10 +28,10 @@ class Stream:
 
 
 def validate_stream(descriptor: int, rules: Rules, *, hashed: bool = False) -> Stream:
-    """Judge everything until the end of the stream; bytes behind the last newline are a torn line.
+    """Judge everything until the end of the stream; bytes after the last newline are a torn line.
 
     Raises:
-        Unreadable: If it cannot be read.
+        Unreadable: The stream cannot be read.
     """
     digest = GridDigest() if hashed else None
     report = scan_all(_chunks(descriptor, digest), rules, final=True)

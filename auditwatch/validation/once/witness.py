@@ -1,6 +1,6 @@
-"""A witness remembers the last stamped record that it saw: is it there still, with the same bytes?
+"""A witness remembers the last stamped record that it saw: is that record still there, with the same bytes?
 
-A hash chain cannot see its own tail cut off; whoever noted number and hash of a record elsewhere can.
+A hash chain cannot show that its own end was cut off. A number and a hash that were noted elsewhere can.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Expected:
     """The record that a witness remembers.
 
     Attributes:
-        seq: Its number.
+        seq: Number of the record.
         sha256: 64 hex digits over its line, without the newline.
     """
 
@@ -44,13 +44,13 @@ _VIOLATIONS: dict[str, Violation] = {
 
 
 def witnessed(outcome: Outcome, segments: Sequence[str], expected: Expected, max_line_bytes: int) -> Outcome:
-    """The outcome of a trail with what has become of the record in it.
+    """The outcome for a trail, completed with what became of the record.
 
     Args:
-        outcome: Of the same files.
-        segments: Paths, oldest first; searched from the last one back.
-        expected: What is remembered.
-        max_line_bytes: Longer lines bear no stamp.
+        outcome: The outcome for the same files.
+        segments: Paths, oldest first; searched from the last one backwards.
+        expected: The record that the witness remembers.
+        max_line_bytes: Longer lines are not searched for a stamp.
     """
     if outcome.trouble is not None:
         return outcome
@@ -66,11 +66,11 @@ def witnessed(outcome: Outcome, segments: Sequence[str], expected: Expected, max
 
 @dataclass(slots=True)
 class _Search:
-    """Looks for the line that bears the number.
+    """Searches for the line with the expected number.
 
     Attributes:
-        latest: The last number met; 0 before.
-        other: Whether the number was met with another hash.
+        latest: The highest number seen so far; 0 before the first.
+        other: Whether the number was seen with another hash.
     """
 
     expected: Expected
@@ -83,7 +83,7 @@ class _Search:
         self._needle = b'"_seq":%d,' % self.expected.seq
 
     def through(self, segments: Sequence[str]) -> Witnessed:
-        """What has become of it."""
+        """What became of the record."""
         for path in reversed(segments):
             if self._is_in(_chunks(path)):
                 return "there"
@@ -110,7 +110,7 @@ class _Search:
 
 
 def _whole_lines(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
-    """The bytes in pieces that end with a newline; of lines too long to bear a stamp, their end alone."""
+    """The bytes in pieces that end with a newline; of lines that are too long, only the end."""
     rest = b""
     for chunk in chunks:
         data = rest + chunk

@@ -1,7 +1,7 @@
-"""What a pool and its workers say to each other over a socket pair.
+"""The messages that a pool and its workers exchange over a socket pair.
 
-A message is its length in four bytes, little endian, and MessagePack. The descriptor to read travels with the length
-of the request.
+A message is its length in four bytes, little endian, followed by MessagePack. The descriptor to read is sent along with
+the length of the request.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ LENGTH: Final = struct.Struct("<I")
 
 
 class RangeRequest(msgspec.Struct, frozen=True):
-    """Judge these bytes of the descriptor that comes along.
+    """Judge these bytes of the descriptor that is sent along.
 
     Attributes:
-        recorded: Their digest when they were judged before; empty if they were not.
+        recorded: Digest of these bytes when they were judged before; empty if they were not.
     """
 
     start: int
@@ -34,15 +34,15 @@ class RangeRequest(msgspec.Struct, frozen=True):
 
 
 class RangeAnswer(msgspec.Struct, frozen=True):
-    """What the worker found, or why it could not look.
+    """What the worker found, or why it could not read the range.
 
     Attributes:
-        report: With places counted from the start of the range.
+        report: The report, with places counted from the start of the range.
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
-        cpu_seconds: Spent since the last answer, or since the process began.
-        max_resident_bytes: The most memory the process ever held.
-        trouble: Why it could not look, if it could not.
-        marks: How many lines end in each piece of the range and before it; empty where nobody hashed.
+        cpu_seconds: CPU time since the last answer, or since the process began.
+        max_resident_bytes: The most memory that the process ever held.
+        trouble: Why the range could not be read; None if it was.
+        marks: Running count of lines at the end of each piece of the range; empty if no digest was asked for.
     """
 
     report: Report
@@ -60,5 +60,5 @@ decode_answer = msgspec.msgpack.Decoder(RangeAnswer).decode
 
 
 def framed(body: bytes) -> bytes:
-    """The message with its length before it."""
+    """The message with its length in front."""
     return LENGTH.pack(len(body)) + body

@@ -1,7 +1,7 @@
 """A pool of worker processes that judge ranges of open files for an asyncio program.
 
-Worker processes, because judging holds the interpreter lock; over a socket pair, because that closes when this
-process is killed, where an executor's workers would stay for ever.
+Processes, because judging holds the interpreter lock. Over a socket pair, because it is closed when this process is
+killed; the workers of an executor would stay for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from auditwatch.validation.workers.messages import (
 )
 
 IDLE_WORKER_SECONDS: Final = 30.0
-"""An idle worker is let go after this time."""
+"""An idle worker is ended after this time."""
 
 _RECEIVE_BYTES: Final = 1 << 16
 
@@ -36,15 +36,15 @@ _LAST_WAIT_SECONDS: Final = 5.0
 
 
 class WorkerPool:
-    """At most `size` workers, started when needed, gone when idle. Belongs to one event loop.
+    """At most `size` workers, started when needed and ended when idle. Belongs to one event loop.
 
-    Those of a sidecar step back behind the programs that it watches (niced, idle I/O); those of a command that somebody
-    waits for have the priority of that command.
+    The workers of the agent give way to the programs that it watches (niced, idle I/O). The workers of a command that
+    a person waits for have the priority of that command.
 
     Attributes:
         size: Most workers at once.
-        cpu_seconds: Spent by all workers so far.
-        max_resident_bytes: The most memory any worker ever held.
+        cpu_seconds: CPU time of all workers so far.
+        max_resident_bytes: The most memory that any worker ever held.
     """
 
     def __init__(self, size: int, idle_seconds: float = IDLE_WORKER_SECONDS, *, background: bool = True) -> None:
@@ -71,17 +71,17 @@ class WorkerPool:
         """Judge the bytes from `start` to `end` of an open file.
 
         Args:
-            fd: Stays the caller's; it may be closed once this returned.
+            fd: Stays the caller's, who may close it once this has returned.
             start: First byte of a line.
-            end: May lie beyond the end of the file: the report says how many bytes there were.
-            rules: What decides.
-            final: Whether bytes behind the last newline are a torn line.
-            hashed: Whether the digest of the range is asked for.
-            recorded: Where all bytes have this digest, that is all the answer says: their report is known.
+            end: End of the range; may be beyond the end of the file: the report says how many bytes there were.
+            rules: What the lines are judged by.
+            final: Whether bytes after the last newline are a torn line.
+            hashed: Whether to compute the digest of the range.
+            recorded: If all bytes together have this digest, the answer is only that: their report is already known.
 
         Raises:
-            Unreadable: If the file cannot be read.
-            WorkerDied: If the worker ended before it answered; the next call starts another.
+            Unreadable: The file cannot be read.
+            WorkerDied: The worker ended before it answered; the next call starts another.
         """
         async with self._free:
             answer = await self._ask(fd, RangeRequest(start, end, rules, final, hashed, recorded))
@@ -92,7 +92,7 @@ class WorkerPool:
         return JudgedRange(answer.report, answer.digest, answer.marks)
 
     async def close(self) -> None:
-        """Let all idle workers go and wait until every worker has ended."""
+        """End all idle workers and wait until every worker has ended."""
         while self._idle:
             self._end(self._idle.pop())
         while self._ending:
@@ -106,7 +106,7 @@ class WorkerPool:
             self._end(worker, at_once=True)
             raise WorkerDied(f"worker {worker.pid} ended before it answered; the next call starts another") from error
         except BaseException:
-            self._end(worker, at_once=True)  # a cancelled question leaves an answer that nobody waits for
+            self._end(worker, at_once=True)  # after a cancelled request, an answer would still be on its way
             raise
         self._rest(worker)
         return answer
@@ -135,11 +135,11 @@ class _Worker:
         self._socket.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                # -P: a file of the current directory must not stand in for a module
+                # -P: a file in the current directory must not be taken for a module
                 [sys.executable, "-P", "-m", "auditwatch.validation.workers.process", *_arguments(background)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C at the terminal is for the parent alone
+                start_new_session=True,  # Ctrl-C at the terminal is for the parent only
             )
 
     @property
@@ -158,7 +158,7 @@ class _Worker:
         return decode_answer(await self._received(loop))
 
     async def end(self, *, at_once: bool) -> None:
-        """Close the socket, upon which the worker ends, and reap it."""
+        """Close the socket, which ends the worker, and reap the process."""
         if self.ends_at is not None:
             self.ends_at.cancel()
         self._socket.close()
@@ -167,7 +167,7 @@ class _Worker:
         await asyncio.to_thread(self._reap)
 
     async def _received(self, loop: asyncio.AbstractEventLoop) -> bytes:
-        """The body of the one message that is on its way."""
+        """The body of the next message."""
         message, size = bytearray(), LENGTH.size
         while len(message) < size:
             part = await loop.sock_recv(self._socket, _RECEIVE_BYTES)

@@ -1,4 +1,4 @@
-"""A worker process: takes a descriptor and a range, answers with what is in it, and dies with its parent.
+"""A worker process: takes a descriptor and a range, answers with the verdict, and dies with its parent.
 
 Started by `pool` as `python -m auditwatch.validation.workers.process PARENT [background]` with its end of the socket
 pair as standard input.
@@ -35,11 +35,11 @@ _IOPRIO_IDLE: Final = 3 << 13
 _NICE: Final = 10
 
 _BACKGROUND: Final = "background"
-"""Second argument of a worker that lets everybody else have processor and disk first."""
+"""Second argument of a worker that gives other processes priority for CPU and disk."""
 
 
 def main() -> int:
-    """RangeAnswer requests until the other end of the socket is closed."""
+    """Answer requests until the other end of the socket is closed."""
     _die_with_parent(int(sys.argv[1]))
     if _BACKGROUND in sys.argv[2:]:
         _step_back()
@@ -76,7 +76,7 @@ def _answer(request: RangeRequest, descriptor: int, spent: float) -> RangeAnswer
 
 
 def _receive(connection: socket.socket) -> tuple[RangeRequest, int] | None:
-    """The next request with its descriptor; None when there will be no other."""
+    """The next request with its descriptor; None if there will be no more."""
     head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
     if not head or not descriptors:
         return None
@@ -96,15 +96,15 @@ def _read(connection: socket.socket, size: int) -> bytes:
 
 
 def _die_with_parent(parent: int) -> None:
-    """End with the parent even in the middle of a block; a closed socket is only seen between two."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it then closes the socket
+    """End with the parent even in the middle of a block; a closed socket is only noticed between two blocks."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and then closes the socket
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(0)
 
 
 def _step_back() -> None:
-    """Let everybody else have processor and disk first."""
+    """Give other processes priority for CPU and disk."""
     os.nice(_NICE)
     call = _IOPRIO_SET.get(platform.machine())
     if call is not None:
@@ -117,7 +117,7 @@ def _cpu_seconds() -> float:
 
 
 def _max_resident_bytes() -> int:
-    """Of this process alone: `ru_maxrss` would count what the parent held when it forked."""
+    """The peak memory of this process alone: `ru_maxrss` would include what the parent held when it forked."""
     with open("/proc/self/status", "rb") as status:
         for line in status:
             if line.startswith(b"VmHWM:"):
