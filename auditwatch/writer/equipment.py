@@ -72,6 +72,6 @@ def stamp_bytes_of(settings: Settings) -> int:
     if not settings.stamp:
         return 0
     with held_back:
-        from auditwatch.writer.chain import LONGEST_STAMP_BYTES  # noqa: PLC0415  as the module says
+        from auditwatch.writer.chain import STAMP_ROOM_BYTES  # noqa: PLC0415  as the module says
 
-    return LONGEST_STAMP_BYTES
+    return STAMP_ROOM_BYTES

@@ -9,16 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from auditwatch.trail.names import segment_order
 from auditwatch.writer.durability import Descriptor
-from auditwatch.writer.tail import last_line_sha256, last_seq
+from auditwatch.writer.tail import last_line_sha256
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CHUNK_BYTES: Final = 1 << 20
 _SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+_SeqIn = Callable[[int, int], int | None]
 
 
 class Before(NamedTuple):
@@ -44,9 +46,14 @@ def last(path: str) -> Before:
     return next(_found(path), Before())
 
 
-def tip(path: str) -> Before:
-    """The segment before the active file, and the last number given out in any of them."""
-    found = list(_found_to_a_number(path))
+def tip(path: str, seq_in: _SeqIn) -> Before:
+    """The segment before the active file, and the last number given out in any of them.
+
+    Args:
+        path: The trail.
+        seq_in: Finds the last number in a file, from its descriptor and its size.
+    """
+    found = list(_found_to_a_number(path, seq_in))
     if not found:
         return Before()
     return Before(found[0].segment, found[0].last_sha256, found[-1].seq)
@@ -74,14 +81,14 @@ def _raise_if_short(error: OSError) -> None:
         raise error
 
 
-def _found_to_a_number(path: str) -> Iterator[Before]:
-    for before in _found(path, with_seq=True):
+def _found_to_a_number(path: str, seq_in: _SeqIn) -> Iterator[Before]:
+    for before in _found(path, seq_in):
         yield before
         if before.seq is not None:
             return
 
 
-def _found(path: str, *, with_seq: bool = False) -> Iterator[Before]:
+def _found(path: str, seq_in: _SeqIn = lambda _descriptor, _size: None) -> Iterator[Before]:
     """The readable closed segments that have a line, the newest first."""
     directory = os.path.dirname(os.path.realpath(path))
     for name in names(path):
@@ -89,7 +96,7 @@ def _found(path: str, *, with_seq: bool = False) -> Iterator[Before]:
             file = _opened(directory, name)
             size = os.fstat(file.number).st_size
             sha256 = last_line_sha256(file.number, size)
-            seq = last_seq(file.number, size) if with_seq else None
+            seq = seq_in(file.number, size)
         except ImportError as error:
             raise OSError(errno.EMFILE, "what unpacks the segment before cannot be loaded") from error
         except OSError as error:

@@ -14,11 +14,11 @@ import time
 from typing import Final
 
 from auditwatch.host.durable import sync_directory
+from auditwatch.trail.names import segment_name, segment_number
 from auditwatch.writer import failpoints, predecessors
 from auditwatch.writer.failures import warn
 from auditwatch.writer.settings import Settings
 
-_NUMBER: Final = re.compile(r"-\d{8}T\d{12}Z-(\d{10})(?:\.[^.]*)?(?:\.gz|\.zst)?\Z", re.ASCII)
 _TIMESTAMP: Final = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)"')
 _FIRST_BYTES: Final = 4096
 _RETRY_SECONDS: Final = 1.0
@@ -91,29 +91,26 @@ class Rotation:
             warn(f"{self._path}: {what}: {error.strerror}")
 
 
-def segment_name(active_name: str, nanoseconds: int, number: int) -> str:
-    """The name of a closed segment.
-
-    >>> segment_name("audit.jsonl", 1_759_795_200_000_001_999, 7)
-    'audit-20251007T000000000001Z-0000000007.jsonl'
-    """
-    stem, dot, extension = active_name.rpartition(".")
-    if not stem:
-        stem, dot, extension = active_name, "", ""
-    clock = time.strftime("%Y%m%dT%H%M%S", time.gmtime(nanoseconds // 10**9))
-    return f"{stem}-{clock}{nanoseconds // 1000 % 10**6:06}Z-{number:010}{dot}{extension}"
-
-
 def _renamed(real: str) -> str:
     """Rename the active file; returns its directory."""
     directory, active = os.path.split(real)
-    number = 1 + max((int(match[1]) for name in predecessors.names(real) if (match := _NUMBER.search(name))), default=0)
-    target = os.path.join(directory, segment_name(active, time.time_ns(), number))
+    number = 1 + max((segment_number(name) or 0 for name in predecessors.names(real)), default=0)
+    target = os.path.join(directory, segment_name(active, closing_time(time.time_ns()), number))
     # Every writer that renames holds the lock, so nobody takes the name between this look and the renaming.
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, "a segment of that name is there already")
     os.rename(real, target)
     return directory
+
+
+def closing_time(nanoseconds: int) -> str:
+    """A point in time as the name of a segment has it.
+
+    >>> closing_time(1_759_795_200_000_001_999)
+    '20251007T000000000001Z'
+    """
+    second, rest = divmod(nanoseconds, 10**9)
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(second))}{rest // 1000:06}Z"
 
 
 def _first_timestamp(descriptor: int) -> float:

@@ -14,8 +14,9 @@ import time
 from typing import Any, Final
 
 from auditwatch.errors import AuditWriteError
+from auditwatch.trail.names import segment_name
 from auditwatch.trail.own import Recovered, format_own
-from auditwatch.writer.rotation import segment_name
+from auditwatch.writer.rotation import closing_time
 
 WITHOUT: Final[dict[str, dict[str, bool]]] = {
     "no lock": {"locks": False},
@@ -107,7 +108,7 @@ class Homemade:
             return False  # whoever renames a torn tail leaves it to nobody
         directory, name = os.path.split(self._path)
         number = 1 + len([other for other in os.listdir(directory) if "Z-" in other and other.endswith(".jsonl")])
-        os.rename(self._path, os.path.join(directory, segment_name(name, time.time_ns(), number)))
+        os.rename(self._path, os.path.join(directory, segment_name(name, closing_time(time.time_ns()), number)))
         self._sync_directory()
         return True
 

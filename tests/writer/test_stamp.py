@@ -11,7 +11,7 @@ import pytest
 
 from auditwatch import AuditWriteError, AuditWriter
 from auditwatch.trail.own import Continues, parse_own
-from auditwatch.writer import tail
+from auditwatch.writer import chain
 from tests.writer.chains import judged, lines_of, segments, stamps
 
 STAMPED = {"timestamp_field": None, "stamp": True}
@@ -106,8 +106,8 @@ def test_many_records_at_once_are_chained_one_by_one(trail):
 def test_nothing_is_read_from_the_file_while_nobody_else_writes(trail, monkeypatch):
     writer = AuditWriter(trail, **STAMPED)
     writer.append({"a": 1})
-    monkeypatch.setattr(tail, "last_seq", pytest.fail)
-    monkeypatch.setattr("auditwatch.writer.chain.read_tip", pytest.fail)
+    monkeypatch.setattr(chain, "last_seq", pytest.fail)
+    monkeypatch.setattr(chain, "read_tip", pytest.fail)
     writer.append({"a": 2})
     assert stamps(trail) == [1, 2]
 
@@ -218,10 +218,10 @@ def test_an_unstamped_writer_names_the_segment_before_too_and_does_not_count_it(
 
 
 def test_a_stamped_line_is_never_longer_than_the_limit(trail):
-    from auditwatch.writer.chain import LONGEST_STAMP_BYTES
+    from auditwatch.writer.chain import STAMP_ROOM_BYTES
 
     with AuditWriter(trail, max_line_bytes=200, **STAMPED) as writer:
-        room = 200 - LONGEST_STAMP_BYTES - len('{"a":""}')
+        room = 200 - STAMP_ROOM_BYTES - len('{"a":""}')
         writer.append({"a": "x" * room})
         with pytest.raises(AuditWriteError) as caught:
             writer.append({"a": "x" * (room + 1)})
