@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.offline import remember_watched
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.requests import event_of, meant, objection
 from auditwatch.agent.selftest import judges_rightly
 from auditwatch.config.settings import Config
-from auditwatch.errors import StateUnwritable, Unreadable
+from auditwatch.errors import StateError, StateUnwritable, Unreadable
 from auditwatch.files.watcher import Watcher
 from auditwatch.state import inbox
-from auditwatch.state.store import Store
+from auditwatch.state.directory import StateDirectory
 from auditwatch.validation.workers.pool import WorkerPool
 
 HEARTBEAT_SECONDS: Final = 0.5
@@ -31,15 +32,16 @@ class Housekeeping:
 
     def __init__(
         self,
-        state_dir: str,
-        store: Store,
+        state: StateDirectory,
         publisher: Publisher,
         monitors: Mapping[str, Monitor],
         watcher: Watcher,
         pool: WorkerPool,
+        warn: Callable[[str], None],
     ) -> None:
-        self._state_dir = state_dir
-        self._store = store
+        self._state = state
+        self._warn = warn
+        self._is_in_place = True
         self._publisher = publisher
         self._monitors = monitors
         self._watcher = watcher
@@ -61,8 +63,8 @@ class Housekeeping:
     def show_state(self, config: Config) -> None:
         """Show the figures of the store and the configuration."""
         self._publisher.change_agent(
-            state_created=self._store.created,
-            state_resets=self._store.resets,
+            state_created=self._state.store.created,
+            state_resets=self._state.store.resets,
             config_hash=config.digest,
             config_last_reload_successful=True,
             config_last_reload_success=time.time(),
@@ -76,6 +78,7 @@ class Housekeeping:
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _turn(self) -> None:
+        self._keep_in_place()
         self._answer_requests()
         self._save_again()
         self.show_figures()
@@ -85,11 +88,29 @@ class Housekeeping:
                 self._due[chore] = now + interval
                 await chore()
 
+    def _keep_in_place(self) -> None:
+        """Write everything again if the state directory was removed or replaced: memory is complete."""
+        was_in_place, self._is_in_place = self._is_in_place, self._state.is_in_place
+        if self._is_in_place:
+            return
+        try:
+            self._state.begin_anew(time.time())
+            remember_watched(self._state.store, ((m.name, m.config.path) for m in self._monitors.values()))
+        except StateError as error:
+            if was_in_place:
+                self._warn(f"the state directory was removed or replaced, and cannot be written again: {error}")
+            return
+        for monitor in self._monitors.values():
+            monitor.recorder.store_anew()
+        self._is_in_place = True
+        self._publisher.change_agent(state_created=self._state.store.created, state_resets=self._state.store.resets)
+        self._warn(f"{self._state.path} was removed or replaced under the agent: everything known is stored again")
+
     def _answer_requests(self) -> None:
         """A request whose answer cannot be written stays, and does not hold up anything else."""
         try:
-            for request in inbox.pending(self._state_dir):
-                inbox.answer(self._state_dir, request.id, self._answered(request))
+            for request in inbox.pending(self._state.path):
+                inbox.answer(self._state.path, request.id, self._answered(request))
         except StateUnwritable:
             self._can_answer = False
         else:
@@ -119,7 +140,9 @@ class Housekeeping:
         """Show the current figures of workers, watcher and store."""
         recorders = [monitor.recorder for monitor in self._monitors.values()]
         figures = {
-            "state_writable": self._can_answer and all(recorder.is_saved for recorder in recorders),
+            "state_writable": self._is_in_place
+            and self._can_answer
+            and all(recorder.is_saved for recorder in recorders),
             "state_save_failures": sum(recorder.failures for recorder in recorders),
             "worker_cpu_seconds": self._pool.cpu_seconds,
             "worker_max_resident_bytes": self._pool.max_resident_bytes,

@@ -88,6 +88,18 @@ class Recorder:
         if findings or violations or failed:
             self._found(News(self.state.name, findings, violations, failed))
 
+    def store_anew(self) -> bool:
+        """Store everything that is known, because the store was begun anew; False if it cannot be written."""
+        self._saved = None
+        self._undropped.clear()
+        self._unsaved = {
+            (segment.number, finding.offset, finding.sha256): (segment.number, finding)
+            for segment in self.state.segments
+            for finding in segment.findings
+        }
+        self._unsaved_runs = set(Mode)
+        return self.save()
+
     def _note(self, commit: Commit) -> None:
         for rows, to, away_from in (
             (commit.findings, self._unsaved, self._undropped),

@@ -25,9 +25,7 @@ from auditwatch.config.settings import Config
 from auditwatch.errors import AuditwatchError, StateUnwritable
 from auditwatch.files.watcher import Watcher
 from auditwatch.host.signals import ENDING, held_signals, run_in_loop
-from auditwatch.state.blocks import BlockStore
-from auditwatch.state.lock import AgentLock
-from auditwatch.state.store import Store
+from auditwatch.state.directory import StateDirectory, state_directory_open
 from auditwatch.trail.words import count_text
 from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.app import create_app
@@ -61,15 +59,10 @@ def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -
         StateError: The state directory cannot be used, or another agent does.
         ListenError: The address cannot be listened on.
     """
-    _make_state_dir(state_dir)
-    with AgentLock(state_dir):
-        store = Store.open(state_dir, time.time())
-        try:
-            store.keep_generation()
-            with listen(config.web.listen_address) as sock, held_signals() as came:
-                asyncio.run(_serve(config, state_dir, store, reload, sock, came))
-        finally:
-            store.close()
+    with state_directory_open(state_dir, time.time()) as state:
+        state.store.keep_generation()
+        with listen(config.web.listen_address) as sock, held_signals() as came:
+            asyncio.run(_serve(config, state, reload, sock, came))
     return 0
 
 
@@ -84,25 +77,11 @@ def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None)
     Raises:
         StateError: The state directory cannot be used, or another agent does.
     """
-    _make_state_dir(state_dir)
-    with AgentLock(state_dir):
-        store = Store.open(state_dir, time.time())
-        try:
-            snapshot = run_in_loop(lambda: _once(config, state_dir, store))
-        finally:
-            store.close()
+    with state_directory_open(state_dir, time.time()) as state:
+        snapshot = run_in_loop(lambda: _once(config, state))
     if metrics_file:
         _write_metrics(metrics_file, snapshot)
     return snapshot
-
-
-def _make_state_dir(state_dir: str) -> None:
-    try:
-        os.makedirs(state_dir, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise StateUnwritable(
-            f"{state_dir}: cannot be created: {error.strerror}; choose another --state-dir, or make this possible"
-        ) from error
 
 
 def _write_metrics(path: str, snapshot: Snapshot) -> None:
@@ -116,22 +95,21 @@ def _write_metrics(path: str, snapshot: Snapshot) -> None:
 
 
 async def _serve(
-    config: Config, state_dir: str, store: Store, reload: Reload | None, sock: socket.socket, came: list[int]
+    config: Config, state: StateDirectory, reload: Reload | None, sock: socket.socket, came: list[int]
 ) -> None:
-    await Agent(config, state_dir, store).serve(sock, reload, came)
+    await Agent(config, state).serve(sock, reload, came)
 
 
-async def _once(config: Config, state_dir: str, store: Store) -> Snapshot:
-    return await Agent(config, state_dir, store).once()
+async def _once(config: Config, state: StateDirectory) -> Snapshot:
+    return await Agent(config, state).once()
 
 
 class Agent:
     """Everything that runs while the agent does. Create it inside the loop that owns it."""
 
-    def __init__(self, config: Config, state_dir: str, store: Store) -> None:
+    def __init__(self, config: Config, state: StateDirectory) -> None:
         self._config = config
-        self._store = store
-        self._state_dir = state_dir
+        self._state = state
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,14 +119,13 @@ class Agent:
         self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
         self._timetable = Timetable(self._missed)
         self._watcher = Watcher(Wakes(self._woken).wake)
-        self._blocks = BlockStore.open(state_dir)
-        self._runs = Runs(self._publisher, self._blocks, _log_blindness)
+        self._runs = Runs(self._publisher, state.blocks, _log_blindness)
         self._roster = Roster(monitors, self._services())
-        self._housekeeping = Housekeeping(state_dir, store, self._publisher, monitors, self._watcher, self._pool)
+        self._housekeeping = Housekeeping(state, self._publisher, monitors, self._watcher, self._pool, log.warning)
 
     def _services(self) -> Services:
         return Services(
-            store=self._store,
+            store=self._state.store,
             pool=self._pool,
             publisher=self._publisher,
             runs=self._runs,
@@ -169,7 +146,7 @@ class Agent:
         self._guarded("housekeeping", keeper.run)
         self._timetable.start()
         answering = asyncio.create_task(server.serve())
-        log.info("state directory: %s", self._state_dir)
+        log.info("state directory: %s", self._state.path)
         log.info("watching %s; page and metrics: %s", _names(self._config), server.url)
         await self._stopping.wait()
         log.info("stopping: one last look")
@@ -194,7 +171,7 @@ class Agent:
     async def _begin(self, config: Config) -> None:
         """Load the stored state and show what it says before the listener answers."""
         try:
-            remember_watched(self._store, ((trail.name, trail.path) for trail in config.trails))
+            remember_watched(self._state.store, ((trail.name, trail.path) for trail in config.trails))
         except StateUnwritable as error:
             log.warning("commands that read the state directory still show the previous trails: %s", error)
         self._housekeeping.show_state(config)
@@ -209,7 +186,6 @@ class Agent:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._pool.close()
-        self._blocks.close()
 
     async def _last_look(self) -> None:
         try:

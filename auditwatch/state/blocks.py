@@ -15,7 +15,7 @@ from typing import Final
 from auditwatch.errors import StateUnwritable
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded
 from auditwatch.state.schema import make_private
-from auditwatch.state.store_file import connected, is_from_outside, looked_at
+from auditwatch.state.store_file import connected, identity, is_from_outside, looked_at
 from auditwatch.trail.grid import Block
 
 BLOCKS_NAME: Final = "blocks.db"
@@ -36,6 +36,22 @@ class BlockStore:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._file = identity(path)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that these blocks are written to is still the one at its path."""
+        return self._file is not None and identity(self._path) == self._file
+
+    def begin_anew(self) -> None:
+        """Open what is at the path now, created as needed, because the file was removed or replaced.
+
+        Raises:
+            StateUnwritable: If it cannot be created.
+        """
+        fresh = self.open(self._path.parent)
+        self._connection.close()
+        self._connection, self._file = fresh._connection, fresh._file  # noqa: SLF001  one of its own class
 
     @classmethod
     def open(cls, state_dir: str | os.PathLike[str]) -> BlockStore:

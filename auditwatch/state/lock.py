@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from auditwatch.errors import StateLocked, StateUnwritable
+from auditwatch.state.store_file import identity
 
 LOCK_NAME = "agent.lock"
 
@@ -48,6 +49,30 @@ class AgentLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that is locked is still the one at its path: only that one keeps other agents out."""
+        if self._descriptor is None:
+            return False
+        status = os.fstat(self._descriptor)
+        return identity(self._path) == (status.st_dev, status.st_ino)
+
+    def renew(self) -> None:
+        """Lock the file that is at the path now, instead of one that was removed or replaced.
+
+        Raises:
+            StateLocked: Another process holds it; the message names it.
+            StateUnwritable: The lock file cannot be opened.
+        """
+        former, self._descriptor = self._descriptor, None
+        try:
+            self.acquire()
+        except BaseException:
+            self._descriptor = former
+            raise
+        if former is not None:
+            os.close(former)
 
     def __enter__(self) -> Self:
         self.acquire()

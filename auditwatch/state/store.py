@@ -15,7 +15,7 @@ from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import Finding, TrailState
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded, with_findings, without_findings
 from auditwatch.state.schema import copy_store, make_private, migrate, migrated_copy
-from auditwatch.state.store_file import connected, is_from_outside, looked_at, set_aside
+from auditwatch.state.store_file import connected, identity, is_from_outside, looked_at, set_aside
 
 STORE_NAME: Final = "state.db"
 PREVIOUS_NAME: Final = "state.previous.db"
@@ -53,6 +53,31 @@ class Store:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._file = identity(path)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file that this store writes is still the one at its path."""
+        return self._file is not None and identity(self._path) == self._file
+
+    def begin_anew(self, now: float) -> None:
+        """Become an empty store at the path, because the file was removed or replaced; `resets` counts it.
+
+        What is at the path now is set aside. The states of all trails have to be stored again.
+
+        Raises:
+            StateUnwritable: If it cannot be created or written; this store stays as it was.
+        """
+        try:
+            resets = self.resets
+            set_aside(self._path, now)
+            _create(self._path, now)
+            fresh = self._opened(self._path)
+            fresh.put("resets", str(resets + 1))
+        except (sqlite3.Error, OSError) as error:
+            raise StateUnwritable(f"{self._path}: {error}; make it writable, or choose another --state-dir") from error
+        self._connection.close()
+        self._connection, self._file = fresh._connection, fresh._file  # noqa: SLF001  one of its own class
 
     @classmethod
     def open(cls, state_dir: str | os.PathLike[str], now: float) -> Store:

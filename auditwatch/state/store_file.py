@@ -59,6 +59,15 @@ def looked_at(path: Path, take: Callable[[sqlite3.Connection], _T]) -> _T | None
     return None
 
 
+def identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Device and inode of what is at a path; None if nothing is."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def text(raw: bytes) -> str:
     """Text that a flipped bit has damaged must not fail here: its checksum finds that."""
     return raw.decode(errors="surrogateescape")

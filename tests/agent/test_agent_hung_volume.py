@@ -13,9 +13,9 @@ import pytest
 from auditwatch.agent import probes, volumes
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.supervisor import Agent
-from auditwatch.config.settings import config_from_arguments
+from auditwatch.config.settings import Config, config_from_arguments
 from auditwatch.errors import Unreadable
-from auditwatch.state.store import Store
+from auditwatch.state.directory import state_directory_open
 from auditwatch.web.snapshot import TrailSnapshot
 from tests.agent.running import SPLICED, append, records
 
@@ -96,8 +96,13 @@ def _is_judged(trail: TrailSnapshot) -> bool:
 async def _live_through(tmp_path: Path, hangs: threading.Event, stuck: threading.Event) -> None:
     trails = [str(tmp_path / name / f"{name}.jsonl") for name in ("good", "hung")]
     config = config_from_arguments(trails, state_dir=str(tmp_path), listen_address="127.0.0.1:0")
-    store = Store.open(tmp_path, 1.0)
-    agent = Agent(config, str(tmp_path), store)
+    with state_directory_open(str(tmp_path), 1.0) as state:
+        await _hang_and_answer(Agent(config, state), config, trails, hangs, stuck)
+
+
+async def _hang_and_answer(
+    agent: Agent, config: Config, trails: list[str], hangs: threading.Event, stuck: threading.Event
+) -> None:
     await agent._begin(config)
 
     def seen() -> dict[str, TrailSnapshot]:
@@ -118,7 +123,6 @@ async def _live_through(tmp_path: Path, hangs: threading.Event, stuck: threading
     await eventually(lambda: seen()["hung"].is_answering and seen()["hung"].state.damaged_lines == 2)
     assert seen()["hung"].state.is_up
     await agent._end(last_look=True)
-    store.close()
 
 
 def test_the_end_does_not_wait_for_a_hung_volume(
@@ -138,12 +142,11 @@ def test_the_end_does_not_wait_for_a_hung_volume(
     async def live() -> None:
         path = str(tmp_path / "risk.jsonl")
         config = config_from_arguments([path], state_dir=str(tmp_path), listen_address="127.0.0.1:0")
-        store = Store.open(tmp_path, 1.0)
-        agent = Agent(config, str(tmp_path), store)
-        await agent._begin(config)
-        await eventually(lambda: calls)
-        async with asyncio.timeout(5):
-            await agent._end(last_look=True)
-        store.close()
+        with state_directory_open(str(tmp_path), 1.0) as state:
+            agent = Agent(config, state)
+            await agent._begin(config)
+            await eventually(lambda: calls)
+            async with asyncio.timeout(5):
+                await agent._end(last_look=True)
 
     asyncio.run(live())
