@@ -9,7 +9,14 @@ import pytest
 from tests.contracts.pages import ROOT, links, missing
 
 INDEX = ROOT / "docs/README.md"
-PAGES = sorted({*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md")})
+PAGES = sorted(
+    {
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+        *(ROOT / "examples").glob("*.md"),
+    }
+)
 
 
 def test_the_index_leads_to_every_page_at_once_or_by_the_index_of_its_folder() -> None:
