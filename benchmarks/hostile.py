@@ -36,7 +36,7 @@ def sparse(path: Path) -> None:
 
 
 def pending(path: Path) -> None:
-    """10 GB of hole behind a record."""
+    """10 GB of hole after a record."""
     with path.open("wb") as file:
         file.write(b'{"a":1}\n')
         file.truncate(10_000_000_000)
@@ -69,7 +69,7 @@ def damaged_lines(path: Path) -> None:
 
 FILES: dict[str, Callable[[Path], None]] = {
     "10 GB of hole between two records": sparse,
-    "10 GB of hole behind a record": pending,
+    "10 GB of hole after a record": pending,
     "one line of 2 GB": one_line,
     "a million empty lines": blank_lines,
     "[{},{},...] as long as lines may be, and longer": objects,

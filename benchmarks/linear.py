@@ -58,7 +58,7 @@ def _both(work: Callable[[bytes], None], piece: bytes) -> str:
 
 
 def _seconds(work: Callable[[bytes], None], line: bytes) -> float:
-    """Median of the processor's time: what else the machine does is no work on the line."""
+    """Median CPU time: what else the machine does is not work on the line."""
     taken = []
     for _ in range(ROUNDS):
         begun = time.process_time()

@@ -42,7 +42,7 @@ int main(int, char **argv) {
   while (at < end) {
     const char *newline = static_cast<const char *>(memchr(at, '\n', end - at));
     if (!newline) break;
-    simdjson::dom::object object;  // the bytes behind the line are there: no copy is needed
+    simdjson::dom::object object;  // the bytes after the line are there: no copy is needed
     whole += !parser.parse(reinterpret_cast<const uint8_t *>(at), newline - at, false).get(object);
     at = newline + 1;
   }

@@ -79,7 +79,7 @@ def main() -> None:
     print(f"scrape, {TRAILS:,} trails, {lines:,} lines of text")
     print(f"{'the very first, everything written once':<52} once {first * 1000:6.1f} ms")
     print(_line("auditwatch, nothing changed", quiet))
-    print(_line(f"auditwatch, {CHANGED} trails changed since the last", busy))
+    print(_line(f"auditwatch, {CHANGED} trails changed since the last scrape", busy))
     print(_line("client_python generate_latest, same snapshot", peers))
 
 
