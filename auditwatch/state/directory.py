@@ -77,6 +77,4 @@ def _make(path: str) -> None:
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise StateUnwritable(
-            f"{path}: cannot be created: {error.strerror}; choose another --state-dir, or make this possible"
-        ) from error
+        raise StateUnwritable(f"{path}: cannot be created: {error.strerror}; choose another --state-dir") from error

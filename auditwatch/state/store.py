@@ -21,7 +21,7 @@ STORE_NAME: Final = "state.db"
 PREVIOUS_NAME: Final = "state.previous.db"
 
 _SMALLEST_BYTES: Final = 512
-"""A page of SQLite is no smaller, and a store is never less than a page."""
+"""The smallest page size of SQLite; a store is never smaller than one page."""
 
 _SAVE_TRAIL: Final = """
 INSERT INTO trails (trail, segment, judged, rules, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
