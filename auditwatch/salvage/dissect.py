@@ -1,11 +1,11 @@
-"""What a damaged line still holds: whole records, and the pieces between them.
+"""What a damaged line still contains: whole records, and the pieces between them.
 
-Bytes alone cannot tell an object that lay inside a record which was cut from a whole record glued into it. So each
-record comes with a confidence, and what deserves none stays a fragment:
+Bytes alone do not show whether an object was a nested part of a record that was cut, or a whole record glued into it.
+So each record has a confidence, and whatever deserves none stays a fragment:
 
-certain   it stands where only a record can begin: at the line's start, directly behind a whole record or NUL bytes,
-          and nothing on its line says that it was part of something larger; the lines around may raise doubt yet
-likely    it stands elsewhere, and its first key is the one that almost all whole records of the trail begin with
+certain   it is where only a record can begin: at the start of the line, or directly after a whole record or NUL bytes,
+          and nothing on its line shows that it was part of something larger; nearby lines may still raise doubt
+likely    it is elsewhere, and its first key is the one with which almost all whole records of the trail begin
 inferred  it was put together from two pieces (`stitch`)
 """
 
@@ -23,10 +23,10 @@ from auditwatch.trail.judge.explain import is_utf8
 from auditwatch.trail.judge.grammar import skip_blank, walk_text, walk_value
 
 MAX_PARTS: Final = 1 << 16
-"""Most parts a line is cut into; what is behind them stays one fragment."""
+"""Most parts into which a line is cut; the rest stays one fragment."""
 
 _WALKED_LINES: Final = 8
-"""Most times its own length that is walked in vain through one line, so that the work on it stays linear."""
+"""Bytes walked through in vain in one line at most, as a multiple of its length, so that the work stays linear."""
 
 _MARK: Final = b"\xef\xbb\xbf"
 _MARKS = re.compile(rb"(?:\xef\xbb\xbf)*+")
@@ -35,14 +35,14 @@ _BEFORE_HEAD = re.compile(rb"(?:.*[:,\[])?[ \t\r]*+\Z", re.DOTALL)
 _LOOK_BACK_BYTES: Final = 16
 _OBJECT: Final = ord("{")
 _BEFORE_VALUE: Final = frozenset(b":,[")
-"""Behind these bytes the grammar may allow an object: one that stands there may be part of a record."""
-_BEHIND_VALUE: Final = frozenset(b",]}:")
-"""Before these bytes an object was a value in something larger."""
+"""After these bytes the grammar may allow an object: an object there may be part of a record."""
+_AFTER_VALUE: Final = frozenset(b",]}:")
+"""An object that one of these bytes follows was a value in something larger."""
 _EMPTY_MEMBER: Final = b'{"":'
 
 
 class Confidence(StrEnum):
-    """How sure it is that a recovered record was written like this; from the surest down."""
+    """How certain it is that a recovered record was written like this; highest first."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -60,7 +60,7 @@ class Method(StrEnum):
 
 
 class FragmentKind(StrEnum):
-    """What a piece of a damaged line is that is no record."""
+    """What a piece of a damaged line is, if it is not a record."""
 
     BEGINNING = "beginning"
     END = "end"
@@ -85,7 +85,7 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A piece of a damaged line that is no record, from byte `start` to just before `end`."""
+    """A piece of a damaged line that is not a record, from byte `start` to just before `end`."""
 
     start: int
     end: int
@@ -96,15 +96,15 @@ Part = Inside | Fragment
 
 
 def dissect(line: bytes, habits: Habits, *, awaited: bool = False) -> tuple[Part, ...]:
-    r"""The parts of a damaged line from left to right; between them is nothing but white space.
+    r"""The parts of a damaged line from left to right, with nothing but white space between them.
 
-    White space before a piece that may go on a string is part of the piece.
+    White space before a piece that may continue a string is part of the piece.
 
     Args:
-        line: Without its newline.
-        habits: Of the trail.
-        awaited: Whether a record was cut shortly before where an object may follow, so that one may stand at the start
-            of this line.
+        line: The line without its newline.
+        habits: Habits of the trail.
+        awaited: Whether a record was cut shortly before this line, at a place where an object may follow, so that this
+            object may be at the start of the line.
 
     >>> [part.confidence for part in dissect(b'{"a":1}{"b":2}', Habits())]
     [<Confidence.CERTAIN: 'certain'>, <Confidence.CERTAIN: 'certain'>]
@@ -118,7 +118,7 @@ def dissect(line: bytes, habits: Habits, *, awaited: bool = False) -> tuple[Part
 
 
 def awaits_value(piece: bytes) -> bool:
-    """Whether an object may follow: exact for the beginning of a record, on the safe side for other pieces.
+    """Whether an object may follow: exact for the beginning of a record; for other pieces, yes in case of doubt.
 
     >>> awaits_value(b'{"a":'), awaits_value(b'{"a":"b,'), awaits_value(b'b":1,')
     (True, False, True)
@@ -132,7 +132,7 @@ def awaits_value(piece: bytes) -> bool:
 
 
 class _Dissection:
-    """Cuts one line, from left to right, each step from a place where a record may begin."""
+    """Cuts one line into parts, from left to right; each step starts where a record may begin."""
 
     def __init__(self, line: bytes, habits: Habits, awaited: bool) -> None:
         self._line = line
@@ -142,8 +142,8 @@ class _Dissection:
         self._next_nul = -1
 
     def parts(self) -> Iterator[Part]:
-        """All of them."""
-        at, method = self._behind_marks(), Method.LINE_START
+        """All parts of the line."""
+        at, method = self._after_marks(), Method.LINE_START
         if at:
             yield Fragment(0, at, FragmentKind.BYTE_ORDER_MARK)
         if self._is_other_text(at):
@@ -158,24 +158,24 @@ class _Dissection:
             at = part.end
         yield Fragment(at, len(self._line), FragmentKind.MIDDLE)
 
-    def _behind_marks(self) -> int:
+    def _after_marks(self) -> int:
         marks = _MARKS.match(self._line)
         return marks.end() if marks else 0
 
     def _is_other_text(self, at: int) -> bool:
-        """Whether the line is one JSON text that is no record: what is in it was never a record either."""
+        """Whether the line is one JSON text that is not a record: nothing in it was ever a record either."""
         line = self._line[at:] if at else self._line
         if walk_text(line).error is not None:
             return False
         return line[skip_blank(line, 0)] != _OBJECT or not self._is_record(line)
 
     def _part_at(self, blank: int, at: int, method: Method) -> tuple[Part, Method]:
-        """The part that begins here, and how a record would be found that follows it directly.
+        """The part that begins here, and the method by which a record directly after it would be found.
 
         Args:
-            blank: Where white space before the part begins: it belongs to a fragment, which may go on a string.
-            at: The part's first other byte.
-            method: How a record would be found that begins here.
+            blank: Where white space before the part begins; it belongs to a fragment, which may continue a string.
+            at: First byte of the part after that white space.
+            method: The method by which a record that begins here would be found.
         """
         nuls = _NULS.match(self._line, at)
         if nuls:
@@ -183,12 +183,12 @@ class _Dissection:
         end = self._object_end(at)
         confidence = None if end is None else self._confidence(at, end, method)
         if end is not None and confidence is not None:
-            self._left += end - at  # not in vain
+            self._left += end - at  # this walk was not in vain
             return Inside(at, end, confidence, method), Method.BEHIND_RECORD
         return self._fragment(blank, at, self._next_start(at)), Method.RECORD_HEAD
 
     def _object_end(self, at: int) -> int | None:
-        """Just behind the whole object that begins here, if one does."""
+        """The offset just after the whole object that begins here, if there is one."""
         if self._line[at] != _OBJECT or self._left < 0:
             return None
         walk = walk_value(self._line, at)
@@ -202,7 +202,7 @@ class _Dissection:
         return is_utf8(text) and not too_deep(text)
 
     def _is_pair(self, text: bytes) -> bool:
-        """Whether a record stands where another one was cut, and what closes both looks like one object."""
+        """Whether this is a record inside another that was cut, and what closes both makes it look like one object."""
         return not self._habits.was_nested and self._habits.has_inside(text)
 
     def _confidence(self, at: int, end: int, method: Method) -> Confidence | None:
@@ -218,19 +218,19 @@ class _Dissection:
         """Whether the object may have been part of a record that was cut right before it.
 
         Args:
-            at: Where it begins.
-            end: Just behind it.
-            may_be_nested: Whether objects like it may lie inside records.
+            at: Where the object begins.
+            end: Just after its last byte.
+            may_be_nested: Whether objects like this may be inside records.
         """
-        behind = skip_blank(self._line, end)
-        follows = self._line[behind] if behind < len(self._line) else None
-        if follows in _BEHIND_VALUE or (may_be_nested and self._awaited):
+        after = skip_blank(self._line, end)
+        follows = self._line[after] if after < len(self._line) else None
+        if follows in _AFTER_VALUE or (may_be_nested and self._awaited):
             return True
         is_empty = skip_blank(self._line, at + 1) == end - 1
-        return is_empty and follows not in {None, 0, _OBJECT}  # a string may hold braces
+        return is_empty and follows not in {None, 0, _OBJECT}  # a string may contain braces
 
     def _next_start(self, at: int) -> int:
-        """Where the fragment that begins here ends: before NULs, or before a head with the usual key."""
+        """Where the fragment that begins here ends: before NUL bytes, or before a head with the usual key."""
         if self._next_nul < at:
             nul = self._line.find(b"\x00", at)
             self._next_nul = nul if nul >= 0 else len(self._line)
@@ -240,7 +240,7 @@ class _Dissection:
         return self._next_nul
 
     def _is_start(self, head: re.Match[bytes]) -> bool:
-        """Whether this head may be that of a record: it has the usual key, and is not likelier to be nested."""
+        """Whether this may be the head of a record: it has the usual key, and is not more likely to be nested."""
         if head[1] != self._habits.first_key or self._left < 0:
             return False
         back = max(0, head.start() - _LOOK_BACK_BYTES)

@@ -1,4 +1,4 @@
-"""What the whole records of a trail have in common: what salvage goes by where bytes alone do not decide."""
+"""What the whole records of a trail have in common: salvage goes by that where bytes alone do not decide."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from dataclasses import dataclass
 from typing import Final
 
 ALMOST_ALL: Final = 0.95
-"""Share of the whole records that must begin with a key to make it the usual one."""
+"""Share of the whole records that must begin with the same key to make it the usual one."""
 
 HEAD: Final = re.compile(rb'\{[ \t\r]*+("[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+")[ \t\r]*+:')
-"""A record head, with its key, quotes included. No string of a JSON text holds one: its quotes would be escaped."""
+"""A record head; its group is the key, with quotes. No JSON string contains one: the quotes would be escaped."""
 
 _MOST_KEYS: Final = 1000
-"""Most first keys that are counted: a hostile trail has another one on each line."""
+"""Most first keys that are counted: a hostile trail has a different one on each line."""
 _MOST_SHAPES: Final = 1000
-"""Most shapes that are counted, likewise."""
+"""Most shapes that are counted, for the same reason."""
 
 _STUDIED_BYTES: Final = 1 << 13
-"""How much of each batch is looked at for shapes: they repeat, and looking at all takes ten times as long."""
+"""How much of each batch is searched for shapes: they repeat, and searching everything takes ten times as long."""
 
 _OFTEN_NESTED: Final = 0.01
-"""Share of the whole lines beyond which the usual key inside a record is a habit. One such line may be an accident: the
-beginning of one record, another one and the end of a third can make up a line that parses."""
+"""Share of the whole lines above which the usual key inside a record is a habit. One such line may be an accident: the
+beginning of one record, a second record and the end of a third can together make a line that parses."""
 
 _REGULAR: Final = 0.05
-"""A trail is regular where a new record has an unknown shape less often than this."""
+"""A trail is regular if a new record has an unknown shape less often than this."""
 
 _KEYS_AND_BRACKETS = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")([ \t\r]*+:)?+|([{\[])|[}\]]', re.DOTALL)
 
 Shape = frozenset[tuple[int, bytes]]
-"""The keys of a record, quotes included, each with the level it is on."""
+"""The keys of a record, with their quotes, each with its level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Habits:
     """What is usual in a trail.
 
     Attributes:
-        first_key: The first key, quotes included, of almost all whole records; None if there is none.
-        is_nested: Whether objects inside whole records begin with that key, too, as a habit.
-        was_nested: Whether any did.
+        first_key: The first key of almost all whole records, with its quotes; None if there is no such key.
+        is_nested: Whether objects inside whole records habitually begin with that key too.
+        was_nested: Whether any object inside a whole record did.
         is_regular: Whether nearly all records have one of the known shapes.
-        shapes: That whole records have.
+        shapes: The shapes that whole records have.
     """
 
     first_key: bytes | None = None
@@ -54,7 +54,7 @@ class Habits:
     shapes: frozenset[Shape] = frozenset()
 
     def is_usual(self, text: bytes, at: int = 0) -> bool:
-        r"""Whether a record head with the usual key stands here.
+        r"""Whether there is a record head with the usual key here.
 
         >>> Habits(b'"event"').is_usual(b'{ "event" :1}')
         True
@@ -67,7 +67,7 @@ class Habits:
         return self.first_key is not None and record.count(self.first_key) > 1 and _has_inside(record, self.first_key)
 
     def knows_shape(self, record: bytes) -> bool:
-        """Whether there are whole records with the same keys on the same levels."""
+        """Whether there are whole records with the same keys at the same levels."""
         return shape_of(record) in self.shapes
 
 
@@ -87,7 +87,7 @@ class HabitCounter:
         self._shapes: Counter[Shape] = Counter()
 
     def learn(self, lines: Sequence[bytes]) -> None:
-        """Take in whole lines, given without their newlines: all at a glance, and of small trails all closely."""
+        """Add whole lines, given without their newlines; all are looked at briefly, and in small trails all closely."""
         self._lines += len(lines)
         size = sum(map(len, lines))
         for line in lines[:: 1 + size // _STUDIED_BYTES]:
@@ -106,7 +106,7 @@ class HabitCounter:
             self._shapes[shape_of(line)] += 1
 
     def habits(self) -> Habits:
-        """What is usual by now."""
+        """What is usual in the lines added so far."""
         key, times = next(iter(self._first.most_common(1)), (None, 0))
         if key is None or times < ALMOST_ALL * self._records:
             return Habits(is_regular=self._is_regular(), shapes=frozenset(self._shapes))
@@ -115,13 +115,13 @@ class HabitCounter:
         return Habits(key, is_nested, nested > 0, self._is_regular(), frozenset(self._shapes))
 
     def _is_regular(self) -> bool:
-        """By Good and Turing: what was seen once is about as frequent as what was never seen."""
+        """By Good and Turing: shapes that were seen once are about as frequent as shapes that were never seen."""
         once = sum(times == 1 for times in self._shapes.values())
         return once <= _REGULAR * self._shapes.total()
 
 
 def shape_of(record: bytes) -> Shape:
-    """The keys of one object with their levels.
+    """The keys of one object, with their levels.
 
     >>> sorted(shape_of(b'{"event":"A","by":[{"id":1}]}'))
     [(1, b'"by"'), (1, b'"event"'), (3, b'"id"')]

@@ -1,4 +1,4 @@
-"""The lines of a stream of bytes with their places, in memory bounded by `max_line_bytes` and a chunk."""
+"""The lines of a stream of bytes with their places, in memory bounded by `max_line_bytes` and one chunk."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Final
 
 _MOST_LINES: Final = 8192
-"""Lines of one batch: a chunk of empty lines must not become a million objects at once."""
+"""Most lines in a batch: a chunk of empty lines must not become a million objects at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Neighbouring lines.
+    """Adjacent lines.
 
     Attributes:
-        number: Of the first line, from 1.
-        offset: First byte of the first line.
-        lines: Without their newlines; none where the batch is one line too long to be held.
+        number: Number of the first line, from 1.
+        offset: Offset of the first line.
+        lines: The lines without their newlines; empty if the batch is a single line that is too long to be held.
         size: Bytes of all lines, newlines included.
     """
 
@@ -54,7 +54,7 @@ class LineReader:
         self._hold(rest)
 
     def rest(self) -> Batch:
-        """The bytes behind the last newline; of size 0 if there are none."""
+        """The bytes after the last newline; a batch of size 0 if there are none."""
         held = [bytes(self._held)] if 0 < self._length <= self._most else []
         return Batch(self._number, self._offset, held, self._length)
 

@@ -1,6 +1,7 @@
-"""The directory that salvage writes: for its owner alone, and finished or empty.
+"""The directory that salvage writes: accessible to its owner only, and either finished or empty.
 
-Files grow under a name that ends in `.partial`; they get their own when all of them are on the disk, the manifest last.
+Files grow under a name that ends in `.partial`. They get their final names when all of them are on the disk, the
+manifest last.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class OutputDirectory:
     """A new directory, or one that was empty.
 
     Raises:
-        OutputTaken: If something is there already, or the directory above is missing.
-        OutputUnwritable: If it cannot be created.
+        OutputTaken: Something is there already, or the parent directory is missing.
+        OutputUnwritable: The directory cannot be created.
     """
 
     def __init__(self, path: str) -> None:
@@ -46,19 +47,19 @@ class OutputDirectory:
         except FileExistsError as error:
             self._take(error)
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-            raise OutputTaken(f"{printable(path)}: the directory above it does not exist; create that first") from error
+            raise OutputTaken(f"{printable(path)}: its parent directory does not exist; create that first") from error
         except OSError as error:
             raise _unwritable(path, error) from error
 
     def create(self, name: str) -> OutputFile:
-        """A file in it, not finished yet."""
+        """A new file in the directory, not finished yet."""
         with self._writing(name):
             created = OutputFile(self.path, name)
         self._files.append(created)
         return created
 
     def finish(self, manifest: dict[str, object]) -> None:
-        """Put everything onto the disk and give the files their names."""
+        """Put everything on the disk and give the files their names."""
         for file in self._files:
             file.finish()
         with self._writing(MANIFEST):
@@ -69,7 +70,7 @@ class OutputDirectory:
             sync_directory(os.path.dirname(os.path.abspath(self.path)))
 
     def abandon(self) -> None:
-        """Leave nothing behind: half a result must not be taken for one."""
+        """Remove everything: half a result must not be mistaken for a whole one."""
         for file in self._files:
             file.discard()
         with suppress(OSError):
@@ -79,10 +80,10 @@ class OutputDirectory:
                 os.rmdir(self.path)
 
     def _take(self, error: FileExistsError) -> None:
-        """Use a directory that is there, if it is empty."""
+        """Use an existing directory, if it is empty."""
         self._is_new = False
         if os.path.islink(self.path) or not os.path.isdir(self.path):
-            raise OutputTaken(f"{printable(self.path)} exists and is no directory; name a new one") from error
+            raise OutputTaken(f"{printable(self.path)} exists and is not a directory; name a new one") from error
         try:
             if os.listdir(self.path):
                 raise OutputTaken(f"{printable(self.path)} is not empty; name a new directory") from error
@@ -99,7 +100,7 @@ class OutputDirectory:
 
 
 class OutputFile:
-    """A file that grows under another name, with its size and digest."""
+    """A file that grows under a temporary name, with its size and digest."""
 
     def __init__(self, directory: str, name: str) -> None:
         self.name = name
@@ -112,7 +113,7 @@ class OutputFile:
         """Append bytes.
 
         Raises:
-            OutputUnwritable: For instance on a full disk.
+            OutputUnwritable: The bytes cannot be written, for instance because the disk is full.
         """
         self._sha256.update(data)
         self._size += len(data)
@@ -122,10 +123,10 @@ class OutputFile:
             raise _unwritable(self._path, error) from error
 
     def finish(self) -> None:
-        """Have all of it on the disk.
+        """Make sure that all of the file is on the disk.
 
         Raises:
-            OutputUnwritable: If the disk does not take it.
+            OutputUnwritable: It cannot be written.
         """
         try:
             self._stream.flush()
@@ -136,19 +137,19 @@ class OutputFile:
             raise _unwritable(self._path, error) from error
 
     def publish(self) -> None:
-        """Give it its name."""
+        """Give the file its name."""
         os.rename(self._path + _PARTIAL, self._path)
 
     def discard(self) -> None:
-        """Remove it, under whichever name."""
-        with suppress(OSError):  # what was not flushed would fail once more
+        """Remove the file, under either name."""
+        with suppress(OSError):  # flushing the rest may fail once more
             self._stream.close()
         for path in (self._path + _PARTIAL, self._path):
             with suppress(OSError):
                 os.unlink(path)
 
     def described(self) -> dict[str, object]:
-        """Its size and digest, for the manifest."""
+        """Size and digest of the file, for the manifest."""
         return {"bytes": self._size, "sha256": self._sha256.hexdigest()}
 
 
@@ -156,8 +157,8 @@ class FileSink:
     """Writes what salvage finds into files, and counts it.
 
     Args:
-        recovered: Gets one line a record.
-        fragments: Gets one line a piece that is no record.
+        recovered: Gets one line per record.
+        fragments: Gets one line per piece that is not a record.
         merged: Gets the copy of the trail, if one is asked for.
     """
 
@@ -171,31 +172,31 @@ class FileSink:
         self._merged = merged
 
     def recovered(self, found: RecoveredRecord) -> None:
-        """One record."""
+        """Write one record."""
         self.by_confidence[found.confidence] += 1
         self.by_method[found.method] += 1
         self.recovered_bytes += len(found.record)
         self._recovered.write(recovered_line(found))
 
     def leftover(self, left: Leftover) -> None:
-        """One piece that is no record."""
+        """Write one piece that is not a record."""
         self.by_kind[left.kind] += 1
         self.fragment_bytes += left.source.length
         self._fragments.write(fragment_line(left))
 
     def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
-        """A damaged line is done."""
+        """Put the records of a damaged line in its place in the copy."""
         if self._merged is not None:
             self._merged.replace(start, end, found)
 
 
 class MergedCopy:
-    """A copy of the trail with its damaged lines replaced by the records they held.
+    """A copy of the trail in which damaged lines are replaced by the records they contained.
 
     Args:
-        file: Where it goes.
-        descriptor: Of the trail.
-        confidences: Of the records that are put in.
+        file: The file to write.
+        descriptor: Descriptor of the trail.
+        confidences: Confidences of the records to put in.
     """
 
     def __init__(self, file: OutputFile, descriptor: int, confidences: frozenset[Confidence]) -> None:
@@ -206,7 +207,7 @@ class MergedCopy:
         self._copied = 0
 
     def replace(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
-        """Copy what lies before a damaged line, and put what it held in its place."""
+        """Copy everything up to a damaged line, and put the line's records in its place."""
         self.copy_until(start)
         for one in found:
             if one.confidence in self.confidences:
@@ -222,7 +223,7 @@ class MergedCopy:
 
 
 def recovered_line(found: RecoveredRecord) -> bytes:
-    r"""One line of `recovered.jsonl`: the record is the last member, byte for byte as it stood in the trail.
+    r"""One line of `recovered.jsonl`: the record is the last member, byte for byte as it was in the trail.
 
     >>> from auditwatch.salvage.results import Source
     >>> recovered_line(RecoveredRecord(Confidence.CERTAIN, Method.LINE_START, (Source(2, 8, 7),), b'{"a":1}'))[-34:]
@@ -233,7 +234,7 @@ def recovered_line(found: RecoveredRecord) -> bytes:
 
 
 def fragment_line(left: Leftover) -> bytes:
-    """One line of `fragments.jsonl`: where the piece lies, and its bytes as text, or in base64 if they are none."""
+    """One line of `fragments.jsonl`: where the piece is, and its bytes as text, or in base64 if they are not UTF-8."""
     about = {**asdict(left.source), "kind": left.kind, "line_kind": left.line_kind}
     return json.dumps({**about, **_content(left.data)}).encode() + b"\n"
 

@@ -1,6 +1,6 @@
 """Recover records from the damaged lines of an open trail: read it once to learn its habits, once more to salvage.
 
-The trail is only read, never held: in memory are one batch of lines and a window of damaged ones, among which records
+The trail is never held as a whole: memory contains one batch of lines and a window of damaged ones, in which records
 in two pieces are put together.
 """
 
@@ -29,14 +29,14 @@ class Survey:
     """What the first reading learned.
 
     Attributes:
-        size: Bytes that were read: the file may have grown since.
-        sha256: Over all of them.
+        size: Bytes that were read; the file may have grown since.
+        sha256: SHA-256 over all of them.
         digest: The digest of the file, pending bytes excluded.
-        habits: Of the trail's whole records.
-        lines: Newline-ended ones.
-        records: Whole lines.
-        by_kind: Damaged lines.
-        pending_bytes: Bytes behind the last newline that were left alone.
+        habits: Habits of the trail's whole records.
+        lines: Number of newline-ended lines.
+        records: Number of whole lines.
+        by_kind: Number of damaged lines of each kind.
+        pending_bytes: Bytes after the last newline that were left alone.
     """
 
     size: int
@@ -55,7 +55,7 @@ def survey(
     """Read the first `size` bytes once.
 
     Raises:
-        Unreadable: io_error, with the offset; changed, if the file is shorter than that by now.
+        Unreadable: io_error, with the offset; changed, if the file is shorter by now.
     """
     reading = _Reading(descriptor, size, rules, final, on_progress, done=0)
     habits, by_kind, records = HabitCounter(), Counter[Kind](), 0
@@ -81,7 +81,7 @@ def salvage(
     final: bool = False,
     on_progress: Progress | None = None,
 ) -> None:
-    """Read the surveyed bytes again and give everything that their damaged lines hold to the sink.
+    """Read the surveyed bytes again and pass everything that their damaged lines contain to the sink.
 
     Raises:
         Unreadable: io_error, with the offset; changed, if these are not the bytes that were surveyed.
@@ -95,7 +95,7 @@ def salvage(
             window.add(DamagedLine(places[index], kind, body))
     window.close()
     if reading.sha256.hexdigest() != known.sha256:
-        raise Unreadable("changed", "the file was changed while it was read; try again when nobody rewrites it")
+        raise Unreadable("changed", "the file was changed while it was read; try again when it is not being rewritten")
 
 
 class _Reading:
@@ -117,7 +117,7 @@ class _Reading:
         self._done = done
 
     def batches(self) -> Iterator[Batch]:
-        """All lines; at last the bytes behind the last newline, if nobody can end them any more."""
+        """All lines; finally the bytes after the last newline, if they are final."""
         read = 0
         for chunk in read_chunks(self._descriptor, 0, self._size):
             self.sha256.update(chunk)
@@ -138,7 +138,7 @@ class _Reading:
         return dict(self._judge.damaged(batch.lines)) if batch.lines else {0: Kind.OVERSIZE}
 
     def places(self, batch: Batch) -> list[Source]:
-        """Where the lines of the batch lie, newlines excluded."""
+        """Where the lines of the batch are, newlines excluded."""
         if not batch.lines:
             return [Source(batch.number, batch.offset, batch.size - (not self._is_tail))]
         starts = accumulate((len(line) + 1 for line in batch.lines), initial=batch.offset)

@@ -1,4 +1,4 @@
-"""What salvage gives: records with their sources, and the pieces that are none."""
+"""What salvage finds: records with their sources, and pieces that are not records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auditwatch.trail.kinds import Kind
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where bytes lie in the trail: number of the line, offset in the file, number of bytes."""
+    """Where bytes are in the trail: number of the line, offset in the file, number of bytes."""
 
     line: int
     offset: int
@@ -20,7 +20,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredRecord:
-    """One record, with its bytes as they stand in the trail."""
+    """One record, with its bytes as they are in the trail."""
 
     confidence: Confidence
     method: Method
@@ -30,13 +30,13 @@ class RecoveredRecord:
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A piece of a damaged line that is no record.
+    """A piece of a damaged line that is not a record.
 
     Attributes:
-        kind: What is known of the piece.
+        kind: What is known about the piece.
         line_kind: What is wrong with its line.
-        source: Where it lies.
-        data: Its bytes; None for NUL bytes, and for lines too long to be held.
+        source: Where it is.
+        data: Its bytes; None for NUL bytes and for lines that are too long to be held.
     """
 
     kind: FragmentKind
@@ -46,13 +46,13 @@ class Leftover:
 
 
 class Sink(Protocol):
-    """Takes what comes out, in the order of the trail."""
+    """Takes the results, in the order of the trail."""
 
     def recovered(self, found: RecoveredRecord) -> None:
-        """One record."""
+        """Take one record."""
 
     def leftover(self, left: Leftover) -> None:
-        """One piece that is no record."""
+        """Take one piece that is not a record."""
 
     def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
-        """The damaged line from `start` to `end`, its newline included, is done: this is what it held, or began."""
+        """Take the records found in the damaged line from `start` to `end` (newline included), or begun in it."""

@@ -1,4 +1,4 @@
-"""Salvage one file into a directory: everything that `auditwatch salvage` does, but for what it prints."""
+"""Salvage one file into a directory: everything that `auditwatch salvage` does, except what it prints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import JUDGE_VERSION, Rules
 
 FORMAT_VERSION: Final = 1
-"""Of the manifest and of the files it describes."""
+"""Version of the manifest and of the files it describes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class SalvageOptions:
 
     Attributes:
         rules: What makes a line whole.
-        final: Whether bytes behind the last newline are a torn line.
-        merged: Least confidence of the records that go into a copy of the trail; None for no copy.
+        final: Whether bytes after the last newline are a torn line.
+        merged: Lowest confidence of the records that go into a copy of the trail; None for no copy.
         command: The command line, for the manifest.
     """
 
@@ -43,12 +43,14 @@ class SalvageOptions:
 def salvage_into(
     path: str, output: str, options: SalvageOptions, on_progress: Progress | None = None
 ) -> dict[str, object]:
-    """Salvage the file at `path` into the directory `output`; the manifest that was written there.
+    """Salvage the file at `path` into the directory `output`, and return the manifest that was written there.
+
+    After an error, nothing is left in the directory.
 
     Raises:
-        OutputTaken: If the directory is there and not empty.
-        OutputUnwritable: If a result cannot be written. Nothing is left behind then, nor after any other error.
-        Unreadable: If the trail cannot be read, or changed under our eyes.
+        OutputTaken: The directory exists and is not empty.
+        OutputUnwritable: A result cannot be written.
+        Unreadable: The trail cannot be read, or changed while it was read.
     """
     with opened(path) as descriptor:
         directory = OutputDirectory(output)

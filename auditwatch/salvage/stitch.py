@@ -1,7 +1,7 @@
 """Records put together again from a beginning on one damaged line and an end on a nearby one.
 
-Nothing here is proof: the two pieces fit, both are used up, and the record they make looks like the others of its
-trail. Where several pieces fit equally well, none is taken: a record must not be invented.
+None of this is proof: the two pieces fit, both are used up completely, and the record they make looks like the others
+of its trail. If several pieces fit equally well, none is taken: a record must not be invented.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNUSUAL, USUAL = 1, 2
 
 
 def fit(beginning: bytes, end: bytes, habits: Habits) -> int:
-    """How well two pieces make one record: 0 not at all, `UNUSUAL`, or `USUAL` if whole records have the same keys.
+    """How well two pieces make one record: 0 for not at all, `UNUSUAL`, or `USUAL` if whole records have the same keys.
 
     >>> fit(b'{"event":"TRADE_A', b'PPROVED"}', Habits(b'"event"'))
     1
@@ -43,13 +43,14 @@ def fit(beginning: bytes, end: bytes, habits: Habits) -> int:
 def partner(
     beginning: bytes, ends: Sequence[bytes], rivals: Callable[[int], Iterable[bytes]], habits: Habits
 ) -> int | None:
-    """Which end belongs to a beginning: the index of the one that alone fits best, or None.
+    """Which end belongs to a beginning: the index of the only one that fits best, or None.
 
     Args:
-        beginning: The record's beginning.
-        ends: The pieces behind it, from the nearest on.
-        rivals: Gives the other beginnings before an end, by its index: where one of them fits as well, nobody can tell.
-        habits: Of the trail.
+        beginning: The beginning of the record.
+        ends: The pieces after it, nearest first.
+        rivals: Returns the other beginnings before an end, given its index: if one of them fits as well, it is unclear
+            which is the right one.
+        habits: Habits of the trail.
     """
     fits = [fit(beginning, end, habits) for end in ends]
     best = max(fits, default=0)

@@ -1,4 +1,4 @@
-"""The window over the damaged lines of a trail: pieces are put together in it, and neighbours raise doubt."""
+"""The window over the damaged lines of a trail: pieces are joined in it, and nearby damage raises doubt."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
 
 WINDOW_LINES: Final = 256
-"""Lines, whole ones too, over which the two pieces of a record are looked for."""
+"""Number of lines, whole ones included, within which the two pieces of a record are searched for."""
 
 _WINDOW_MAX_LINES: Final = 4
-"""Most that the damaged lines of a window may take, in times `max_line_bytes`."""
+"""Most memory that the damaged lines of a window may take, as a multiple of `max_line_bytes`."""
 
 _PART_BYTES: Final = 128
-"""Memory that a part of a line takes beside its bytes, roughly."""
+"""Rough amount of memory that a part of a line takes in addition to its bytes."""
 
 _SWALLOWS_BYTES: Final = 16
-"""A hole of so many NUL bytes may have swallowed a piece of a record."""
+"""A hole of this many NUL bytes or more may have swallowed a piece of a record."""
 
 _PIECES: Final = frozenset({FragmentKind.BEGINNING, FragmentKind.END, FragmentKind.MIDDLE, FragmentKind.OBJECT})
 """Fragments of records."""
 
 
 class Sign(Enum):
-    """What says of a part that records are cut here, so that a whole one may be the halves of two others."""
+    """What a part shows: records are cut near it, so that a whole record may really be the halves of two others."""
 
     PIECE = auto()
-    """A piece of a record, whatever it lacks."""
+    """A piece of a record, no matter what it lacks."""
     LACKS_END = auto()
     LACKS_BEGINNING = auto()
     HOLE = auto()
@@ -46,12 +46,12 @@ class DamagedLine:
     """A damaged line in the window.
 
     Attributes:
-        place: The line, newline excluded.
+        place: Where the line is, without its newline.
         kind: What is wrong with it.
-        body: Its bytes; None if they are too many.
-        parts: What it consists of.
-        used: Indexes of ends that were stitched to a beginning.
-        awaits_value: Whether it leaves a record cut where an object may follow.
+        body: Its bytes; None if there are too many.
+        parts: The parts that it consists of.
+        used: Indexes of the parts that were stitched together.
+        awaits_value: Whether a record on it was cut at a place where an object may follow.
         signs: Index of the first and of the last part with each sign.
     """
 
@@ -64,7 +64,7 @@ class DamagedLine:
     signs: dict[Sign, tuple[int, int]] = field(default_factory=dict)
 
     def take_apart(self, habits: Habits, *, awaited: bool) -> None:
-        """Find its parts, if its bytes are held."""
+        """Find the parts of the line, if its bytes are held."""
         if self.body is None:
             return
         self.parts = dissect(self.body, habits, awaited=awaited)
@@ -88,7 +88,7 @@ class DamagedLine:
 
     @property
     def weight(self) -> int:
-        """Memory it takes, roughly."""
+        """Rough amount of memory that the line takes."""
         return len(self.body or b"") + _PART_BYTES * len(self.parts)
 
     def piece(self, index: int) -> bytes:
@@ -97,16 +97,16 @@ class DamagedLine:
         return (self.body or b"")[part.start : part.end]
 
     def source(self, index: int) -> Source:
-        """Where a part lies."""
+        """Where a part is."""
         part = self.parts[index]
         return Source(self.place.line, self.place.offset + part.start, part.end - part.start)
 
     def indexes(self, kind: FragmentKind, start: int = 0) -> list[int]:
-        """Fragments of a kind that nobody took, from a part on."""
+        """The fragments of a kind that are not used yet, from the part `start` on."""
         return [i for i in range(start, len(self.parts)) if i not in self.used and self.may_be(i, kind)]
 
     def may_be(self, index: int, kind: FragmentKind) -> bool:
-        """Whether a part is such a fragment, and what it lacks may stand elsewhere: at NUL bytes it is lost."""
+        """Whether a part is such a fragment, and what it lacks may be elsewhere: next to NUL bytes it is lost."""
         part = self.parts[index]
         beside = index + 1 if kind is FragmentKind.BEGINNING else index - 1
         return isinstance(part, Fragment) and part.kind is kind and not self._is_nuls(beside)
@@ -120,7 +120,7 @@ _Piece = tuple[DamagedLine, int]
 
 
 class Window:
-    """The damaged lines that may still have to do with each other; decides about a line as it leaves."""
+    """The damaged lines that may still be related to each other; decides about each line as it leaves."""
 
     def __init__(self, habits: Habits, rules: Rules, sink: Sink) -> None:
         self._habits = habits
@@ -132,7 +132,7 @@ class Window:
         self._lines_with = Counter[Sign]()
 
     def add(self, held: DamagedLine) -> None:
-        """Take in the next damaged line, and let go of those that are too far away from it."""
+        """Add the next damaged line, and let go of those that are too far away from it."""
         while self._held and self._held[0].place.line < held.place.line - WINDOW_LINES:
             self._let_go()
         held.take_apart(self._habits, awaited=self._awaiting > 0)
@@ -142,7 +142,7 @@ class Window:
             self._let_go()
 
     def close(self) -> None:
-        """Nothing follows."""
+        """Let go of all lines: no more follow."""
         while self._held:
             self._let_go()
 
@@ -179,7 +179,7 @@ class Window:
             return self._stitched(held, index) if held.may_be(index, FragmentKind.BEGINNING) else None
         confidence, record = part.confidence, held.piece(index)
         if confidence is Confidence.CERTAIN and self._may_be_halves(held, index):
-            self._last[Sign.LACKS_END] = held.place.line  # what it may be half of lacks its end, too
+            self._last[Sign.LACKS_END] = held.place.line  # the record that it may be half of lacks its end too
             if not self._habits.is_usual(record):
                 return None
             confidence = Confidence.LIKELY
@@ -190,32 +190,32 @@ class Window:
     def _may_be_halves(self, held: DamagedLine, index: int) -> bool:
         """Whether a record may be the beginning of one and the end of another, which parse together by accident.
 
-        The second of them was cut before it, the first goes on behind it. A hole may have swallowed either piece, but
-        holes alone do not say that anybody writes in pieces.
+        Then the second of the two was cut before it, and the first continues after it. A hole may have swallowed either
+        of these pieces, but holes alone do not show that records are written in pieces.
         """
         is_cut = self._stands_before(Sign.LACKS_END, held, index)
-        is_rest = self._stands_behind(Sign.LACKS_BEGINNING, held, index)
+        is_rest = self._stands_after(Sign.LACKS_BEGINNING, held, index)
         if is_cut and is_rest:
             return True
         was_swallowed = is_rest and self._stands_before(Sign.HOLE, held, index)
-        return was_swallowed or (is_cut and self._stands_behind(Sign.HOLE, held, index))
+        return was_swallowed or (is_cut and self._stands_after(Sign.HOLE, held, index))
 
     def _may_be_patched(self, held: DamagedLine, index: int, record: bytes) -> bool:
         """Whether a record has keys that no whole record has, and something was cut before it on its line."""
-        is_behind_piece = Sign.PIECE in held.signs and held.signs[Sign.PIECE][0] < index
+        is_after_piece = Sign.PIECE in held.signs and held.signs[Sign.PIECE][0] < index
         habits = self._habits
-        return is_behind_piece and habits.is_regular and habits.is_usual(record) and not habits.knows_shape(record)
+        return is_after_piece and habits.is_regular and habits.is_usual(record) and not habits.knows_shape(record)
 
     def _stands_before(self, sign: Sign, held: DamagedLine, index: int) -> bool:
         is_near = self._last[sign] >= held.place.line - WINDOW_LINES
         return is_near or (sign in held.signs and held.signs[sign][0] < index)
 
-    def _stands_behind(self, sign: Sign, held: DamagedLine, index: int) -> bool:
+    def _stands_after(self, sign: Sign, held: DamagedLine, index: int) -> bool:
         is_near = self._lines_with[sign] > (sign in held.signs)
         return is_near or (sign in held.signs and held.signs[sign][1] > index)
 
     def _stitched(self, held: DamagedLine, index: int) -> RecoveredRecord | None:
-        """The record that begins with this part, if one end in the window is surely likelier than others."""
+        """The record that begins with this part, if one end in the window clearly fits better than all others."""
         ends = list(self._ends(held, index))
 
         def rivals(chosen: int) -> Iterator[bytes]:
@@ -232,7 +232,7 @@ class Window:
         return RecoveredRecord(Confidence.INFERRED, Method.STITCHED, sources, held.piece(index) + end.piece(at))
 
     def _ends(self, held: DamagedLine, index: int) -> Iterator[_Piece]:
-        """Pieces behind a part that may be its end, from the nearest on."""
+        """Pieces after a part that may be its end, nearest first."""
         for other in self._held:
             start = index + 1 if other is held else 0
             yield from ((other, at) for at in other.indexes(FragmentKind.END, start))
