@@ -1,4 +1,4 @@
-"""Compressed segments as streams of bytes, in bounded memory; what is cut off is an error, never a shorter trail."""
+"""Compressed segments as streams of bytes, in bounded memory; a cut one is an error, never a shorter trail."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from auditwatch.files.opening import open_trail
 from auditwatch.files.reading import CHUNK_BYTES
 from auditwatch.trail.names import COMPRESSED, printable
 
-_DAMAGED: Final = "the compressed data are damaged or cut off; take another copy"
+_DAMAGED: Final = "the compressed data is damaged or cut off; use another copy"
 
 
 def is_compressed(path: str) -> bool:
-    """Whether the name says so.
+    """Whether the file is compressed, going by its name.
 
     >>> is_compressed("a.jsonl.1.gz"), is_compressed("a.jsonl")
     (True, False)
@@ -28,10 +28,10 @@ def is_compressed(path: str) -> bool:
 
 
 def read_archive(path: str) -> Iterator[bytes]:
-    """What a compressed file holds, piece by piece.
+    """The contents of a compressed file, piece by piece.
 
     Raises:
-        Unreadable: As `open_trail`; io_error if its data are damaged or cut off; unsupported without the library.
+        Unreadable: As `open_trail`; io_error if its data is damaged or cut off; unsupported without the library.
     """
     zstd = None if path.endswith(".gz") else _zstd(path)
     failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
@@ -52,7 +52,7 @@ def _read(path: str, file: BinaryIO, failures: tuple[type[Exception], ...]) -> b
 
 
 def _zstd(path: str) -> ModuleType:
-    """A library that raises where data are cut off; the best known one returns what there is."""
+    """A library that raises an error if data is cut off; the best-known one silently returns what there is."""
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  Python 3.14
     except ImportError:
@@ -60,5 +60,5 @@ def _zstd(path: str) -> ModuleType:
             from backports import zstd  # noqa: PLC0415  an extra
         except ImportError:
             wanted = "pip install 'auditwatch[zstd]'"
-            raise Unreadable("unsupported", f"{printable(path)}: reading .zst takes {wanted}") from None
+            raise Unreadable("unsupported", f"{printable(path)}: reading .zst needs an extra: {wanted}") from None
     return cast("ModuleType", zstd)

@@ -18,8 +18,8 @@ _BASE_BYTES: Final = 2 * SLOT_BYTES
 def read_counters(path: str) -> Counters:
     """What the writers of a trail counted.
 
-    Slot 0 is read before and behind the others: counts on their way into it are neither missed nor taken twice. Where
-    the file would not hold still, `unsettled` says so; it may then say too little, and is worth another look.
+    Slot 0 is read before and after the others, so counts that are being folded into it are neither missed nor taken
+    twice. If the file kept changing, `unsettled` says so; the counts may then be too low: read the file again.
 
     Raises:
         Unreadable: As `open_trail`, or not_counters.
@@ -33,7 +33,7 @@ def read_counters(path: str) -> Counters:
 
 
 def _read(descriptor: int) -> tuple[Counters, bool]:
-    """The counters, and whether slot 0 stayed as it was."""
+    """The counters, and whether slot 0 stayed the same."""
     before, data, after = (_bytes(descriptor, number) for number in (_BASE_BYTES, FILE_BYTES, _BASE_BYTES))
     found = decode(data) if os.fstat(descriptor).st_size == FILE_BYTES == len(data) else None
     if found is None:

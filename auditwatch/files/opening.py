@@ -1,4 +1,4 @@
-"""Open a trail so that nothing named like one can block, surprise or redirect us."""
+"""Open a trail so that nothing with the name of one can block, surprise or redirect us."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _REASONS: Final[dict[int, Reason]] = {
 
 
 def open_trail(path: str, follow_symlink: bool = False) -> int:
-    """A descriptor of the regular file at this path, for reading; the caller closes it.
+    """A descriptor for reading the regular file at this path; the caller closes it.
 
     Args:
-        path: As the user gave it; it may hold undecodable bytes.
+        path: The path as the user gave it; it may contain undecodable bytes.
         follow_symlink: Whether the last component may be a symbolic link.
 
     Raises:
@@ -49,10 +49,10 @@ def open_trail(path: str, follow_symlink: bool = False) -> int:
 
 @contextmanager
 def opened(path: str, follow_symlink: bool = False) -> Iterator[int]:
-    """A descriptor as `open_trail` gives it, closed in the end; what cannot be read meanwhile is said with its path.
+    """A descriptor from `open_trail`, closed at the end; adds the path to errors that are raised inside.
 
     Raises:
-        Unreadable: As `open_trail`; and whatever is raised inside, the path added: who reads knows only the offset.
+        Unreadable: As `open_trail`; or one raised inside, with the path added, because readers know only the offset.
     """
     descriptor = open_trail(path, follow_symlink)
     try:
@@ -68,7 +68,7 @@ def _check_regular(path: str, descriptor: int) -> None:
     if stat.S_ISDIR(mode):
         raise Unreadable("directory", f"{printable(path)} is a directory; name the file in it")
     if not stat.S_ISREG(mode):
-        raise Unreadable("not_regular", f"{printable(path)} is no regular file (a pipe, socket or device)")
+        raise Unreadable("not_regular", f"{printable(path)} is not a regular file (a pipe, socket or device)")
 
 
 def _unreadable(path: str, error: OSError) -> Unreadable:
@@ -78,7 +78,7 @@ def _unreadable(path: str, error: OSError) -> Unreadable:
     if reason == "permission":
         return Unreadable(reason, f"{printable(path)}: {_denial(path)}")
     if reason == "not_regular":
-        return Unreadable(reason, f"{printable(path)} is no regular file (a pipe, socket or device)")
+        return Unreadable(reason, f"{printable(path)} is not a regular file (a pipe, socket or device)")
     return Unreadable(reason, f"{printable(path)}: {error.strerror}")
 
 
@@ -94,7 +94,7 @@ def _symlink_message(path: str) -> str:
 
 
 def _denial(path: str) -> str:
-    """Which component of the path denies what; looked for from the root down."""
+    """Which component of the path denies what, checked from the root down."""
     full = os.path.abspath(path)
     for index, char in enumerate(full):
         directory = full[:index] or "/"

@@ -1,7 +1,7 @@
-"""Bounded reads of an open trail. Nothing is mapped: a file truncated underneath a mapping kills the process.
+"""Bounded reads of an open trail. Nothing is mapped: truncating a mapped file kills the process.
 
-Holes are NUL bytes like others to whoever asks here, but they are not read: the kernel would fill the page cache with
-zeros at 0.4 GB/s. Finding them moves the descriptor's position, which nobody uses.
+Callers see holes as ordinary NUL bytes, but holes are not read: the kernel would fill the page cache with zeros at
+0.4 GB/s. Finding them moves the descriptor's position, which is not used.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from blake3 import blake3
 from auditwatch.errors import Unreadable
 
 CHUNK_BYTES: Final = 1 << 18
-"""Bytes a read asks for: larger ones are no faster, and a million empty lines in one would cost 100 MB."""
+"""Bytes per read: larger reads are not faster, and a million empty lines in one of them would cost 100 MB."""
 
 Progress = Callable[[int, int], None]
-"""Hears how many bytes are done, and of how many."""
+"""Called with the number of bytes that are done, and the number of all bytes."""
 
 _PROBE_BYTES: Final = 1 << 18
-"""Distance at which the page cache is probed; longer than a usual read-ahead (128 KiB)."""
+"""Distance between probes of the page cache; longer than the usual read-ahead (128 KiB)."""
 
 _MOST_PROBES: Final = 256
 
 _FIRST_LOOK_BYTES: Final = 1 << 14
-"""A newline is usually this near."""
+"""A newline is usually no further away than this."""
 
 _STAT_BLOCK_BYTES: Final = 512
 _ZEROS: Final = bytes(CHUNK_BYTES)
 
 
 def read_chunks(descriptor: int, start: int, end: int, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The bytes from `start` to `end`, piece by piece; fewer if the file ends earlier by now.
+    """The bytes from `start` to `end`, piece by piece; fewer if the file now ends before that.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -47,7 +47,7 @@ def read_chunks(descriptor: int, start: int, end: int, size: int = CHUNK_BYTES) 
 
 
 def find_newline(descriptor: int, offset: int, end: int | None = None) -> int | None:
-    """The offset of the first newline at or behind `offset`, before `end` (the file's, if not given).
+    """The offset of the first newline at or after `offset` and before `end` (by default, the end of the file).
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -67,7 +67,7 @@ def find_newline(descriptor: int, offset: int, end: int | None = None) -> int | 
 
 
 def find_newline_before(descriptor: int, offset: int, begin: int = 0) -> int | None:
-    """The offset of the last newline before `offset`, at or behind `begin`.
+    """The offset of the last newline before `offset`, at or after `begin`.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -76,7 +76,7 @@ def find_newline_before(descriptor: int, offset: int, begin: int = 0) -> int | N
     while offset > begin:
         start = max(begin, offset - size)
         if sparse and _next_data(descriptor, start, offset) == offset:
-            offset, size = start, 2 * size  # a hole: look further back at once
+            offset, size = start, 2 * size  # a hole: look further back in the next step
         elif size > CHUNK_BYTES:
             size = CHUNK_BYTES
         else:
@@ -88,7 +88,7 @@ def find_newline_before(descriptor: int, offset: int, begin: int = 0) -> int | N
 
 
 def fingerprint(descriptor: int, offset: int, length: int) -> bytes:
-    """BLAKE3-256 of these bytes, or of those of them that the file still has.
+    """BLAKE3-256 of these bytes, or of those that the file still has.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -101,9 +101,9 @@ def fingerprint(descriptor: int, offset: int, length: int) -> bytes:
 
 @contextmanager
 def page_cache_as_found(descriptor: int, start: int, end: int) -> Iterator[None]:
-    """Read these bytes within; the page cache forgets those parts of them that seem not to have been in it before.
+    """Within this context, read these bytes; parts that seem not to have been in the page cache are dropped from it.
 
-    Others read the same file: what they wrote or read just now stays where it is fast.
+    Other programs use the same file: what they have just written or read stays in the cache.
     """
     absent = _not_cached(descriptor, start, end)
     try:
@@ -114,7 +114,7 @@ def page_cache_as_found(descriptor: int, start: int, end: int) -> Iterator[None]
 
 
 def _not_cached(descriptor: int, start: int, end: int) -> list[tuple[int, int]]:
-    """Where parts begin and end of which the first page is not in the page cache; adjacent ones are one."""
+    """Start and end of the parts whose first page is not in the page cache; adjacent parts are joined."""
     step = max(_PROBE_BYTES, (end - start) // _MOST_PROBES)
     parts: list[tuple[int, int]] = []
     for offset in range(start, end, step):
@@ -129,13 +129,13 @@ def _drop_cached(descriptor: int, start: int, end: int) -> None:
     try:
         os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
     except OSError:
-        return  # advice only: nothing is wrong if it is not taken
+        return  # only advice: no harm is done if it is not taken
 
 
 def _is_page_cached(descriptor: int, offset: int) -> bool:
     try:
         return os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) >= 0
-    except OSError:  # EAGAIN: it would have to be read; EOPNOTSUPP: nobody knows
+    except OSError:  # EAGAIN: it would have to be read; EOPNOTSUPP: it is unknown
         return False
 
 
@@ -152,11 +152,11 @@ def _is_sparse(descriptor: int) -> bool:
 
 
 def _next_data(descriptor: int, offset: int, end: int) -> int:
-    """The first byte at or behind `offset` that is in no hole; `end` if there is none before it."""
+    """The offset of the first byte at or after `offset` that is not in a hole; `end` if there is none before it."""
     try:
         return min(end, os.lseek(descriptor, offset, os.SEEK_DATA))
     except OSError as error:
-        return end if error.errno == errno.ENXIO else offset  # a hole up to the end; or nobody can tell
+        return end if error.errno == errno.ENXIO else offset  # a hole up to the end; or it is unknown
 
 
 def _read_around_holes(descriptor: int, size: int, offset: int) -> bytes:

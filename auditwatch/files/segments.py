@@ -8,10 +8,10 @@ from auditwatch.trail.names import COMPRESSED, segment_order
 
 
 def neighbours(path: str) -> list[str]:
-    """Names of the closed, uncompressed segments beside a trail, oldest first; empty where nothing can be listed.
+    """Names of the closed, uncompressed segments beside a trail, oldest first; none if the directory cannot be listed.
 
     Args:
-        path: Of the active file, which need not exist.
+        path: Path of the active file, which need not exist.
     """
     directory, active = os.path.split(path)
     try:

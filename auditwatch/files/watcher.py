@@ -1,7 +1,7 @@
-"""Wakes the agent when a trail may have changed. A hint: what changed, and whether, `stat` decides elsewhere.
+"""Wakes the agent when a trail may have changed. This is only a hint: `stat` decides elsewhere whether it has, and how.
 
-Directories are watched, not files, so that rotation and files that appear later are seen. Whatever cannot be watched
-is polled by the agent and says so in its status; nothing here raises for a trail's sake.
+Directories are watched, not files, so that rotation and files that appear later are noticed. Whatever cannot be watched
+is polled by the agent, and its status says so; no trail can make anything here raise an error.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 WatchMode = Literal["auto", "events", "poll"]
 
 MAX_DIRECTORIES: Final = 32
-"""Most directories that are watched: each is a thread (watchdog 7) or an inotify instance of 128 (watchdog 6)."""
+"""Most directories that are watched: each takes a thread (watchdog 7) or one of 128 inotify instances (watchdog 6)."""
 
 _JOIN_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class WatchStatus:
-    """How changes of one trail arrive.
+    """How changes of one trail are noticed.
 
     Attributes:
-        up: Whether as configured; polling counts unless events were demanded.
-        polling: Whether by polling only.
+        up: Whether this works as configured; polling counts as working, unless events were asked for.
+        polling: Whether changes are noticed by polling only.
     """
 
     up: bool
@@ -43,10 +43,11 @@ class _Directory:
     """One directory with the trails in it.
 
     Attributes:
-        trails: Path by file name.
-        links: Names of those that are symbolic links: they change elsewhere, so they are polled.
-        demanded: Whether events were asked for whatever the file system says.
-        watch: While it is armed; likewise `identity`, device and inode of what is watched.
+        trails: Paths of the trails by file name.
+        links: Names of the trails that are symbolic links: they change elsewhere, so they are polled.
+        demanded: Whether events were asked for, no matter which file system it is.
+        watch: The watch while the directory is armed.
+        identity: Device and inode of the directory while it is armed.
     """
 
     path: str
@@ -60,16 +61,16 @@ class _Directory:
 class Watcher:
     """Watches the directories of trails.
 
-    `watch` only takes note; `check` arms and re-arms. It asks file systems, which may hang: call it in a thread, once
-    after the first `watch` and then every few seconds. `status` may be called at any time from any thread.
+    `watch` only remembers the trail; `check` arms and re-arms. `check` asks file systems, which may hang: call it in a
+    thread, once after the first `watch` and then every few seconds. `status` may be called at any time from any thread.
 
     Args:
-        wake: Called with the path of a trail that may have changed, in a thread of the watcher's.
-        trusts: Whether a directory's file system tells the truth about changes.
-        max_directories: How many are watched; the rest is polled.
+        wake: Called with the path of a trail that may have changed, in one of the watcher's threads.
+        trusts: Whether a directory's file system reports changes reliably.
+        max_directories: How many directories are watched; the others are polled.
 
     Attributes:
-        rescans: How often a directory was armed anew, after which everything in it is looked at.
+        rescans: How often a directory was armed anew; afterwards every trail in it is looked at.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Watcher:
         self.rescans = 0
 
     def watch(self, path: str, mode: WatchMode = "auto") -> None:
-        """Take note of a trail; its changes are reported from the next `check` on."""
+        """Add a trail; its changes are reported from the next `check` on."""
         self._modes[path] = mode
         if mode == "poll":
             return
@@ -99,14 +100,14 @@ class Watcher:
         directory.demanded |= mode == "events"
 
     def unwatch(self, path: str) -> None:
-        """Report a trail no longer."""
+        """Stop reporting a trail."""
         self._modes.pop(path, None)
         parent, name = os.path.split(os.path.abspath(path))
         if parent in self._directories:
             self._directories[parent].trails.pop(name, None)
 
     def status(self, path: str) -> WatchStatus:
-        """How changes of a trail arrive now."""
+        """How changes of a trail are noticed at the moment."""
         parent, name = os.path.split(os.path.abspath(path))
         directory = self._directories.get(parent)
         by_events = (
@@ -118,7 +119,7 @@ class Watcher:
         return WatchStatus(up=by_events or self._modes.get(path) in ("auto", "poll"), polling=not by_events)
 
     def check(self) -> None:
-        """Arm what can be armed, and arm anew what went deaf."""
+        """Arm directories that can be armed, and re-arm those that no longer get events."""
         for directory in list(self._directories.values()):
             if self._is_closed:
                 return
@@ -129,20 +130,20 @@ class Watcher:
             directory.links = frozenset(name for name, path in list(directory.trails.items()) if os.path.islink(path))
 
     def close(self) -> None:
-        """Stop watching; nobody is woken afterwards."""
+        """Stop watching; `wake` is not called afterwards."""
         self._is_closed = True
         observer, self._observer = self._observer, None
         for directory in self._directories.values():
             directory.watch = None
         if observer is not None:
             observer.stop()
-            with suppress(RuntimeError):  # it never started
+            with suppress(RuntimeError):  # it was never started
                 observer.join(_JOIN_SECONDS)
 
     def _hears(self, directory: _Directory) -> bool:
         """Whether events of the directory at this path still arrive.
 
-        A directory that is deleted ends its emitter while the observer lives on; one that is moved away keeps it.
+        If a directory is deleted, its emitter ends, but the observer lives on; if it is moved away, the emitter stays.
         """
         emitters = self._observer.emitters if self._observer else ()
         alive = any(emitter.watch == directory.watch and emitter.is_alive() for emitter in emitters)
@@ -158,24 +159,24 @@ class Watcher:
 
     def _arm(self, directory: _Directory) -> None:
         before = _identity(directory.path)
-        handler: Any = _Handler(directory, self._woken)  # watchdog asks for its own class, and uses `dispatch` alone
-        with suppress(OSError, ImportError, RuntimeError):  # limits reached, or no inotify here: it is polled
+        handler: Any = _Handler(directory, self._woken)  # watchdog wants its own class, but only uses `dispatch`
+        with suppress(OSError, ImportError, RuntimeError):  # limits reached, or no inotify: the directory is polled
             directory.watch = self._observing().schedule(
                 handler, os.path.realpath(directory.path), event_filter=_events()
             )
-            directory.identity = before  # if it was replaced meanwhile, the next check sees another one
+            directory.identity = before  # if it has just been replaced, the next check notices
         if directory.watch is not None:
             self._look_at_all(directory)
 
     def _observing(self) -> BaseObserver:
-        """The observer, started.
+        """The started observer.
 
         Raises:
             OSError: The system's limits on inotify are reached.
-            ImportError: watchdog knows no way of watching here.
+            ImportError: watchdog does not support this system.
         """
         if self._observer is None:
-            from watchdog.observers import Observer  # noqa: PLC0415  only who watches pays for it
+            from watchdog.observers import Observer  # noqa: PLC0415  loaded only when something is watched
 
             observer = Observer()
             observer.start()
@@ -186,29 +187,29 @@ class Watcher:
         watch, directory.watch = directory.watch, None
         self.rescans += 1
         if self._observer is not None and watch is not None:
-            with suppress(KeyError, OSError, RuntimeError):  # it ended by itself
+            with suppress(KeyError, OSError, RuntimeError):  # it has already ended by itself
                 self._observer.unschedule(watch)
 
     def _look_at_all(self, directory: _Directory) -> None:
-        """What happened before the watch was armed sent no event."""
+        """Wake for every trail: changes from before the watch was armed caused no events."""
         for path in list(directory.trails.values()):
             self._woken(path)
 
     def _woken(self, path: str) -> None:
         if not self._is_closed:
-            with suppress(RuntimeError):  # the loop that would be woken is closed
+            with suppress(RuntimeError):  # the loop to wake is already closed
                 self._wake(path)
 
 
 class _Handler:
-    """What watchdog calls: picks the events of our trails, whatever their type."""
+    """What watchdog calls: picks out the events of our trails, of any type."""
 
     def __init__(self, directory: _Directory, woken: Callable[[str], None]) -> None:
         self._directory = directory
         self._woken = woken
 
     def dispatch(self, event: Any) -> None:
-        """Take one event in the observer's thread."""
+        """Handle one event, in the observer's thread."""
         for path in (event.src_path, event.dest_path):
             name = os.path.basename(os.fsdecode(path)) if path else ""
             if (trail := self._directory.trails.get(name)) is not None:
@@ -216,8 +217,8 @@ class _Handler:
 
 
 def _events() -> list[Any]:
-    """Changes only: our own reads open and close files, and must not wake us."""
-    from watchdog import events  # noqa: PLC0415  only who watches pays for it
+    """The events that mean changes: our own reads open and close files, and must not wake us."""
+    from watchdog import events  # noqa: PLC0415  loaded only when something is watched
 
     return [events.FileModifiedEvent, events.FileCreatedEvent, events.FileDeletedEvent, events.FileMovedEvent]
 

@@ -66,8 +66,8 @@ def test_an_empty_file_is_up_and_holds_nothing(agents: Agents, tmp_path: Path) -
     ("make", "reason", "said"),
     [
         (lambda path: path.mkdir(), "directory", "is a directory"),
-        (os.mkfifo, "not_regular", "no regular file"),
-        (bind, "not_regular", "no regular file"),
+        (os.mkfifo, "not_regular", "not a regular file"),
+        (bind, "not_regular", "not a regular file"),
         (lambda path: path.symlink_to("real.jsonl"), "symlink", "real.jsonl"),
         (lambda path: path.symlink_to(path), "symlink", "symbolic link"),
     ],
