@@ -4,13 +4,13 @@ from __future__ import annotations
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of `host:port`, `[::1]:port` or `:port`; without a host, all interfaces.
+    """Host and port of `host:port`, `[::1]:port` or `:port`; an empty host means all interfaces.
 
     >>> parse_address("127.0.0.1:9973"), parse_address("[::1]:0"), parse_address(":9973")
     (('127.0.0.1', 9973), ('::1', 0), ('', 9973))
 
     Raises:
-        ValueError: It is none of these; the message continues a sentence that names the address.
+        ValueError: The address has none of these forms; the message continues a sentence that begins with the address.
     """
     host, colon, port = address.rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")

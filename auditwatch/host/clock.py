@@ -1,4 +1,4 @@
-"""The clock as a parameter, so that tests bring their own."""
+"""The clock as a parameter, so that tests can use their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small files that are there in full or not at all, also after a power cut."""
+"""Small files that are there in full or not at all, even after a power cut."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def sync_directory(path: str) -> None:
-    """Make the names in a directory durable: what was created, renamed or removed there.
+    """Make the names in a directory durable: whatever was created, renamed or removed there.
 
     Raises:
-        OSError: If the directory cannot be opened or the disk does not take it.
+        OSError: The directory cannot be opened or synchronised.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -19,18 +19,18 @@ def sync_directory(path: str) -> None:
 
 
 def replace_file(path: str, data: bytes, *, mode: int = 0o600) -> None:
-    """Put `data` in the place of a small file: whoever opens it sees the old bytes or the new ones.
+    """Replace a small file with `data`: a reader sees either the old bytes or the new ones.
 
-    The new bytes go into `.NAME.new` first, a fixed name, so that a kill leaves one file and not a litter. That
-    asks for one writer a path.
+    The new bytes first go into `.NAME.new`. The name is fixed, so that repeated kills leave only one stray file; this
+    requires that each path has only one writer.
 
     Args:
         path: The file; it need not exist.
         data: All of its new bytes.
-        mode: Permissions of the new file, whatever the umask.
+        mode: Permissions of the new file, regardless of the umask.
 
     Raises:
-        OSError: If any step fails; the old file is then still there.
+        OSError: A step failed; the old file is then still there.
     """
     directory, name = os.path.split(os.path.abspath(path))
     fresh = os.path.join(directory, f".{name}.new")
@@ -49,7 +49,7 @@ def _write_durably(path: str, data: bytes, mode: int) -> None:
     descriptor = os.open(path, flags, mode)
     try:
         os.fchmod(descriptor, mode)
-        # A short write returns a count and only the next one says why: go on until it does.
+        # A short write only returns a count; the reason comes with the next write, so go on until it does.
         while data:
             data = data[os.write(descriptor, data) :]
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Which kind of file system holds a path or an open file, read from the mount table."""
+"""Which kind of file system a path or an open file is on, read from the mount table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FDINFO: Final = "/proc/self/fdinfo"
 
 
 class FilesystemKind(StrEnum):
-    """What a file system is, as far as locks, appends and change notices go."""
+    """Kinds of file systems, as far as locks, appends and change notifications are concerned."""
 
     LOCAL = "local"
     NETWORK = "network"
@@ -36,9 +36,9 @@ class Mount(NamedTuple):
     """One line of the mount table.
 
     Attributes:
-        id: The kernel's number of the mount.
+        id: The kernel's number for the mount.
         point: Where it is mounted.
-        type: Name of the file system as the kernel calls it, a subtype behind a dot (`fuse.sshfs`).
+        type: The kernel's name for the file system, with a subtype after a dot (`fuse.sshfs`).
     """
 
     id: int
@@ -47,25 +47,25 @@ class Mount(NamedTuple):
 
     @property
     def kind(self) -> FilesystemKind:
-        """What the type means. FUSE counts as network: who answers there is anybody's guess."""
+        """The kind of file system. FUSE counts as network, because its backend is unknown."""
         if self.type.startswith("fuse") and self.type != "fusectl":
             return FilesystemKind.NETWORK
         return _KIND_OF.get(self.type, FilesystemKind.OTHER)
 
 
 def of_path(path: str, *, mountinfo: str = MOUNTINFO) -> Mount | None:
-    """The mount that holds a path, links resolved; None where the kernel does not tell.
+    """The mount that contains a path, links resolved; None where the kernel does not say.
 
-    The path itself need not exist: its nearest existing parent decides as well.
+    The path itself need not exist: its nearest existing parent then decides.
     """
     real = os.path.realpath(path)
     above = [mount for mount in _mounts(mountinfo) if _holds(mount.point, real)]
-    # Of mounts on the same point the last one covers the others: max() would keep the first.
+    # If several mounts have the same point, the last one covers the others: max() would keep the first.
     return max(reversed(above), key=lambda mount: len(mount.point), default=None)
 
 
 def of_descriptor(descriptor: int, *, mountinfo: str = MOUNTINFO, fdinfo: str = FDINFO) -> Mount | None:
-    """The mount that holds an open file, wherever its name went; None where the kernel does not tell."""
+    """The mount that contains an open file, even if it was renamed or removed; None where the kernel does not say."""
     number = re.search(r"^mnt_id:\s*(\d+)$", _read(f"{fdinfo}/{descriptor}"), re.MULTILINE)
     if number is None:
         return None
@@ -73,17 +73,17 @@ def of_descriptor(descriptor: int, *, mountinfo: str = MOUNTINFO, fdinfo: str = 
 
 
 def is_network(mount: Mount | None) -> bool:
-    """Whether locks and appends there may not be what they are on a local disk."""
+    """Whether locks and appends may work differently there than on a local disk."""
     return mount is not None and mount.kind is FilesystemKind.NETWORK
 
 
 def reports_changes(mount: Mount | None) -> bool:
-    """Whether inotify tells the truth there; where it is not known, it does not."""
+    """Whether inotify is reliable there; if the file system is unknown, it is not."""
     return mount is not None and mount.kind is FilesystemKind.LOCAL
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
-    r"""The mounts in the order of the table (proc_pid_mountinfo(5)); lines that make no sense are left out.
+    r"""The mounts in the order of the table (proc_pid_mountinfo(5)); lines that cannot be parsed are left out.
 
     >>> parse_mountinfo("36 35 98:0 / /mnt/a\\040b rw - nfs4 host:/x rw\n")
     [Mount(id=36, point='/mnt/a b', type='nfs4')]
@@ -100,7 +100,7 @@ def _mount(line: str) -> Mount | None:
 
 
 def _unescaped(field: str) -> str:
-    """The kernel writes blank, tab, newline and backslash in octal."""
+    """The field decoded: the kernel writes blank, tab, newline and backslash in octal."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 

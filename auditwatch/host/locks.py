@@ -1,4 +1,4 @@
-"""Who holds the lock on a file."""
+"""Which processes hold the lock on a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 PROC: Final = "/proc"
 
-# proc_locks(5); a line with `->` waits for the lock of the line above it.
+# proc_locks(5); a line with `->` is a process waiting for the lock in the line above it.
 _FLOCK: Final = re.compile(r"^\d+: FLOCK\s+\w+\s+\w+\s+(-?\d+)\s+([0-9a-f]+):([0-9a-f]+):(\d+)\s", re.MULTILINE)
 
 
@@ -16,8 +16,8 @@ class Holder(NamedTuple):
     """A process that took a lock.
 
     Attributes:
-        pid: Its number; not positive where it lives in another pid namespace.
-        name: Its name with control characters replaced, or None where it cannot be read.
+        pid: Number of the process; not positive if it is in another pid namespace.
+        name: Name of the process, with control characters replaced; None if it cannot be read.
     """
 
     pid: int
@@ -25,20 +25,20 @@ class Holder(NamedTuple):
 
     def __str__(self) -> str:
         if self.pid <= 0:
-            return "a process of another container"
+            return "a process in another container"
         return f"process {self.pid}" + (f" ({self.name})" if self.name else "")
 
 
 def flock_holders(device: int, inode: int, *, proc: str = PROC) -> list[Holder]:
-    """The processes that hold a flock on a file, those that only wait left out.
+    """The processes that hold a flock on a file, without those that only wait for it.
 
-    Empty where nobody does, or where the kernel does not tell: btrfs and overlay number devices differently
-    there than `stat` does.
+    Empty if no process does, or if the kernel does not say: on btrfs and overlay, it numbers devices differently
+    there than in `stat`.
 
     Args:
-        device: As `stat` gives it.
-        inode: As `stat` gives it.
-        proc: Where the kernel's view of processes and locks is.
+        device: Device number from `stat`.
+        inode: Inode number from `stat`.
+        proc: Path of the kernel's view of processes and locks.
     """
     asked = (os.major(device), os.minor(device), inode)
     found = _FLOCK.findall(_read(f"{proc}/locks"))

@@ -1,6 +1,7 @@
-"""Signals that end a program, while an event loop is made.
+"""Signals that end a program, while an event loop is being created.
 
-Their handlers raise, and what is raised in the middle of making a loop leaves half of one, which prints a traceback.
+Their handlers raise an exception. If that happens while a loop is being created, half a loop is left, and it prints a
+traceback.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ _T = TypeVar("_T")
 
 @contextmanager
 def held_signals() -> Iterator[list[int]]:
-    """Only note `ENDING` signals; at the end, let the first that came be handled as before.
+    """Only note `ENDING` signals; at the end, the first one that came is handled as before.
 
-    Yields the numbers of those that came: whoever acts on them takes them out.
+    Yields the list of signals that came; a caller that acts on one removes it from the list.
     """
     came: list[int] = []
     try:
         before = {number: signal.signal(number, lambda held, _frame: came.append(held)) for number in ENDING}
-    except ValueError:  # not the main thread: somebody else owns the signals
+    except ValueError:  # not the main thread: signals are not handled here
         yield came
         return
     try:
@@ -38,8 +39,8 @@ def held_signals() -> Iterator[list[int]]:
 
 
 def run_in_loop(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """As `asyncio.run(main())`, where a signal may come at any moment."""
-    with closing(asyncio.Runner()) as runner:  # to enter it would make the loop
+    """Like `asyncio.run(main())`, but safe if a signal comes at any moment."""
+    with closing(asyncio.Runner()) as runner:  # entering the runner would create the loop
         with held_signals():
             runner.get_loop()
         return runner.run(main())

@@ -36,7 +36,7 @@ def test_only_who_holds_the_flock_on_that_very_file_is_named(proc):
 def test_a_holder_reads_as_words(proc):
     assert str(Holder(5, "bot")) == "process 5 (bot)"
     assert str(Holder(5, None)) == "process 5"
-    assert str(locks.flock_holders(os.makedev(8, 1), 78, proc=proc)[0]) == "a process of another container"
+    assert str(locks.flock_holders(os.makedev(8, 1), 78, proc=proc)[0]) == "a process in another container"
 
 
 def test_without_proc_nobody_is_named(tmp_path):
