@@ -1,6 +1,6 @@
-"""auditwatch watches append-only JSONL audit trails and ships the writer that does not break them.
+"""auditwatch watches append-only JSONL audit trails, and brings a writer that does not damage them.
 
-The public names are resolved when first used: whoever wants the writer pays for the writer alone.
+Public names are resolved on first use, so a program that only needs the writer only loads the writer.
 """
 
 from __future__ import annotations

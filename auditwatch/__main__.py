@@ -1,4 +1,4 @@
-"""The command line's entry: says in one line what to install where the extra `agent` is missing."""
+"""The entry point of the command line: says in one line what to install if the extra `agent` is missing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def main() -> None:
 
 def _status() -> int:
     try:
-        from auditwatch.cli.main import run  # noqa: PLC0415  may fail for want of click, which is for us to say
+        from auditwatch.cli.main import run  # noqa: PLC0415  fails if click is missing, and we have to say so
     except ModuleNotFoundError as error:
-        from auditwatch.cli.extra import missing_extra  # noqa: PLC0415  costs nothing until it is needed
+        from auditwatch.cli.extra import missing_extra  # noqa: PLC0415  only loaded when it is needed
 
         if (message := missing_extra(error)) is None:
             raise
-        print(f"auditwatch: {message}", file=sys.stderr)  # noqa: T201  before anything that could print it is there
+        print(f"auditwatch: {message}", file=sys.stderr)  # noqa: T201  nothing else is loaded that could print it
         return 2
     except KeyboardInterrupt:
         return 130

@@ -1,23 +1,23 @@
-"""Every error that auditwatch raises on purpose: one class a cause, each with its exit status.
+"""Every error that auditwatch raises on purpose: one class per cause, each with its exit status.
 
     AuditwatchError                        3  could not check or do
-    |-- UsageError                         2  the command line asks for what cannot be
-    |   |-- ConfigError                    2  the configuration file, all mistakes at once
-    |   |-- UnknownFinding                 2  no finding bears this id
-    |   |-- OutputTaken                    2  the output directory exists and is not empty, or cannot be one
+    |-- UsageError                         2  the command line asks for something impossible
+    |   |-- ConfigError                    2  the configuration cannot be used; reports all mistakes at once
+    |   |-- UnknownFinding                 2  no finding has this id
+    |   |-- OutputTaken                    2  the output path is not an empty directory and cannot become one
     |   `-- MissingExtra                   2  a package of an extra is not installed
-    |-- Unreadable                         3  a trail that cannot be looked at (reason says which way)
+    |-- Unreadable                         3  a trail could not be looked at (reason says why)
     |-- WorkerDied                         3  a worker process ended before it answered
-    |-- StateError                         3  the state directory
-    |   |-- StateLocked                    3  another agent holds it
-    |   |-- StateNewer                     3  written by a later version
-    |   `-- StateUnwritable                3  cannot be written
-    |-- ListenError                        3  the address is in use or not ours
+    |-- StateError                         3  the state directory cannot be used
+    |   |-- StateLocked                    3  another agent uses it
+    |   |-- StateNewer                     3  the state was written by a later version
+    |   `-- StateUnwritable                3  it cannot be created or written
+    |-- ListenError                        3  the listen address is in use or does not belong to this host
     |-- OutputUnwritable                   3  results cannot be written
     |-- AgentSilent                        3  no agent answers at the URL
-    |-- NotApplied                         3  the agent did not take the request up in time
+    |-- NotApplied                         3  the agent did not apply the request in time
     `-- AuditWriteError                    3  the writer could not acknowledge a record
-        `-- LockTimeout                    3  somebody else held the lock for too long
+        `-- LockTimeout                    3  another process or thread held the lock for too long
 
 Damage is not an error: it is data, and its exit status is 1. Exit statuses are the contract of the command line.
 """
@@ -27,10 +27,10 @@ from __future__ import annotations
 from typing import Final, Literal
 
 DAMAGED: Final = 1
-"""Exit status of a command that looked and found damage."""
+"""Exit status of a command that checked and found damage."""
 
 Stored = Literal["no", "unknown"]
-"""Whether a record that was not acknowledged may be in the trail all the same."""
+"""Whether a record that was not acknowledged may be in the trail nevertheless."""
 
 Reason = Literal[
     "missing",
@@ -62,13 +62,13 @@ not_counters   the file where its writers count is not a counters file of this v
 
 
 class AuditwatchError(Exception):
-    """Something could not be checked or done; the message says what, where and what to do."""
+    """Something could not be checked or done; the message says what, where, and what to do about it."""
 
     exit_status: int = 3
 
 
 class UsageError(AuditwatchError):
-    """The command line or a file behind it asks for what cannot be."""
+    """The command line, or a file that it names, asks for something impossible."""
 
     exit_status = 2
 
@@ -77,7 +77,7 @@ class ConfigError(UsageError):
     """The configuration cannot be used.
 
     Attributes:
-        problems: One line a mistake, each with its place, all of them.
+        problems: All mistakes, one line each, with their places.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -86,11 +86,11 @@ class ConfigError(UsageError):
 
 
 class UnknownFinding(UsageError):
-    """No finding bears this id."""
+    """No finding has this id."""
 
 
 class OutputTaken(UsageError):
-    """Results go into a new or empty directory, and this one is neither."""
+    """Results are written to a new or empty directory, and this one is neither."""
 
 
 class MissingExtra(UsageError):
@@ -101,7 +101,7 @@ class Unreadable(AuditwatchError):
     """A trail could not be looked at. This is never damage.
 
     Attributes:
-        reason: Which way.
+        reason: Why not.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -123,7 +123,7 @@ class StateError(AuditwatchError):
 
 
 class StateLocked(StateError):
-    """Another agent works with this state directory."""
+    """Another agent uses this state directory."""
 
 
 class StateNewer(StateError):
@@ -139,24 +139,24 @@ class ListenError(AuditwatchError):
 
 
 class OutputUnwritable(AuditwatchError):
-    """Results cannot be written; nothing that looks finished is left."""
+    """Results cannot be written; nothing is left that looks finished."""
 
 
 class AgentSilent(AuditwatchError):
-    """No agent answers at the URL, or not as one does."""
+    """No agent answers at the URL, or the answer is not an agent's."""
 
 
 class NotApplied(AuditwatchError):
-    """A running agent did not take the request up in time; it stays in the inbox."""
+    """A running agent did not apply the request in time; the request stays in the inbox."""
 
 
 class AuditWriteError(AuditwatchError):
-    """A record was not acknowledged. The message never holds the record.
+    """A record was not acknowledged. The message never contains the record.
 
     Attributes:
-        stored: "no" when nothing of the record is in the trail, "unknown" when that cannot be told.
-        errno: The system's error number, where there is one.
-        reason: The closed name that metrics use (`auditwatch.trail.counters.REASONS`).
+        stored: "no" if nothing of the record is in the trail, "unknown" if that is not certain.
+        errno: The system's error number, if there is one.
+        reason: The reason as metrics name it, from the closed list `auditwatch.trail.counters.REASONS`.
     """
 
     def __init__(self, message: str, *, stored: Stored, reason: str, errno: int | None = None) -> None:
@@ -170,7 +170,7 @@ class AuditWriteError(AuditwatchError):
 
 
 class LockTimeout(AuditWriteError):
-    """Somebody else held the lock for longer than `lock_timeout`; nothing was stored."""
+    """Another process or thread held the lock for longer than `lock_timeout`; nothing was stored."""
 
 
 def _write_error(
