@@ -1,1 +1,1 @@
-"""What auditwatch costs, measured beside what it replaces, in one run."""
+"""What auditwatch costs, measured side by side with what it replaces, in one run."""

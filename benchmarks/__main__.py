@@ -20,7 +20,7 @@ MODULES = {
 
 
 def main() -> None:
-    """Name the machine, then measure."""
+    """Print the machine, then run all benchmarks."""
     print(f"{platform.system()} {platform.release()}, CPython {platform.python_version()}, {os.cpu_count()} cores")
     for name, module in MODULES.items():
         print(f"\n## {name}\n")

@@ -1,11 +1,11 @@
-"""What one append costs, beside the original locked writer and its peers, in one run.
+"""What one append costs, compared with the original locked writer and its peers, in one run.
 
     python -m benchmarks.append
 
-All writers of a table are there at once and take turns in bursts of some milliseconds: a machine that is busy for
-seconds hits all of them alike. The ratios are medians over the ratios of the bursts. They get the same time to settle
-first: a trail's directory that was changed in the last seconds is looked at more closely, and a producer runs for days.
-Peers that are not installed (`pip install --group bench`) are NOT RUN.
+All writers of a table exist at the same time and take turns in bursts of a few milliseconds, so that a machine that is
+busy for seconds slows all of them alike. The ratios are medians over the ratios of the bursts. First all writers get
+the same time to settle: the writer looks more closely at a directory that changed in the last few seconds, and a real
+producer runs for days. Peers that are not installed (`pip install --group bench`) are NOT RUN.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Table:
     """Writers that are measured in one setting.
 
     Attributes:
-        title: What the setting is.
-        survives: What an acknowledged record survives, a key of `PRODUCERS`: which writers are measured.
-        processes: On one trail.
-        threads: In each of them.
-        calls: Of each thread in each burst.
+        title: Name of the setting.
+        survives: What an acknowledged record survives; a key of `PRODUCERS`, which says which writers are measured.
+        processes: Processes that write to one trail.
+        threads: Threads in each process.
+        calls: Calls of each thread in each burst.
     """
 
     title: str
@@ -60,8 +60,8 @@ class Burst:
     """Calls of one writer, one after the other in each of its threads.
 
     Attributes:
-        nanoseconds: Of each call.
-        seconds: For all together, until everything is in the file.
+        nanoseconds: Duration of each call.
+        seconds: Duration of all together, until everything is in the file.
     """
 
     nanoseconds: list[int]
@@ -69,22 +69,22 @@ class Burst:
 
     @property
     def median(self) -> float:
-        """Nanoseconds of a call."""
+        """Median duration of a call, in nanoseconds."""
         return statistics.median(self.nanoseconds)
 
     @property
     def rate(self) -> float:
-        """Records a second."""
+        """Records per second."""
         return len(self.nanoseconds) / self.seconds
 
 
 class Crew:
-    """One writer in all of its processes, on a trail of its own.
+    """One writer in all of its processes, on its own trail.
 
     Args:
-        table: How many processes, threads and calls.
-        writer: Its name.
-        path: The trail.
+        table: Says how many processes, threads and calls there are.
+        writer: Name of the writer.
+        path: Path of the trail.
     """
 
     def __init__(self, table: Table, writer: str, path: str) -> None:
@@ -108,17 +108,17 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         for line in self._lines:
-            line.close()  # which ends its process
+            line.close()  # this ends its process
         for process in self._processes:
             process.join(10)
 
     def await_first_records(self) -> None:
-        """Until each process has written one."""
+        """Wait until each process has written one record."""
         for line in self._lines:
             self._written += line.recv()
 
     def burst(self) -> None:
-        """Let all processes write, and keep what it took."""
+        """Let all processes write, and keep how long it took."""
         for line in self._lines:
             line.send(None)
         answers = [line.recv() for line in self._lines]
@@ -129,13 +129,13 @@ class Crew:
 
     @property
     def lost(self) -> int:
-        """Records that were written and are not in the file as whole lines."""
+        """Number of records that were written but are not in the file as whole lines."""
         with open(self._path, "rb") as file:
             return self._written - sum(map(_is_whole, file))
 
 
 def measure(table: Table, directory: str) -> list[Crew]:
-    """Every writer that is installed, with its bursts."""
+    """All installed writers, with their bursts."""
     with ExitStack() as crews:
         taking_part = []
         for writer in PRODUCERS[table.survives]:
@@ -152,7 +152,7 @@ def measure(table: Table, directory: str) -> list[Crew]:
 
 
 def _work(table: Table, writer: str, path: str, barrier: Any, line: Any) -> None:
-    """One process: writes bursts until nobody asks for another."""
+    """One process: writes a burst whenever it is asked to."""
     producer = PRODUCERS[table.survives][writer](path)
     producer.write(EVENT)
     line.send(1)

@@ -1,9 +1,9 @@
-"""What surviving a power cut costs: sixteen threads that share syncs, beside one sync a record.
+"""What it costs to survive a power cut: sixteen threads that share syncs, compared with one sync per record.
 
     python -m benchmarks.durability
 
-Each fdatasync is made to take at least 150 us, as on a good SSD, so that machines with a faster disk or a lying one
-give comparable figures.
+Each fdatasync is made to take at least 150 us, as on a good SSD, so that machines with a faster disk, or with one that
+lies about syncs, give comparable figures.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ true_fdatasync = os.fdatasync
 
 
 def slow_fdatasync(descriptor: int) -> None:
-    """The true one, and then some, in the manner of a disk: without holding the interpreter lock."""
+    """The real fdatasync, then waiting like a disk would: without holding the interpreter lock."""
     global syncs  # noqa: PLW0603  one count for the whole run
     syncs += 1
     began = time.perf_counter()
     true_fdatasync(descriptor)
     left = SYNC_SECONDS - (time.perf_counter() - began)
     if left > 0:
-        # A sleep of this length takes half as long again; so the last part is waited for in short ones.
+        # A sleep of this length takes half as long again, so the last part is spent in short sleeps.
         end = time.perf_counter() + left
         while (left := end - time.perf_counter()) > 0:
             time.sleep(max(0.0, left - 60e-6))
 
 
 def shared(path: str) -> Callable[[], None]:
-    """This package's writer with durability power."""
+    """This package's writer with `durability="power"`."""
     writer = AuditWriter(path, durability="power")
     return lambda: writer.append(RECORD)
 
 
 def one_each(path: str) -> Callable[[], None]:
-    """This package's writer, and one fdatasync for each record, one after the other."""
+    """This package's writer, with one fdatasync per record, one after the other."""
     writer = AuditWriter(path)
     descriptor = os.open(path, os.O_RDWR)
     lock = threading.Lock()
@@ -65,7 +65,7 @@ WRITERS = {"one fdatasync a record": one_each, "AuditWriter, power": shared}
 
 
 def measure(make: Callable[[str], Callable[[], None]], threads: int) -> tuple[float, float]:
-    """Records a second, and records a sync."""
+    """Records per second, and records per sync."""
     global syncs  # noqa: PLW0603  one count for the whole run
     with tempfile.TemporaryDirectory() as directory:
         append = make(os.path.join(directory, "audit.jsonl"))

@@ -1,9 +1,9 @@
-"""First sight of a big trail with old damage: what the agent shows meanwhile, how fast, and how much memory it takes.
+"""The first look at a big trail with old damage: what the agent shows meanwhile, how fast, and with how much memory.
 
     python -m benchmarks.first_sight [MEGABYTES]
 
-Writes a trail of that size (300 by default) into a temporary directory, starts the agent on it and asks for /metrics
-and the status all the time until the history is read. Prints one line a fact.
+Writes a trail of that size (300 by default) into a temporary directory, starts the agent on it, and keeps requesting
+/metrics and the status until the history is read. Prints one line per fact.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DAMAGED_EVERY = 100_000
 
 
 def write_trail(path: Path, size: int) -> int:
-    """Write a trail of this size; gives the number of damaged lines in it."""
+    """Write a trail of this size; returns the number of damaged lines in it."""
     batch = b"".join(LINE % n for n in range(BATCH))
     damaged = 0
     with path.open("wb") as file:
@@ -57,7 +57,7 @@ def agent(trail: Path, state_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes
 
 
 def get(url: str) -> tuple[bytes, float]:
-    """The answer and the seconds it took."""
+    """The answer, and how many seconds it took."""
     begun = time.perf_counter()
     with urllib.request.urlopen(url, timeout=30) as answer:
         body: bytes = answer.read()
@@ -70,7 +70,7 @@ def value(metrics: bytes, name: str) -> float:
 
 
 def peak_bytes(pid: int) -> int:
-    """The most memory that a process ever held."""
+    """The peak memory of a process."""
     try:
         found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     except OSError:
@@ -79,7 +79,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def watched(url: str) -> Iterator[tuple[bytes, dict[str, Any], float]]:
-    """Metrics, status and the slower answer's seconds, until the history is read."""
+    """Metrics, status and the seconds of the slower answer, until the history is read."""
     while True:
         metrics, seconds = get(url + "/metrics")
         body, more = get(url + "/api/v1/status")
@@ -91,7 +91,7 @@ def watched(url: str) -> Iterator[tuple[bytes, dict[str, Any], float]]:
 
 
 def main() -> None:
-    """Write, watch, print."""
+    """Write a trail, watch it, and print the report."""
     size = int(sys.argv[1] if sys.argv[1:] else 300) * 1_000_000
     with tempfile.TemporaryDirectory() as directory:
         trail = Path(directory) / "big.jsonl"
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def watch(process: subprocess.Popen[bytes], url: str) -> dict[str, Any]:
-    """What was seen on the way."""
+    """What was seen until the history was read."""
     begun, answers, progress, appended, page = time.perf_counter(), [], set(), 0.0, 0.0
     metrics = b""
     for metrics, trail, seconds in watched(url):
@@ -124,7 +124,7 @@ def watch(process: subprocess.Popen[bytes], url: str) -> dict[str, Any]:
 
 
 def report(seen: dict[str, Any], size: int, damaged: int) -> None:
-    """One line a fact."""
+    """Print one line per fact."""
     answers, progress = seen["answers"], seen["progress"]
     steps = f", {progress[0]:.0%} to {progress[-1]:.0%}" if progress else ""
     print(f"history          {size / 1e9:.2f} GB in {seen['seconds']:.1f} s, {size / seen['seconds'] / 1e9:.2f} GB/s")

@@ -1,9 +1,9 @@
-"""Files made to exhaust whoever reads them: time, and the most memory of each process beyond its imports.
+"""Files made to exhaust their readers: time, and the peak memory of each process beyond its imports.
 
     python -m benchmarks.hostile [DIRECTORY]
 
-Writes into a temporary directory in DIRECTORY (2 GB and some holes). The command validates each; /proc says what it
-and its worker processes held.
+Writes the files into a temporary directory in DIRECTORY (2 GB and some holes). The command validates each of them;
+/proc says how much memory it and its worker processes used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IMPORTS = {
 
 
 def sparse(path: Path) -> None:
-    """10 GB of hole between two records."""
+    """A hole of 10 GB between two records."""
     with path.open("wb") as file:
         file.write(b'{"a":1}\n')
         file.seek(10_000_000_000)
@@ -36,7 +36,7 @@ def sparse(path: Path) -> None:
 
 
 def pending(path: Path) -> None:
-    """10 GB of hole after a record."""
+    """A hole of 10 GB after a record."""
     with path.open("wb") as file:
         file.write(b'{"a":1}\n')
         file.truncate(10_000_000_000)
@@ -52,18 +52,18 @@ def one_line(path: Path) -> None:
 
 
 def blank_lines(path: Path) -> None:
-    """A million of them."""
+    """A million blank lines."""
     path.write_bytes(b"\n" * 1_000_000)
 
 
 def objects(path: Path) -> None:
-    """A list of objects as long as a line may be, and another that is longer, ten times."""
+    """Lines that are lists of objects, as long as a line may be, and one that is longer."""
     line = b"[" + b",".join([b"{}"] * (MIB // 3 - 1)) + b"]\n"
     path.write_bytes((line + line * 10) * 5 + line.replace(b"\n", b",") * 20 + b"\n")
 
 
 def damaged_lines(path: Path) -> None:
-    """A million lines of which none is whole."""
+    """A million lines, none of which is whole."""
     path.write_bytes(b'{"event":"TRADE_A{"event":"KILL_SWITCH"}\n' * 1_000_000)
 
 
@@ -87,7 +87,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Processes that this one started."""
+    """The processes that this one started."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -95,16 +95,16 @@ def children(pid: int) -> list[int]:
 
 
 def imports_alone(statement: str) -> int:
-    """What a process holds that imported the same and did nothing."""
+    """The peak memory of a process that only does the same imports."""
     own = "import re, pathlib; print(re.search('VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
     done = subprocess.run([sys.executable, "-c", f"{statement}\n{own}"], capture_output=True, check=True)
     return int(done.stdout) * 1024
 
 
 def measured(path: Path) -> tuple[float, int, int, str]:
-    """Seconds, most memory of the command, of any worker, and the verdict."""
+    """Seconds, peak memory of the command and of any worker, and the verdict."""
     begun = time.perf_counter()
-    with (  # a file: nobody would empty a pipe meanwhile
+    with (  # a file, because a pipe would fill up: it is not read meanwhile
         tempfile.TemporaryFile() as output,
         subprocess.Popen([*_COMMAND, str(path)], stdout=output) as process,
     ):

@@ -1,9 +1,9 @@
-"""What importing the writer adds to a program's start, from an installation without the extra `agent`.
+"""How much importing the writer adds to a program's start, in an installation without the extra `agent`.
 
     python -m benchmarks.import_time
 
-A fresh virtual environment gets this package and what it needs, orjson; then interpreters are started in turns, so
-that all see the same machine.
+This package is installed into a fresh virtual environment, with orjson, which it needs. Then interpreters are started
+in turns, so that all of them see the same machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PROGRAMS = {
 
 
 def installation(directory: str) -> str | None:
-    """The interpreter of a fresh environment with this package alone; None where it cannot be had."""
+    """The interpreter of a fresh environment with this package alone; None if it cannot be installed."""
     venv.create(directory, with_pip=True)
     python = os.path.join(directory, "bin", "python")
     command = [python, "-m", "pip", "install", "--quiet", str(ROOT)]
@@ -39,7 +39,7 @@ def installation(directory: str) -> str | None:
 
 
 def measure(python: str) -> dict[str, list[float]]:
-    """Milliseconds of each run of each program, after one that warms up."""
+    """Milliseconds of each run of each program, after one run to warm up."""
     found: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     for _ in range(1 + RUNS):
         for name, code in PROGRAMS.items():

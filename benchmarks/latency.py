@@ -1,4 +1,4 @@
-"""From `append()` until `/metrics` shows the line, with the real agent: by inotify, and by polling alone."""
+"""The time from `append()` until `/metrics` shows the line, with the real agent: with inotify, and by polling alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECORD = {"event": "TRADE_APPROVED", "symbol": "ABC", "side": "buy", "quantity":
 
 @contextmanager
 def agent(directory: Path, watch: str) -> Iterator[str]:
-    """A running agent's URL; it ends with the block."""
+    """The URL of a running agent, which ends with the block."""
     config = directory / "auditwatch.yml"
     config.write_text(
         f"state_dir: {directory}/state\nweb: {{listen_address: '127.0.0.1:0'}}\n"
@@ -41,7 +41,7 @@ def agent(directory: Path, watch: str) -> Iterator[str]:
 
 
 def measure(watch: str, probes: int) -> list[float]:
-    """Seconds from the return of `append` until a scrape shows the line, under load."""
+    """Seconds from the return of `append` until a scrape shows the line, while more lines are written."""
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         with AuditWriter(directory / "audit.jsonl") as audit, agent(directory, watch) as url:

@@ -1,4 +1,4 @@
-"""Whether the work on a damaged line is linear in its length: processor time for n bytes, and for 2n beside it."""
+"""Whether the work on a damaged line is linear in its length: CPU time for n bytes, compared with that for 2n."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _both(work: Callable[[bytes], None], piece: bytes) -> str:
 
 
 def _seconds(work: Callable[[bytes], None], line: bytes) -> float:
-    """Median CPU time: what else the machine does is not work on the line."""
+    """Median CPU time, so that other work on the machine does not count."""
     taken = []
     for _ in range(ROUNDS):
         begun = time.process_time()

@@ -1,4 +1,4 @@
-"""The peer under test: the locked writer and the validation script as `origin.md` has them, made callable."""
+"""The peer to compare with: the locked writer and the validation script from `origin.md`, made callable."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def validate(path: str) -> tuple[int, str | None]:
     """The validation script.
 
     Returns:
-        How many lines it read, and what it said of the first that is corrupt.
+        How many lines it read, and what it said about the first corrupt one.
     """
     line_count = 0
     i = 0

@@ -1,9 +1,9 @@
-"""Who else can say which lines of a file are JSON, each in a process of its own.
+"""Other programs that can say which lines of a file are JSON, each in a separate process.
 
     python -m benchmarks.peers NAME
 
-Reads paths, a line each, from standard input; answers with one JSON object for each: whole lines, seconds by the
-clock and of processors, and the most memory that the process, or one it started, ever held.
+Reads paths from standard input, one per line, and answers each with one JSON object: whole lines, elapsed seconds, CPU
+seconds, and the peak memory of the process or of one that it started.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from auditwatch.validation.workers.pool import WorkerPool
 from benchmarks.original import validate as validate_original
 
 Count = Callable[[str], int]
-"""Gives the number of whole lines in the file at a path."""
+"""Returns the number of whole lines in the file at a path."""
 
 _REQUIRED = Rules(require=(("timestamp", FieldType.DATETIME), ("event", FieldType.STRING)))
 _SIMDJSON = r"""
@@ -52,7 +52,7 @@ int main(int, char **argv) {
 
 
 class NotRun(Exception):
-    """A peer is not installed, or says nothing of such a file."""
+    """A peer is not installed, or gives no answer for such a file."""
 
 
 def _original(path: str) -> int:
@@ -76,11 +76,11 @@ def _orjson(path: str) -> int:
 
 
 _peaks: list[int] = []
-"""The most memory of each program that was run for a count."""
+"""The peak memory of each program that was run for a count."""
 
 
 def _ran(*arguments: str) -> tuple[int, bytes]:
-    """A program's exit status and output; its memory is noted, apart from that of compilers and the like."""
+    """A program's exit status and output; its peak memory is noted, so that the memory of a compiler does not count."""
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         output = process.stdout.read()
@@ -111,7 +111,7 @@ def _duckdb(threads: int, path: str) -> int:
 
 
 def _duckdb_lenient(threads: int, path: str) -> int:
-    """Its reader of JSON lines, which takes NaN and a comma too many for JSON."""
+    """DuckDB's reader of JSON lines, which accepts NaN and superfluous commas."""
     import duckdb
 
     query = "SELECT count(*) FROM read_ndjson_objects(?, ignore_errors = true) WHERE json IS NOT NULL"
@@ -135,7 +135,7 @@ def _simdjson(path: str) -> int:
 
 @cache
 def _compiled() -> tempfile.TemporaryDirectory[str]:
-    """Where the program lies; it goes with this process."""
+    """The directory of the compiled program; it is removed when this process ends."""
     directory = tempfile.TemporaryDirectory()
     asked = ["g++", "-O3", "-march=native", "-std=c++17", "-x", "c++", "-", "-o", f"{directory.name}/lines"]
     try:
@@ -146,7 +146,7 @@ def _compiled() -> tempfile.TemporaryDirectory[str]:
 
 
 class _Ours:
-    """auditwatch with so many workers; with memory, it keeps the blocks of each path."""
+    """auditwatch with this many workers; if it remembers, it keeps the blocks of each path."""
 
     def __init__(self, workers: int, rules: Rules | None = None, *, remembers: bool = False) -> None:
         self._rules = rules or Rules()
@@ -198,7 +198,7 @@ PEERS: dict[str, Callable[[], Count]] = {
     "auditwatch, 1 worker, unchanged history": lambda: _Ours(1, remembers=True),
     "auditwatch, 2 workers, unchanged history": lambda: _Ours(2, remembers=True),
 }
-"""By name; each is made in its own process."""
+"""The peers by name; each is created in its own process."""
 
 
 def _peak_bytes(count: Count) -> int:

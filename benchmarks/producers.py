@@ -1,4 +1,4 @@
-"""The writers that are measured against each other, all made to write the same record to one file."""
+"""The writers that are compared with each other; each is set up to write the same record to one file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auditwatch import AuditHandler, AuditWriter
 from benchmarks.original import RiskManager
 
 BASE = "original"
-"""What the ratios are taken to."""
+"""The writer to which the others are compared."""
 
 DETAILS = {
     "symbol": "BTC-USD",
@@ -28,7 +28,7 @@ DETAILS = {
 
 
 def _nothing() -> None:
-    """No end is needed."""
+    """Do nothing: what was written is already in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Producer:
     """One writer, opened.
 
     Attributes:
-        write: Writes one record of this event.
-        finish: Returns when everything written is in the file.
+        write: Writes one record with this event.
+        finish: Returns when everything that was written is in the file.
     """
 
     write: Callable[[str], Any]
@@ -67,7 +67,7 @@ def original(path: str) -> Producer:
 
 
 def original_synced(path: str) -> Producer:
-    """The writer of `origin.md`, and one fdatasync for each record, under its own lock."""
+    """The writer of `origin.md`, with one fdatasync per record, under its own lock."""
     manager = RiskManager(path)
     manager.write("OPENED", DETAILS)
     descriptor = os.open(path, os.O_RDWR)
@@ -93,7 +93,7 @@ def concurrent_log_handler(path: str) -> Producer:
 
 
 def loguru_enqueue(path: str) -> Producer:
-    """Loguru with enqueue=True: a call only queues, a thread writes; it takes no lock between processes."""
+    """Loguru with enqueue=True: a call only queues, and a thread writes; it takes no lock between processes."""
     from loguru import logger
 
     logger.remove()
@@ -121,7 +121,7 @@ PRODUCERS: dict[str, dict[str, Callable[[str], Producer]]] = {
         BASE: original_synced,
     },
 }
-"""By what an acknowledged record is said to survive, and by name."""
+"""The producers by what an acknowledged record is promised to survive, and by name."""
 
 _MODULES = {"concurrent-log-handler": "concurrent_log_handler", "loguru enqueue=True": "loguru"}
 

@@ -1,4 +1,4 @@
-"""A scrape with 1,000 trails: our joined text beside client_python's, from the same snapshot in one run."""
+"""A scrape with 1,000 trails: our joined text compared with client_python's, from the same snapshot, in one run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot, Volume
 
 TRAILS = 1000
 CHANGED = 100
-"""Trails that grew since the scrape before."""
+"""Trails that grew since the previous scrape."""
 
 ROUNDS = 60
 PEER_ROUNDS = 10
 
 
 def snapshot(trails: int = TRAILS) -> Snapshot:
-    """An agent with so many quiet trails."""
+    """An agent with this many quiet trails."""
     now = time.time()
     return Snapshot(now, 1, AgentStatus("0", "3", now), tuple(_trail(f"trail-{k:04}", now) for k in range(trails)))
 
@@ -34,7 +34,7 @@ def _trail(name: str, now: float) -> TrailSnapshot:
 
 
 def _grown(before: Snapshot, first: int) -> Snapshot:
-    """The same with `CHANGED` trails one line longer."""
+    """The same snapshot with `CHANGED` trails one line longer."""
     some = range(first, first + CHANGED)
     trails = tuple(_longer(t) if k in some else t for k, t in enumerate(before.trails))
     return replace(before, revision=before.revision + 1, trails=trails)
@@ -62,7 +62,7 @@ def _line(name: str, seconds: list[float]) -> str:
 
 
 def main() -> None:
-    """Print both sides."""
+    """Print the figures of both sides."""
     current = snapshot()
     exposition = Exposition(lambda: current)
     peer = CollectorRegistry()

@@ -1,11 +1,11 @@
-"""What validating a trail costs, beside everybody else who can say which lines are JSON, in one run.
+"""What it costs to validate a trail, compared with other programs that can say which lines are JSON, in one run.
 
     python -m benchmarks.validation [MEGABYTES [ROUNDS]]
 
-Each contestant is a process of its own; their rounds alternate, so that a busy machine hits all of them; the tables
-have medians. On a busy machine the clock says little: the column of processor time is what holds. The files lie in the
-page cache: this compares judging, not disks. Who is not installed (`pip install --group bench`, jq, simdjson's headers
-and a compiler) is NOT RUN.
+Each contestant is a separate process. Their rounds alternate, so that a busy machine slows all of them, and the tables
+show medians. On a busy machine elapsed time says little: rely on the column with CPU time. The files are in the page
+cache, because this compares judging, not disks. Programs that are not installed (`pip install --group bench`, jq,
+simdjson's headers and a compiler) are NOT RUN.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ RECORD = (
 )
 
 Line = Callable[[int], tuple[bytes, bool]]
-"""Gives the bytes of a line by its number, and whether they are one whole line."""
+"""Returns the bytes of the line with a given number, and whether they are one whole line."""
 
 
 @dataclass(slots=True)
 class Contestant:
-    """A process that reads a file and says how many lines of it are whole."""
+    """A process that reads a file and says how many of its lines are whole."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -72,22 +72,22 @@ class Contestant:
 
     @property
     def median(self) -> float:
-        """Of all rounds, in seconds; 0 for one that was not run."""
+        """Median of all rounds, in seconds; 0 if it was not run."""
         return statistics.median(self.seconds) if self.seconds else 0.0
 
 
 def short(n: int) -> tuple[bytes, bool]:
-    """275 bytes, as a risk manager writes them."""
+    """A line of 275 bytes, as a risk manager writes it."""
     return RECORD % (n % 1_000_000, n), True
 
 
 def stamped(n: int) -> tuple[bytes, bool]:
-    """With number and hash at the end."""
+    """A line with number and hash at the end."""
     return RECORD[:-2] % (n % 1_000_000, n) + b',"_seq":%d,"_prev":"%s"}\n' % (n + 1, b"ab" * 32), True
 
 
 def damaged(n: int) -> tuple[bytes, bool]:
-    """One in a hundred is torn, or glued to the piece of another."""
+    """A line; one in a hundred is torn, or glued to a piece of another."""
     line = RECORD % (n % 1_000_000, n)
     if n % 100:
         return line, True
@@ -96,7 +96,7 @@ def damaged(n: int) -> tuple[bytes, bool]:
 
 
 def long(positions: int) -> Line:
-    """A record with so many positions in it."""
+    """A record with this many positions in it."""
     legs = [
         {"symbol": f"SYM{i}", "quantity": i / 4, "price": 64123.5 + i, "note": "overnight"} for i in range(positions)
     ]
@@ -129,7 +129,7 @@ def write_trail(path: str, size: int, line: Line = short) -> int:
 
 @contextmanager
 def contestants() -> Iterator[list[Contestant]]:
-    """Everybody, started."""
+    """All contestants, started."""
     asked = [sys.executable, "-m", "benchmarks.peers"]
     taking_part = [
         Contestant(name, subprocess.Popen([*asked, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
@@ -143,7 +143,7 @@ def contestants() -> Iterator[list[Contestant]]:
 
 
 def measure(path: str, whole: int, rounds: int) -> list[Contestant]:
-    """Let everybody run in turn, once to warm up; the slow ones run once only."""
+    """Let all contestants run in turn, first once to warm up; the slow ones run only once."""
     with contestants() as taking_part:
         for number in range(rounds + 1):
             for contestant in taking_part:
@@ -154,7 +154,7 @@ def measure(path: str, whole: int, rounds: int) -> list[Contestant]:
 
 
 def print_table(taking_part: list[Contestant], size: int) -> None:
-    """One row a contestant; ratios are to three of them."""
+    """Print one row per contestant; ratios compare it with three of them."""
     by_name = {contestant.name: contestant.median for contestant in taking_part}
     original, orjson_line = by_name["original script"], by_name["orjson a line"]
     chdb = by_name["chDB isValidJSON, 2 threads"]
@@ -172,7 +172,7 @@ def print_table(taking_part: list[Contestant], size: int) -> None:
 
 
 def sample_milliseconds(path: str) -> float:
-    """Median time of a sample of 100 lines."""
+    """Median time of a sample of 100 lines, in milliseconds."""
     descriptor = os.open(path, os.O_RDONLY)
     times = []
     for seed in range(21):

@@ -1,1 +1,1 @@
-"""Fuzzing of judge, scan and salvage: what holds for every input (`targets`), and how to search for one where not."""
+"""Fuzzing of judge, scan and salvage: what holds for every input (`targets`), and how to search for exceptions."""

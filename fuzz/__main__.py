@@ -11,7 +11,7 @@ with atheris.instrument_imports(include=["auditwatch"]):
 
 
 def main() -> None:
-    """Hand everything but the target's name on to libFuzzer, which merges in processes that it starts like this one."""
+    """Pass everything but the target's name to libFuzzer, which merges in processes that it starts like this one."""
     _, name, *arguments = sys.argv
     atheris.Setup([f"{sys.executable} -m fuzz {name}", *arguments], TARGETS[name])
     atheris.Fuzz()

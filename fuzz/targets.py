@@ -1,4 +1,4 @@
-"""What holds for all bytes. Each target takes any bytes and fails where its promise does not hold."""
+"""What holds for all bytes. Each target takes any bytes and fails if its promise does not hold."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HABITS: Final = (
 
 
 def judge(data: bytes) -> None:
-    """The kind of a line is that of a second judge; what it holds is counted."""
+    """A line has the kind that a second judge gives it, and the records inside it can be counted."""
     line = data.replace(b"\n", b" ")
     kind = _STRICT.kind_of(line)
     assert kind == slow_kind(line, strict=True)
@@ -44,14 +44,14 @@ def judge(data: bytes) -> None:
 
 
 def scan(data: bytes) -> None:
-    """One report, however the bytes come; of each line what a second judge says. The first byte says how to cut."""
+    """The report is the same however the bytes are cut, and agrees with a second judge. The first byte says how."""
     step, trail = 1 + (data[0] if data else 0), data[1:]
     for rules in (_RULES, _LENIENT):
         _scan(trail, step, rules)
 
 
 def require(data: bytes) -> None:
-    """The same, where a record must have `a` and `b`. The first byte says of which types, and how to cut."""
+    """The same as `scan`, but records must have `a` and `b`. The first byte gives their types, and how to cut."""
     step, trail = 1 + (data[0] if data else 0), data[1:]
     rest, a = divmod(step, len(_TYPES))
     strict, b = divmod(rest, len(_TYPES))
@@ -85,9 +85,9 @@ def _scanned(pieces: list[bytes], rules: Rules) -> Report:
 
 
 def salvaging(data: bytes) -> None:
-    """Every byte of a damaged line is in one record or one fragment or is white space, and every record is one.
+    """Every byte of a damaged line is in one record or one fragment, or is white space; every record is an object.
 
-    The first byte says whether bytes behind the last newline are final, and what is usual.
+    The first byte says whether bytes after the last newline are final, and which habits the trail has.
     """
     flags, trail = (data[0] if data else 0), data[1:]
     _dissected(trail.replace(b"\n", b" "), _HABITS[flags >> 1 & 3], awaited=bool(flags & 8))
@@ -124,7 +124,7 @@ def _salvaged(trail: bytes, *, final: bool) -> None:
 
 
 class _Taken:
-    """Takes what salvage gives."""
+    """Takes what salvage finds, and checks it."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -132,7 +132,7 @@ class _Taken:
         self.records: list[tuple[bytes, list[tuple[int, int]]]] = []
 
     def recovered(self, found: RecoveredRecord) -> None:
-        """One record."""
+        """Take one record."""
         assert isinstance(json.loads(found.record, parse_int=str, parse_float=str), dict)
         sources = [(source.offset, source.length) for source in found.sources]
         assert sum(length for _, length in sources) == len(found.record)
@@ -140,11 +140,11 @@ class _Taken:
         self.records.append((found.record, sources))
 
     def leftover(self, left: Leftover) -> None:
-        """One piece."""
+        """Take one piece that is not a record."""
         self.places.append((left.source.offset, left.source.length))
 
     def replaced(self, start: int, end: int, found: list[RecoveredRecord]) -> None:
-        """One damaged line."""
+        """Take one damaged line."""
         assert start < end
         assert len(found) <= end - start
         self.lines += 1
