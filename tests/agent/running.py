@@ -41,7 +41,7 @@ _URL = re.compile(r"page and metrics: (http://\S+)/")
 def until(ask: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
     """The first true answer.
 
-    What is asked about changes in another process, which wakes nobody here: short pauses and a deadline are all there
+    What is asked about changes in another process, which wakes no one here: short pauses and a deadline are all there
     is. No other place waits; the producers of tests/faults only take their time between records.
     """
     deadline = time.monotonic() + seconds
@@ -52,7 +52,7 @@ def until(ask: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
 
 
 def records(number: int, start: int = 0) -> bytes:
-    """Whole lines, each another one."""
+    """Whole lines, all different."""
     return b"".join(b'{"event":"TRADE_APPROVED","n":%d}\n' % n for n in range(start, start + number))
 
 
@@ -151,7 +151,7 @@ class Agent:
         return found
 
     def follows(self, path: Path, trail: str = "") -> Agent:
-        """Once every byte that the file holds now is judged or pending."""
+        """Wait until every byte that the file contains now is judged or pending."""
         size = path.stat().st_size
         until(lambda: self._has_read(size, trail))
         return self
@@ -177,7 +177,7 @@ class Agent:
 
 
 class Agents:
-    """Starts agents and leaves none behind."""
+    """Starts agents and leaves none running."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

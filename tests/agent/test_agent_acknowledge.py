@@ -1,4 +1,4 @@
-"""Somebody takes note of findings, with the agent running and without."""
+"""Findings are acknowledged, with the agent running and without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.concurrency
 
 @pytest.fixture
 def agent(agents: Agents, trail: Path) -> Agent:
-    """It knows two inherited and two new damaged lines."""
+    """An agent that knows two inherited and two new damaged lines."""
     append(trail, SPLICED)
     started = agents.start(trail).follows(trail)
     append(trail, SPLICED)

@@ -25,7 +25,7 @@ with AuditWriter(sys.argv[1]) as audit:
 
 
 class Producers:
-    """Processes that append a hundred records through the locked writer whenever they are told to."""
+    """Processes that append a hundred records through the locked writer whenever they are asked to."""
 
     def __init__(self, path: Path, number: int) -> None:
         asked = [sys.executable, "-P", "-c", PRODUCER, str(path)]

@@ -33,7 +33,7 @@ def stuck() -> Iterator[threading.Event]:
 async def eventually(ask: Callable[[], object], seconds: float = 20.0) -> None:
     """Let the loop turn until it is so."""
     async with asyncio.timeout(seconds):
-        while not ask():  # noqa: ASYNC110  it changes in threads that wake nobody here
+        while not ask():  # noqa: ASYNC110  it changes in threads that do not wake this one
             await asyncio.sleep(0.01)
 
 
@@ -117,7 +117,7 @@ async def _hang_and_answer(
     append(Path(trails[0]), b"not JSON\n")
     await eventually(lambda: seen()["good"].state.damaged_lines == 3)
     assert seen()["good"].is_answering
-    assert seen()["hung"].state.damaged_lines == 0  # could not look is no damage
+    assert seen()["hung"].state.damaged_lines == 0  # a trail that could not be read is not damaged
     stuck.set()
     hangs.clear()
     await eventually(lambda: seen()["hung"].is_answering and seen()["hung"].state.damaged_lines == 2)

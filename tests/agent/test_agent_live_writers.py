@@ -66,7 +66,7 @@ def start(trail: Path) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def producers(trail: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """So many processes; whoever is killed may be replaced in the list. All others must end well."""
+    """This many processes; one that is killed may be replaced in the list. All others must end well."""
     running = [start(trail) for _ in range(PROCESSES)]
     try:
         yield running
@@ -132,7 +132,7 @@ def test_no_line_of_locked_writers_is_ever_accused(agents: Agents, tmp_path: Pat
 
 
 def assert_pending_is_honest(agent: Agent, trail: Path) -> None:
-    """Somebody stops in the middle of a line, under the lock that all others wait for: its age counts from then on."""
+    """A writer stops in the middle of a line, with the lock that all others wait for: its age counts from then."""
     with until(lambda: locked(trail)) as file:
         begun = time.time()
         file.write(b'{"event":"SL')
@@ -144,7 +144,7 @@ def assert_pending_is_honest(agent: Agent, trail: Path) -> None:
 
 
 def locked(trail: Path) -> BinaryIO | None:
-    """The trail with its lock, which ends with the file; None where it was rotated, or somebody died in a line."""
+    """The trail with its lock, which ends with the file; None if it was rotated, or a writer died in a line."""
     with suppress(FileNotFoundError), ExitStack() as opened:
         file = opened.enter_context(trail.open("rb+", buffering=0))
         fcntl.flock(file, fcntl.LOCK_EX)

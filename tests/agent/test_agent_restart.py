@@ -112,7 +112,7 @@ def test_sigterm_in_the_middle_of_a_long_history_ends_in_time_and_the_next_start
 ) -> None:
     append(trail, (records(100_000) + b"an old scar\n") * 10)
     agent = agents.start(trail)
-    until(lambda: agent.value("trail_size_bytes") == trail.stat().st_size)  # first sight is stored
+    until(lambda: agent.value("trail_size_bytes") == trail.stat().st_size)  # the first look is stored
     append(trail, SPLICED)
     agent.stop()
     agent = agents.start(trail).follows(trail)

@@ -25,7 +25,7 @@ def agent(agents: Agents, trail: Path) -> Agent:
 
 
 def older_copy(state: Path, aside: Path) -> None:
-    """What somebody restores from a backup."""
+    """A state directory that is restored from a backup."""
     shutil.copytree(state, aside)
     shutil.rmtree(state)
     aside.rename(state)

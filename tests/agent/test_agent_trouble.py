@@ -1,4 +1,4 @@
-"""What lies at a trail's path is no trail, or cannot be read: one clear message each, and the agent goes on."""
+"""What is at a trail's path is not a trail, or cannot be read: one clear message each, and the agent goes on."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_is_no_trail_gets_one_clear_message_and_its_neighbour_is_watched_on
     assert agent.value("trail_up", trail="odd") == 0
     append(trail, SPLICED)
     until(lambda: agent.value("trail_corrupt_lines", trail="risk") == 2)
-    assert agent.value("trail_corrupt_lines", trail="odd") == 0  # could not look is no damage
+    assert agent.value("trail_corrupt_lines", trail="odd") == 0  # a trail that could not be read is not damaged
     assert agent.value("validation_errors_total", trail="odd", mode="tail") >= 1
     agent.stop()
 
@@ -116,7 +116,7 @@ def test_a_directory_that_denies_is_named(agents: Agents, tmp_path: Path) -> Non
     until(lambda: agent.value("trail_lines") == 1)
     closed.chmod(0)
     assert trouble(agent, "permission")
-    assert agent.value("trail_violations") == 0  # nobody touched its history
+    assert agent.value("trail_violations") == 0  # its history was not touched
     closed.chmod(0o755)
     append(trail, records(1))
     until(lambda: agent.value("trail_lines") == 2)

@@ -39,14 +39,14 @@ for line in sys.stdin:
 
 
 class Producer:
-    """A process with an `AuditWriter` that does as it is told."""
+    """A process with an `AuditWriter`, controlled by the test."""
 
     def __init__(self, path: Path) -> None:
         asked = [sys.executable, "-P", "-c", PRODUCER, str(path)]
         self.process = subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def append(self, number: int, pad: int = 0, largest_file: int = 0) -> list[str]:
-        """Append so many records; gives the reasons of those that failed."""
+        """Append this many records; returns the reasons of those that failed."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(f"{number} {pad} {largest_file}\n")
@@ -60,7 +60,7 @@ class Producer:
 
 @pytest.fixture
 def produce(trail: Path) -> Iterator[Callable[[], Producer]]:
-    """Starts a producer; none is left behind."""
+    """Starts a producer; none is left running."""
     started: list[Producer] = []
 
     def start() -> Producer:
@@ -74,7 +74,7 @@ def produce(trail: Path) -> Iterator[Callable[[], Producer]]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """The trail's lock, held by somebody else."""
+    """The trail's lock, held by another process."""
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

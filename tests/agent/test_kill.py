@@ -134,7 +134,7 @@ def test_every_line_is_judged_exactly_once(
     trail = tmp_path / "risk.jsonl"
     trail.write_bytes(HISTORY)
     first = agents.start(trail)
-    until(lambda: first.value("trail_size_bytes") == len(HISTORY))  # first sight is stored; the history is not read yet
+    until(lambda: first.value("trail_size_bytes") == len(HISTORY))  # the first look is stored; history is not read yet
     segments, new = [trail], 0
     with load(trail):
         first.kill()

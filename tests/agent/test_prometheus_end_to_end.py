@@ -28,7 +28,7 @@ scrape_configs:
 
 
 class Prometheus:
-    """One process on a free port of its own."""
+    """One process on its own free port."""
 
     def __init__(self, program: str, directory: Path, target: str) -> None:
         directory.mkdir()

@@ -1,4 +1,4 @@
-"""Asking the running agent: directly, in time, and never believing what is no agent."""
+"""Asking the running agent: directly, in time, and never believing an answer that is not an agent's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dockerfile: its commands are commands, it runs as nobody special, and it copies what is there."""
+"""The Dockerfile: its commands are commands, it runs as an ordinary user, and it copies what is there."""
 
 from __future__ import annotations
 

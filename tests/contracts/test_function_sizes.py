@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "auditwatch"
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines from the first statement behind the docstring to the last."""
+    """Lines from the first statement after the docstring to the last."""
     body = function.body
     if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and len(body) > 1:
         body = body[1:]

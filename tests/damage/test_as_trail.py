@@ -30,7 +30,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[in
 
 @pytest.fixture
 def trail(tmp_path: Path) -> Path:
-    """Three segments, the oldest compressed, the active one with bytes that wait for their newline."""
+    """Three segments, the oldest compressed, the active one with bytes that still lack their newline."""
     directory = tmp_path / "logs"
     directory.mkdir()
     (directory / f"{NUMBERED.format(3)}.gz").write_bytes(gzip.compress(b'{"n":1}\n{"n":2}\n'))

@@ -1,4 +1,4 @@
-"""`validate --mode sample --cover K/N`: beside the sample every Nth block is judged, each block by one of N runs."""
+"""`validate --mode sample --cover K/N`: with the sample every Nth block is judged, each block by one of N runs."""
 
 from __future__ import annotations
 

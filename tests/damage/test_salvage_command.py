@@ -184,7 +184,7 @@ def test_a_disk_that_fills_up_is_3_and_leaves_nothing_that_looks_finished(tmp_pa
 
 
 def test_a_hostile_trail_takes_little_memory(tmp_path: Path) -> None:
-    """Blank lines, an endless line, holes, lines of nothing but records, lines of nothing but brackets."""
+    """Blank lines, an endless line, holes, lines that are only records, lines that are only brackets."""
     with open(tmp_path / "a.jsonl", "wb") as trail:
         trail.write(b"\n" * 5_000 + b"x" * (20 << 20) + b"\n")
         trail.write(b"{}" * 100_000 + b"\n" + b"[" * (1 << 18) + b"\n" + b'{"a":' * 40_000 + b"\n")

@@ -1,4 +1,4 @@
-"""`auditwatch validate` and `explain` in an operator's words: what they meet, what they say, how they exit."""
+"""`auditwatch validate` and `explain` in an operator's words: what they are given, what they say, how they exit."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def keep_mounts_to_ourselves() -> None:
 
 
 def unmount(directory: Path) -> None:
-    """Unmount; lazily, if somebody still holds a file of it open. A loop device goes with its mount."""
+    """Unmount; lazily, if a process still has a file of it open. A loop device goes with its mount."""
     if subprocess.run(["umount", directory], capture_output=True, check=False).returncode:
         subprocess.run(["umount", "--lazy", directory], capture_output=True, check=False)
 

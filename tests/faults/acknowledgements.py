@@ -16,7 +16,7 @@ MOST_RECORDS: Final = 1 << 16
 
 
 class Outcome(IntEnum):
-    """What the writer told of one record."""
+    """What the writer reported about one record."""
 
     NONE = 0
     BEGUN = 1
@@ -75,7 +75,7 @@ class Acknowledgements:
         return self._get(writer, 0)
 
     def note_late(self, writer: int) -> None:
-        """Say that a record was acknowledged whose `append` began after somebody had been told of a failure."""
+        """Note that a record was acknowledged whose `append` began after a failure had been reported."""
         self._set(writer, 1, self._get(writer, 1) + 1)
 
     def late(self) -> int:
@@ -83,11 +83,11 @@ class Acknowledgements:
         return sum(self._get(writer, 1) for writer in range(self.writers))
 
     def is_trouble(self) -> bool:
-        """Whether any writer was told of a failure."""
+        """Whether a failure was reported to any writer."""
         return self._memory[-1] != 0
 
     def note_trouble(self) -> None:
-        """Say that a writer was told of a failure."""
+        """Note that a failure was reported to a writer."""
         self._memory[-1] = 1
 
     def is_end(self) -> bool:

@@ -115,7 +115,7 @@ def disk(look: Look, trail: str) -> None:
 
 
 def chance(look: Look, trail: str) -> None:
-    """Writes that somebody else cuts short at random."""
+    """Writes that another process cuts short at random."""
     for _ in range(ROUNDS_OF_CHANCE):
         look.append()
 

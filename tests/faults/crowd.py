@@ -47,7 +47,7 @@ class Producer:
             self.one(who, number)
 
     def until_the_end(self, who: int) -> None:
-        """Append until nobody wants more."""
+        """Append until the test has what it wanted."""
         for number in range(MOST_RECORDS):
             if self._told.is_end():
                 break

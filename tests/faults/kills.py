@@ -60,7 +60,7 @@ class Round:
         )
 
     def _append_once_more(self, directory: Path, told: Acknowledgements) -> None:
-        """Whoever comes next ends what was torn."""
+        """The next writer ends what was torn."""
         append = made_by(self._writer(directory, self.processes))
         told.note(self.processes, 0, Outcome.BEGUN)
         append({"who": self.processes, "number": 0})

@@ -24,7 +24,7 @@ WITHOUT: Final[dict[str, dict[str, bool]]] = {
     "no tail repair": {"repairs": False},
     "acknowledges before fsync": {"syncs_first": False},
 }
-"""The four known-bad writers, as what `Homemade` is told."""
+"""The four known-bad writers, as arguments of `Homemade`."""
 
 
 class Homemade:
@@ -79,11 +79,11 @@ class Homemade:
             raise AuditWriteError(str(error), stored=stored, reason="other", errno=error.errno) from error  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Do what was put off."""
+        """Do what was postponed."""
         self._sync_late()
 
     def _opened(self) -> int:
-        """The file that bears the name, locked; a full one is renamed first."""
+        """The file that has the trail's name, locked; a full one is renamed first."""
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
             if self._power:
@@ -105,7 +105,7 @@ class Homemade:
         if self._rotate_bytes is None or size < self._rotate_bytes:
             return False
         if self._repairs and os.pread(descriptor, 1, size - 1) != b"\n":
-            return False  # whoever renames a torn tail leaves it to nobody
+            return False  # a renamed torn tail is never repaired
         directory, name = os.path.split(self._path)
         number = 1 + len([other for other in os.listdir(directory) if "Z-" in other and other.endswith(".jsonl")])
         os.rename(self._path, os.path.join(directory, segment_name(name, closing_time(time.time_ns()), number)))

@@ -125,7 +125,7 @@ def grow(writer: Writer, told: Acknowledgements) -> None:
             told.note_trouble()
             if writer.stops:
                 raise
-            time.sleep(_PAUSE_SECONDS)  # nobody waits for this: a producer that meets a full disk does not spin
+            time.sleep(_PAUSE_SECONDS)  # no test waits for this: a producer that meets a full disk does not spin
         else:
             told.note(writer.number, number, Outcome.ACKNOWLEDGED)
             if is_late:
@@ -158,7 +158,7 @@ def _child(writer: Writer) -> NoReturn:
     try:
         # Several children of one parent must not all roll the same dice.
         random.seed()
-        os.nice(5)  # whoever kills them must come to his turn
+        os.nice(5)  # the process that kills them must get its turn
         failpoints.armed = failpoints.parse(writer.failpoints)  # type: ignore[misc]
         told = Acknowledgements(writer.told)
         if writer.options.get("durability") == "interval":
@@ -204,7 +204,7 @@ def _reap(pids: list[int]) -> list[int]:
 
 
 def main() -> None:
-    """Do what is asked until nobody asks any more."""
+    """Do what is asked until standard input ends."""
     assert threading.active_count() == 1
     # What is imported when a writer is made: a fault in an import would be one of Python's.
     for name in ("ballast", "chain", "group", "predecessors", "rotation", "serialise"):

@@ -28,7 +28,7 @@ class Survey:
         lines: Newline-ended lines in all segments.
         lost: Acknowledged records that are nowhere.
         duplicates: Records that are there more than once.
-        unwanted: Records that are there though the writer said they are not, or that nobody ever began.
+        unwanted: Records that are there though the writer said they are not, or that were never begun.
         corrupt: Damaged lines that no recovery record of a writer explains.
         kinds: How many damaged lines of each kind there are, explained ones too.
         ended: Torn pieces that a writer met and ended.
@@ -46,7 +46,7 @@ class Survey:
 
     @property
     def faults(self) -> dict[str, int]:
-        """What must not be, by name; empty where all is well."""
+        """What must not be, by name; empty if all is well."""
         found = {"lost": self.lost, "duplicate": self.duplicates, "unwanted": self.unwanted, "corrupt": self.corrupt}
         return {name: len(what) for name, what in found.items() if what}
 
@@ -58,7 +58,7 @@ def segments(trail: Path) -> list[Path]:
 
 
 def survey(trail: Path, told: Acknowledgements, safe: Sequence[bytes] | None = None) -> Survey:
-    """Compare a trail with what its writers told of each record.
+    """Compare a trail with what its writers reported about each record.
 
     Args:
         trail: The active file.
@@ -113,7 +113,7 @@ def _judge(name: str, data: bytes, lines: list[bytes], found: Survey) -> None:
     torn_at = {offset for offset, _, _ in explained}
     for defect in report.defects:
         is_named = (defect.offset, defect.length, defect.sha256) in explained
-        # Who ended it was killed before it had named it: its own record is the torn piece behind.
+        # The writer that ended it was killed before it had named it: its own record is the torn piece after it.
         if not is_named and defect.offset + defect.length + 1 not in torn_at:
             found.corrupt.append(f"{name}:{defect.line}: {defect.kind.value}, {defect.length} bytes")
 

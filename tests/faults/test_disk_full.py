@@ -55,7 +55,7 @@ def fill(place: Path) -> Path:
 
 
 def full_and_back(nursery: Nursery, place: Path, told_path: Path, writer: dict[str, Any]) -> Acknowledgements:
-    """Fill the disk again and again while processes append; what they told."""
+    """Fill the disk again and again while processes append; returns what they reported."""
     place.mkdir()
     told = Acknowledgements(told_path, PROCESSES)
     made = [

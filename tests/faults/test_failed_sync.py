@@ -38,7 +38,7 @@ def shallow(directory: Path, megabytes: int) -> Iterator[tuple[Path, Path]]:
 def run_into_it(
     nursery: Nursery, directory: Path, megabytes: int, writer: dict[str, Any], processes: int = PROCESSES
 ) -> tuple[Acknowledgements, Survey]:
-    """Append until syncs fail, and long after; what was told, and what a new mount shows."""
+    """Append until syncs fail, and long after that; returns what was reported, and what a new mount shows."""
     directory.mkdir()
     told = Acknowledgements(directory / "told", PROCESSES + 1)
     with shallow(directory, megabytes) as (disk, place):
@@ -79,7 +79,7 @@ def last_acknowledged(told: Acknowledgements) -> set[tuple[int, int]]:
 
 
 def test_after_a_sync_that_failed_on_a_real_disk_nothing_is_acknowledged(tmp_path: Path, record_property: Note) -> None:
-    """While its journal breaks, ext4 tells one of several processes in the middle of a sync that all is well.
+    """While its journal breaks, ext4 reports success to one of several processes that are in the middle of a sync.
 
     No code of ours is needed to see that (docs/robustness.md), so with several processes the last acknowledged record
     of each may be missing; with one process, none may.

@@ -30,7 +30,7 @@ CONFIGURATION = """{trail} {{
 def rotate_under_load(
     nursery: Nursery, directory: Path, rotations: int, writer: dict[str, object]
 ) -> tuple[Path, Acknowledgements]:
-    """Let logrotate rotate while processes append; the trail, and what they told."""
+    """Let logrotate rotate while processes append; returns the trail and what they reported."""
     directory.mkdir(mode=0o700)
     (directory / "trail").mkdir(mode=0o700)
     trail, configuration = directory / "trail" / "audit.jsonl", directory / "logrotate.conf"

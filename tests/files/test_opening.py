@@ -1,4 +1,4 @@
-"""Opening: nothing that is named like a trail blocks, surprises or redirects us."""
+"""Opening: nothing with the name of a trail blocks, surprises or redirects us."""
 
 from __future__ import annotations
 

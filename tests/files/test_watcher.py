@@ -1,4 +1,4 @@
-"""The watcher wakes; it never lies about how, and never raises for a trail's sake."""
+"""The watcher wakes; it never lies about how, and no trail can make it raise an error."""
 
 from __future__ import annotations
 

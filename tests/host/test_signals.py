@@ -1,4 +1,4 @@
-"""Signals that come while an event loop is made."""
+"""Signals that come while an event loop is being created."""
 
 from __future__ import annotations
 

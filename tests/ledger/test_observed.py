@@ -1,4 +1,4 @@
-"""What a trail's history means: one test a thing that happens to trails, without a file."""
+"""What a trail's history means: one test for each thing that can happen to a trail, without a file."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _FALLOC_FL_KEEP_SIZE, _FALLOC_FL_PUNCH_HOLE = 1, 2
 
 @dataclass(frozen=True)
 class Truth:
-    """A trail and all records that anybody ever tried to write into it."""
+    """A trail and all records that any producer tried to write into it."""
 
     path: Path
     written: frozenset[bytes]

@@ -31,12 +31,12 @@ def record(random: Random, number: int, size: int) -> Record:
 
 
 def one_write(trail: str, made: Record) -> None:
-    """Right: the whole line in one write."""
+    """The right way: the whole line in one write."""
     append(trail, [json.dumps(made) + "\n"])
 
 
 def two_writes(trail: str, made: Record) -> None:
-    """The line, and then its newline."""
+    """The line, and then its newline in a second write."""
     append(trail, [json.dumps(made), "\n"])
 
 
@@ -64,7 +64,7 @@ def no_o_append(trail: str, made: Record) -> None:
 
 
 def append(trail: str, pieces: list[str]) -> None:
-    """Each piece in a write of its own."""
+    """Each piece in a separate write."""
     descriptor = os.open(trail, os.O_WRONLY | os.O_APPEND)
     for piece in pieces:
         os.write(descriptor, piece.encode())

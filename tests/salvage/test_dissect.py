@@ -1,4 +1,4 @@
-"""What a damaged line holds: whole records with the right confidence, and every other byte in a fragment."""
+"""What a damaged line contains: whole records with the right confidence, and every other byte in a fragment."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_record_is_certain_where_only_a_record_can_begin(line: bytes, records:
         b'\x00\x00{"x":1}}',
         b'{} of {}","y":2}',  # braces of a string
         b'{"a":{"x":1},',
-        b'{"a":"x{"x":1}',  # nobody knows that key
+        b'{"a":"x{"x":1}',  # an unknown key
         b'[{"x":1}]',
         b'"{"',
         b"12",

@@ -33,7 +33,7 @@ APPROVED = (
 
 @dataclass
 class Taken:
-    """A sink that keeps all it is given."""
+    """A sink that keeps everything it is given."""
 
     records: list[RecoveredRecord] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)

@@ -26,14 +26,14 @@ ROUNDS = int(os.environ.get("AUDITWATCH_RACE_ROUNDS", "1"))
 
 @dataclass
 class Tally:
-    """What came back, against what was written.
+    """What came back, compared with what was written.
 
     Attributes:
-        there: Records that damaged lines hold in full, in trails with a whole line: without one, nothing says how
-            records of the trail begin, and only at a line's start can one be told from the inside of another.
-        back: Those of them that were recovered.
-        right: RecoveredRecord ones that were written, by confidence.
-        wrong: RecoveredRecord ones that never were.
+        there: Records that damaged lines contain in full, in trails with a whole line: without one, nothing shows how
+            records of the trail begin, and only at the start of a line is a record distinct from a nested object.
+        back: How many of them were recovered.
+        right: How many recovered records had been written, by confidence.
+        wrong: How many recovered records had never been written.
     """
 
     there: int = 0

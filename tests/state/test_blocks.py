@@ -1,4 +1,4 @@
-"""Kept blocks: a cache that is believed where it bears its checksum, and that nobody needs."""
+"""Kept blocks: a cache that is believed only with its checksum, and that can always be done without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One agent a state directory."""
+"""One agent per state directory."""
 
 from __future__ import annotations
 

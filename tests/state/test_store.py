@@ -1,4 +1,4 @@
-"""The store: one transaction a step, and no damage of the file that ends in a crash or in a wrong answer."""
+"""The store: one transaction per step, and no damage to the file that ends in a crash or in a wrong answer."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def _other_database(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 class TestDamage:
-    """What is no whole store is set aside; nothing crashes."""
+    """A store that is not intact is set aside; nothing crashes."""
 
     def test_without_another_generation_a_new_store_is_begun(self, tmp_path: Path, damage: object) -> None:
         filled(tmp_path)
@@ -342,7 +342,7 @@ def test_no_flipped_bit_crashes_or_returns_another_answer(tmp_path: Path) -> Non
 
 
 class TestReadOnly:
-    """Looking without the right to write, or beside the one who does."""
+    """Reading without the right to write, or beside the process that writes."""
 
     def test_beside_a_writer_that_goes_on(self, tmp_path: Path) -> None:
         filled(tmp_path)
@@ -379,7 +379,7 @@ class TestReadOnly:
 
 @pytest.fixture
 def readonly_reader() -> Iterator[list[str]]:
-    """Runs a script as somebody who may not write what is read-only: root gives that power away."""
+    """Runs a script as a user who may not write read-only files: root gives up that power."""
     python = [sys.executable, "-P", "-c"]
     if os.geteuid() != 0:
         yield python

@@ -23,7 +23,7 @@ PATH = "audit_trail.jsonl"
 
 @dataclasses.dataclass
 class Trade:
-    """A record that is no mapping."""
+    """A record that is not a mapping."""
 
     symbol: str
     size: Decimal

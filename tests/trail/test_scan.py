@@ -1,4 +1,4 @@
-"""The scan: one report, however the bytes were cut."""
+"""The scan: the same report, no matter how the bytes were cut."""
 
 from __future__ import annotations
 

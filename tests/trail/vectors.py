@@ -45,7 +45,7 @@ def documented_vectors() -> dict[str, str]:
 
 
 def suite(prefix: str) -> dict[str, bytes]:
-    """Vectors of the suite by name; none where it is not beside this checkout."""
+    """Vectors of the suite by name; none if it is not beside this checkout."""
     return {path.stem: path.read_bytes() for path in sorted(SUITE.glob(f"{prefix}_*.json"))}
 
 

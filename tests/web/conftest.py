@@ -73,7 +73,7 @@ class Builder:
         return tuple(numbers.get(reason, 0) for reason in FAILURES)
 
     def writes(self, **more: Any) -> Writes:
-        """Six failures: one was there at first sight, two are acknowledged, three open."""
+        """Six failures: one from before the first look, two acknowledged, three open."""
         total = Counts(1200, self.failed(disk_full=4, lock_timeout=2), (1000, 100, 50, 30, 15, 4, 1, 2))
         given = {
             "id": "ab" * 16,

@@ -24,7 +24,7 @@ PATHS = (
 
 
 class Agent:
-    """What stands behind the app, changeable."""
+    """What the app renders; tests can change it."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot, self.now, self.healthy, self.is_up = snapshot, snapshot.at, True, True

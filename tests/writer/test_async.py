@@ -25,7 +25,7 @@ def trail(tmp_path):
 
 @pytest.fixture
 def held(trail):
-    """The trail, locked by somebody else until `release` is called."""
+    """The trail, locked by another process until `release` is called."""
     holder = trail.open("ab")
     fcntl.flock(holder, fcntl.LOCK_EX)
     yield holder.close

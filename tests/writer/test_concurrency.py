@@ -1,4 +1,4 @@
-"""Threads, processes, forks and kills: nothing lost, nothing corrupt, nobody stuck."""
+"""Threads, processes, forks and kills: nothing lost, nothing corrupt, no process stuck."""
 
 from __future__ import annotations
 

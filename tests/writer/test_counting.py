@@ -136,7 +136,7 @@ def test_a_kill_at_any_step_of_folding_neither_loses_nor_doubles_counts(file, mo
 
 
 def marked(mark, slot):
-    """A slot whose folder died behind the first step."""
+    """A slot that is being folded by a process that died after the first step."""
     return struct.pack("<Q", mark) + counters.encode_slot(slot)[8:]
 
 

@@ -1,4 +1,4 @@
-"""Short writes and full disks: nothing torn is left behind, and the error says the truth."""
+"""Short writes and full disks: nothing torn is left in the trail, and the error tells the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever wants the writer pays for the writer alone: the modules that it loads, all of them."""
+"""A program that uses the writer loads the writer only: all the modules that it loads."""
 
 from __future__ import annotations
 

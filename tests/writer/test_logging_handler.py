@@ -24,7 +24,7 @@ def trail(tmp_path):
 
 @pytest.fixture
 def attach(trail):
-    """A logger of its own with a handler on the trail; both are gone afterwards."""
+    """A new logger with a handler on the trail; both are gone afterwards."""
     attached = []
 
     def make(**settings):

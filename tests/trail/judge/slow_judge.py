@@ -48,7 +48,7 @@ def slow_kind(
 
 
 def kind_of_parsed(line: bytes, *, strict: bool, require: Mapping[str, str]) -> str | None:
-    """Of a line that is one JSON text."""
+    """The kind of a line that is one JSON text."""
     repeated = False
 
     def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
