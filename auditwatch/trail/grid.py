@@ -32,7 +32,7 @@ class Block:
         end: Offset just after its last byte; for the last block, just after the last newline.
         digest: BLAKE3-256 of its bytes; 32 bytes.
         report: The verdict on its lines, with places counted from `start`.
-        marks: Running count of lines at the end of each piece of a fixed size; empty unless lines are found by number.
+        marks: Running count of lines at the end of each piece of a fixed size, to find lines by number; may be empty.
     """
 
     k: int

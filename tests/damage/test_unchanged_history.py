@@ -90,7 +90,7 @@ def test_what_changed_since_is_judged_and_said(trail: Path, tmp_path: Path, caps
     run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
     said = capsys.readouterr().out
     assert "1 of 2 recorded blocks unchanged" in said
-    assert "1 block changed or missing, the first of them block 1:" in said
+    assert "1 block changed or missing, starting at block 1:" in said
 
 
 def test_other_rules_find_nothing_recorded(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def _recorded(outcome: Outcome) -> Iterator[str]:
     blocks = f"{compared.unchanged:,} of {count_text(compared.recorded, 'recorded block')}"
     yield f"  recorded          {blocks} unchanged ({size_text(compared.unchanged_bytes)} hashed, not parsed)"
     if not compared.is_as_recorded:
-        first = f", the first of them block {compared.changed[0]:,}" if compared.changed else ""
+        first = f", starting at block {compared.changed[0]:,}" if compared.changed else ""
         changed = count_text(compared.recorded - compared.unchanged, "block")
         yield f"                    {changed} changed or missing{first}:"
         yield "                    the file was rotated, or its history was changed; see auditwatch status"
