@@ -1,6 +1,6 @@
-"""Fixtures for the tests of programs that write audit trails; pytest finds them where auditwatch is installed.
+"""Fixtures for the tests of programs that write audit trails; pytest finds them wherever auditwatch is installed.
 
-This module is loaded at the start of every such pytest, so it imports the writer only when a fixture is used.
+Every run of pytest there loads this module, so it imports the writer only when a fixture is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def audit_writer() -> Iterator[InMemoryAuditWriter]:
     """An AuditWriter that keeps its lines in memory: see `auditwatch.testing`."""
-    from auditwatch.testing import InMemoryAuditWriter  # noqa: PLC0415  for the tests that ask for it
+    from auditwatch.testing import InMemoryAuditWriter  # noqa: PLC0415  only for tests that ask for it
 
     with InMemoryAuditWriter("audit_trail.jsonl") as writer:
         yield writer

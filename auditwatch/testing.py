@@ -1,4 +1,4 @@
-"""For the tests of programs that write audit trails: a writer that keeps its lines in memory, and fails when told to.
+"""For the tests of programs that write audit trails: a writer that keeps its lines in memory and fails on demand.
 
     writer = InMemoryAuditWriter("audit_trail.jsonl")
     RiskManager(audit=writer).stop_trading("limit")
@@ -6,8 +6,8 @@
 
     writer.fail_with = "disk_full"      # from here on every append fails as on a full disk
 
-It is the true writer but for the file: settings, serialisation, limits, stamps, `on_failure`, `append_async` and all
-refusals are the same code. With pytest it is the fixture `audit_writer` (`auditwatch.pytest_plugin`), and `audit_trail`
+It is the real writer without the file: settings, serialisation, limits, stamps, `on_failure`, `append_async` and all
+refusals are the same code. With pytest it is the fixture `audit_writer` (`auditwatch.pytest_plugin`); `audit_trail`
 is the path of a trail that does not exist yet, for programs that open it themselves.
 """
 
@@ -46,18 +46,18 @@ _NUMBERS: Final = {
 class InMemoryAuditWriter(AuditWriter):
     """An `AuditWriter` whose trail is a list in memory, empty at first.
 
-    Nothing is read from or written to the path; so what concerns files alone has no effect: `lock_path`, `file_mode`,
-    `allow_network`, `durability`, `sync_interval`, `rotate_bytes`, `rotate_every`, `ballast_bytes`. An unpickled one
+    The path is neither read nor written, so settings that concern only files have no effect: `lock_path`, `file_mode`,
+    `allow_network`, `durability`, `sync_interval`, `rotate_bytes`, `rotate_every`, `ballast_bytes`. An unpickled writer
     starts with an empty trail.
 
     Args:
         path: As for `AuditWriter`, for messages.
-        fail_with: As the attribute.
-        settings: As for `AuditWriter`, all of them.
+        fail_with: First value of the attribute.
+        settings: Any setting of `AuditWriter`.
 
     Attributes:
         fail_with: The error that every append of a good record raises, or its reason (`auditwatch.trail.counters`);
-            None: they succeed.
+            None lets them succeed.
         lines: What was stored, without newlines.
     """
 
@@ -89,7 +89,7 @@ class _InMemoryFile:
     Args:
         path: The trail, for messages.
         lines: Where what is stored goes.
-        fail_with: Asked before that for the error to raise, or its reason.
+        fail_with: Asked first, for the error to raise or its reason.
     """
 
     def __init__(self, path: str, lines: list[bytes], fail_with: Callable[[], AuditWriteError | str | None]) -> None:
@@ -130,24 +130,24 @@ class _InMemoryFile:
 
 
 class _InMemoryCounting(Counting):
-    """Counts for nobody: there is no file to count in."""
+    """Counts in memory only: there is no counters file."""
 
     def look(self) -> None:
         """Leave the file system alone."""
 
 
 def failure(reason: str, path: str = "audit_trail.jsonl") -> AuditWriteError:
-    """The error with which `AuditWriter` says that nothing was stored for this reason.
+    """The error that `AuditWriter` raises when nothing was stored for this reason.
 
     >>> error = failure("disk_full")
     >>> error.errno, error.stored
     (28, 'no')
 
     Raises:
-        ValueError: If a writer has no such reason.
+        ValueError: If there is no such reason.
     """
     if reason not in FAILURES:
-        raise ValueError(f"a writer fails for one of {', '.join(FAILURES)}, not for {reason!r}")
+        raise ValueError(f"reason must be one of {', '.join(FAILURES)}, not {reason!r}")
     if reason in _NUMBERS:
         return write_error(path, _NUMBERS[reason], "no")
     if reason == "lock_timeout":
@@ -159,14 +159,14 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The records of a trail on disk.
 
     Raises:
-        AssertionError: If a line is no whole JSON object, or the last one has no newline.
+        AssertionError: If a line is not one whole JSON object, or the last one has no newline.
     """
     *lines, rest = Path(path).read_bytes().split(b"\n")
     if rest:
         raise AssertionError(f"{path}: the last line has no newline")
     records = [_record(line) for line in lines]
     if None in records:
-        raise AssertionError(f"{path}: line {records.index(None) + 1} is no JSON object")
+        raise AssertionError(f"{path}: line {records.index(None) + 1} is not a JSON object")
     return [record for record in records if record is not None]
 
 

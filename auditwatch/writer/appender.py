@@ -1,4 +1,4 @@
-"""From serialised lines to acknowledged: lines go in, and they are stored or there is an AuditWriteError."""
+"""From serialised lines to acknowledged: lines go in, and either they are stored or there is an AuditWriteError."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FEWEST_ATTEMPTS: Final = 3
 
 
 class OpenFile(Protocol):
-    """The open file as an appender needs it: a `TrailFile`, whose docstrings apply, or a test's stand-in."""
+    """The open file as an appender needs it: a `TrailFile`, which documents it, or a stand-in for tests."""
 
     locks: TwoLocks
     sync: Sync
@@ -33,7 +33,7 @@ class OpenFile(Protocol):
     look_for_poison_at: float
 
     def size_if_there(self, path: str, now: float) -> int | None:
-        """The size of the file, or None where it no longer has its name."""
+        """The size of the file, or None if it no longer has its name."""
 
     def is_full(self, rotation: Rotation, size: int, length: int) -> bool:
         """Whether so many more bytes belong in a new file."""
@@ -42,7 +42,7 @@ class OpenFile(Protocol):
         """Append lines in one write."""
 
     def poison(self) -> None:
-        """Take nothing more."""
+        """Accept nothing more."""
 
     def close(self) -> None:
         """Let go of the file while its locks are held."""
@@ -52,17 +52,17 @@ class OpenFile(Protocol):
 
 
 class Appender:
-    """Stores lines in the file that has the trail's name now, counts them, and answers for what fails.
+    """Stores lines in the file that has the trail's name now, counts them, and reports failures.
 
     Args:
-        settings: What the writer was asked to be.
+        settings: The writer's settings.
         counting: Where stored and failed records are counted.
         open_file: Opens the trail, and again whenever its name means another file; raises AuditWriteError.
 
     Attributes:
-        longest: Longest line that is taken, with its newline and before its stamp.
+        longest: Longest line that is accepted, with its newline and before it is stamped.
         shares_syncs: Whether lines of several callers are stored with one write and one sync.
-        is_closed: Whether nothing more is taken.
+        is_closed: Whether nothing more is accepted.
     """
 
     def __init__(self, settings: Settings, counting: Counting, open_file: Callable[[Settings], OpenFile]) -> None:
@@ -85,11 +85,11 @@ class Appender:
 
     @property
     def ballast_releases(self) -> int:
-        """How often the ballast was released here."""
+        """How often this writer released its ballast."""
         return 0 if self._ballast is None else self._ballast.releases
 
     def open(self) -> None:
-        """Open the trail before the first append, which would do it too.
+        """Open the trail; if this is not possible now, the next append tries again.
 
         Raises:
             AuditWriteError: If it cannot be opened and failures are raised.
@@ -138,7 +138,7 @@ class Appender:
                 reentry.catch_up()
 
     def append_all(self, lines: list[bytes]) -> None:
-        """As `append`, for one line or more whose lengths are not known yet."""
+        """As `append`, for at least one line, whose lengths are not known yet."""
         self.append(lines, max(map(len, lines)), sum(map(len, lines)))
 
     def refuse(self, message: str, records: int) -> None:
@@ -156,25 +156,25 @@ class Appender:
             raise error
 
     def count_failed(self, reason: str, records: int) -> None:
-        """Count records that were given up before they came here; nothing is raised and `on_failure` is not called."""
+        """Count records that were given up elsewhere, without raising or calling `on_failure`."""
         self._counting.failed(reason, records, None)
 
     def close(self) -> None:
-        """Let go of the trail; appending afterwards is an error, closing again is not."""
+        """Let go of the trail. Appending afterwards is an error; closing again is not."""
         self.is_closed = True
         trail, self._trail = self._trail, None
         if trail is not None:
             trail.retire()
 
     def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
-        """Try again where the ballast made room, or else answer. False where the error has to be raised."""
+        """Try again if the ballast made room, otherwise answer. Returns False if the error has to be raised."""
         if self._ballast is not None and self._ballast.helps(error, began):
             self.append_all(lines)
             return True
         return self._answered(error, len(lines), TIMED_OUT if isinstance(error, LockTimeout) else None)
 
     def _answered(self, error: AuditWriteError, records: int, bucket: int | None = None) -> bool:
-        """Count a failure and call `on_failure` with it. False where the error has to be raised."""
+        """Count a failure and call `on_failure` with it. Returns False if the error has to be raised."""
         self._counting.failed(error.reason, records, bucket)
         if self._settings.on_failure == "raise":
             return False
@@ -188,7 +188,7 @@ class Appender:
         return False
 
     def _interrupted(self) -> AuditWriteError:
-        message = f"{self._path}: the thread that stored this record for several was interrupted"
+        message = f"{self._path}: the thread that was storing this record with others was interrupted"
         return AuditWriteError(message, stored="unknown", reason="other")
 
     def _opened(self) -> OpenFile:
@@ -198,17 +198,17 @@ class Appender:
         return trail
 
     def _stored(self, lines: list[bytes], now: float) -> bool:
-        """Store lines in the file that has the name now; says whether the locks were free at once."""
+        """Store lines in the file that has the name now; returns whether the locks were free at once."""
         attempts = 0
         while (free := self._stored_in(self._trail or self._opened(), lines, now)) is None:
             self._trail = None
             attempts += 1
             if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._lock_timeout:
-                raise refusal(self._path, "other", "not stored: the file was replaced again and again meanwhile")
+                raise refusal(self._path, "other", "not stored: the file was replaced again and again in the meantime")
         return free
 
     def _stored_in(self, trail: OpenFile, lines: list[bytes], now: float) -> bool | None:
-        """As `_stored`, or None where the file no longer has the name: it is closed for all writers then."""
+        """As `_stored`, or None if the file no longer has the name: it is then closed for all writers."""
         locks = trail.locks
         if locks.are_mine():
             raise locks.reentry()
@@ -231,7 +231,7 @@ class Appender:
             if failpoints.armed:
                 failpoints.reach("append.unlocked")
         except OSError as error:
-            trail.retire()  # a lock that could not be given back goes with the descriptor,
+            trail.retire()  # a lock that could not be released goes with the descriptor,
             sync = trail.sync  # which the traceback must not keep open
             raise write_error(self._path, error.errno, stored) from error
         if self._durable:
@@ -244,7 +244,7 @@ class Appender:
         return rotation is not None and trail.is_full(rotation, size, length) and rotation.rename()
 
     def _make_durable(self, trail: OpenFile, sync: Sync) -> None:
-        """Have what was just stored on disk, now or soon.
+        """Get what was just stored onto the disk, now or soon.
 
         Raises:
             AuditWriteError: If that failed, now or earlier.
@@ -255,7 +255,7 @@ class Appender:
         try:
             sync.now()
         except OSError as error:
-            known = "" if self._poison(trail) else ", which no other process learns, for there is no counters file"
+            known = "" if self._poison(trail) else ", but other processes cannot know: there is no counters file"
             what = f"written, but the disk did not confirm it; nothing more is written to this file{known}"
             raise write_error(self._path, error.errno, "unknown", what=what) from error
 

@@ -1,10 +1,10 @@
 """Appending from an event loop: the loop hands lines to a thread, and the await ends with the acknowledgement.
 
-One thread a writer, so lines are stored in the order of the calls. Where each would wait for the disk, what has queued
-up meanwhile is stored together, with one sync. The thread ends when nothing came for a moment, and the interpreter
-waits for it: what was handed over is stored, whatever becomes of the loop.
+Each writer has one thread, so lines are stored in the order of the calls. If each line would have to wait for the disk,
+the lines that have queued up are stored together, with one sync. The thread ends after a moment without work, and the
+interpreter waits for it: lines that were handed over are stored, whatever happens to the loop.
 
-Only this module needs asyncio, which takes longer to import than all the rest of the writer together.
+Only this module needs asyncio, which takes longer to import than the rest of the writer together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from auditwatch.writer import forks
 from auditwatch.writer.failures import copy_of
 
 BOUND: Final = 1024
-"""Lines that an event loop may have handed over at once; who comes then waits for room."""
+"""Lines of one event loop that may be on their way at once; further calls wait for room."""
 
 _LONGEST_BATCH_BYTES: Final = 256 * 1024
 _LINGER_SECONDS: Final = 0.1
@@ -30,13 +30,13 @@ _LINGER_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A line on its way; without one, whoever waits until all before him are stored.
+    """A line on its way, or a caller that only waits until all earlier lines are stored.
 
     Attributes:
-        line: With its newline.
-        loop: Where somebody waits.
-        acknowledged: What he waits for.
-        room: What the line takes up until then.
+        line: With its newline; empty for a caller that only waits.
+        loop: The caller's event loop.
+        acknowledged: What the caller waits for.
+        room: Released when the caller is answered.
     """
 
     line: bytes
@@ -50,8 +50,8 @@ class AsyncFront:
 
     Args:
         path: The trail, for messages.
-        store: Stores lines in one write; called in a thread of its own, never twice at once.
-        together: Whether to store several at once; if that fails, none of those who wait knows about his own.
+        store: Stores lines in one write; called in a separate thread, never twice at once.
+        together: Whether to store several lines at once. If that fails, no caller knows about its own line.
     """
 
     def __init__(self, path: str, store: Callable[[list[bytes]], None], *, together: bool) -> None:
@@ -62,7 +62,7 @@ class AsyncFront:
         forks.remember(self)
 
     def abandon(self) -> None:
-        """In a forked child: the thread, the loops and what they handed over are the parent's."""
+        """In a forked child: the thread, the loops and their lines belong to the parent."""
         self._lock = threading.Lock()
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._is_running = False
@@ -73,8 +73,8 @@ class AsyncFront:
 
         Raises:
             AuditWriteError: If it was not.
-            asyncio.CancelledError: If the await is cancelled; its cause is an AuditWriteError that says whether the
-                line may be stored: once it was handed over, it may.
+            asyncio.CancelledError: If the await is cancelled. Its cause is an AuditWriteError that says whether the
+                line may be stored: it may, once it has been handed over.
         """
         stored: Stored = "no"
         try:
@@ -87,10 +87,10 @@ class AsyncFront:
             raise cancelled from AuditWriteError(message, stored=stored, reason="other")
 
     async def finish(self, close: Callable[[], None]) -> None:
-        """Close when everything that was handed over before is stored or has failed.
+        """Close once everything that was handed over earlier is stored or has failed.
 
         Args:
-            close: Called in another thread, for it may wait for the disk.
+            close: Called in another thread, because it may wait for the disk.
         """
         await self._handed_over(b"", asyncio.Semaphore(0))
         await asyncio.to_thread(close)
@@ -113,7 +113,7 @@ class AsyncFront:
     def _start(self) -> None:
         try:
             threading.Thread(target=self._work, name=f"append_async {self._path}").start()
-        except RuntimeError:  # no more threads, or the interpreter ends: here and now, though the loop waits for it
+        except RuntimeError:  # no threads left, or the interpreter is shutting down: now, although it blocks the loop
             self._work()
 
     def _work(self) -> None:
@@ -123,7 +123,7 @@ class AsyncFront:
                 _tell(loop, [(entry, error) for entry, error in outcomes if entry.loop is loop])
 
     def _next_batch(self) -> list[_Entry]:
-        """What has queued up, as far as it is a write of bearable length; nothing once nobody comes any more."""
+        """What has queued up, up to the length of one write; nothing once no more lines come."""
         try:
             batch = [self._entries.get(timeout=_LINGER_SECONDS)]
         except queue.Empty:
@@ -146,7 +146,7 @@ class AsyncFront:
         try:
             if lines:
                 self._store(lines)
-        except BaseException as error:  # noqa: BLE001  it belongs to those who wait, on_failure= of theirs may raise it
+        except BaseException as error:  # noqa: BLE001  the waiting callers get it; their on_failure= may raise anything
             return error
         return None
 
@@ -158,7 +158,7 @@ def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
     try:
         loop.call_soon_threadsafe(_settle, outcomes)
     except RuntimeError:
-        return  # the loop is closed, nobody waits
+        return  # the loop is closed, so no caller is waiting
 
 
 def _settle(outcomes: list[_Outcome]) -> None:

@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 class AuditWriter:
     """Appends records to a JSONL trail so that no line is ever lost, torn or mixed with another.
 
-    Safe from any number of threads and processes at once, over forks, and beside every producer that takes
+    Safe to use from any number of threads and processes at once, across forks, and beside every producer that takes
     `flock(LOCK_EX)` on the trail. A pickled writer opens the same path with the same settings.
 
     Args:
-        path: The trail; created where it is missing, its directory is not.
+        path: The trail. It is created if it is missing; its directory is not.
         lock_path: A file to lock instead of the trail, for trails that untrusted users can open. All producers
-            must name the same.
+            must name the same one.
         lock_timeout: Longest wait in seconds for both locks together.
-        max_line_bytes: Longest line before its newline; longer records are refused, never cut.
-        timestamp_field: Member with the time in UTC that is put first where a record has none; None: no such member.
+        max_line_bytes: Longest line, not counting its newline; longer records are refused, never cut.
+        timestamp_field: Member with the time in UTC that is put first if a record has none; None: no such member.
         default: Called with a value that JSON does not know; returns one that it knows.
         dumps: Replaces the serialiser; returns one JSON object without newlines, which is checked.
-        on_failure: "raise", or what is called with the error instead; `append` then returns.
+        on_failure: "raise", or a callable that gets the error instead; `append` then returns.
         file_mode: Permissions of a new trail, less the umask.
         allow_network: Whether to write on NFS, CIFS, FUSE and the like, where the guarantees do not hold.
-        durability: What an acknowledged record survives: "process" a kill of every process; "power" also a power cut
-            (threads share one fdatasync); "interval" a power cut that is `sync_interval` later.
+        durability: What an acknowledged record survives: "process": a kill of every process; "power": also a power cut
+            (threads share one fdatasync); "interval": also a power cut, once `sync_interval` has passed.
         sync_interval: Seconds until an acknowledged record is on disk, with durability "interval".
         stamp: Whether to number records and to chain them by hashes (`_seq`, `_prev`).
-        rotate_bytes: Size beyond which the file is renamed to a segment and a new one begun.
-        rotate_every: Age in seconds at which it is.
-        ballast_bytes: Size of a file that is kept beside the trail and thrown away at the first full disk.
-        reentrant: What becomes of an append by a signal handler that interrupts an append of this trail: "raise" an
-            error, or "after": it returns at once, and the interrupted append stores the record at its own end.
+        rotate_bytes: Size above which the file is renamed to a segment and a new one is begun.
+        rotate_every: Age in seconds at which the same happens.
+        ballast_bytes: Size of a file that is kept beside the trail and deleted when the disk is first full.
+        reentrant: What happens to an append by a signal handler that interrupts an append to this trail: "raise": it
+            raises; "after": it returns at once, and the interrupted append stores the record when it ends.
 
     Raises:
         AuditWriteError: If the trail cannot be opened and failures are raised.
-        ValueError: If a parameter cannot be.
+        ValueError: If a setting is not valid.
     """
 
     def __init__(  # noqa: PLR0913  the parameters of the contract, by name only
@@ -110,7 +110,7 @@ class AuditWriter:
             self._appender.open()
 
     def _appender_of(self, settings: Settings) -> Appender:
-        """What stores the lines; a writer for tests has another one."""
+        """What stores the lines; the writer for tests has another one."""
         return Appender(settings, counting_of(settings.path), open_trail)
 
     def __getstate__(self) -> Settings:
@@ -130,7 +130,7 @@ class AuditWriter:
 
     @property
     def path(self) -> str:
-        """Where the trail lies."""
+        """The absolute path of the trail."""
         return self._path
 
     @property
@@ -145,13 +145,13 @@ class AuditWriter:
             record: A mapping with string keys, or an instance of a dataclass.
 
         Raises:
-            AuditWriteError: If it was not acknowledged; `stored` says whether it may be there all the same.
+            AuditWriteError: If it was not acknowledged; `stored` says whether it may be in the trail.
         """
         try:
             line = self._serialise(record)
         except UnserialisableError as error:
             message = str(error)
-        except Exception as error:  # noqa: BLE001  hooks and records run the caller's code: no crash of ours
+        except Exception as error:  # noqa: BLE001  hooks and records run the caller's code, which may raise anything
             message = f"the record, default= or dumps= raised {type(error).__name__}"
         else:
             self._appender.append([line], len(line), len(line))
@@ -159,16 +159,16 @@ class AuditWriter:
         self._appender.refuse(message, 1)
 
     def append_many(self, records: Iterable[Mapping[str, Any] | object]) -> None:
-        """Append records one behind the other in one write, with nothing between them.
+        """Append records one after another in one write, with nothing between them.
 
-        Where the disk is full in the middle, those before that place stay, whole: a newline commits, and readers may
-        have seen it. The error then says that it is unknown whether they are stored.
+        If the disk fills up in the middle, the records before that place stay, whole: a newline commits, and readers
+        may have seen it. The error then says that it is unknown whether they are stored.
 
         Args:
             records: As `append` takes them; they are held in memory until all are serialised.
 
         Raises:
-            AuditWriteError: If they were not acknowledged; `stored` says whether they may be there all the same.
+            AuditWriteError: If they were not acknowledged; `stored` says whether they may be in the trail.
         """
         lines = []
         for number, record in enumerate(records, 1):
@@ -182,15 +182,15 @@ class AuditWriter:
     async def append_async(self, record: Mapping[str, Any] | object) -> None:
         """Append one record without blocking the event loop; when the await ends, it is acknowledged.
 
-        It is serialised at once and stored by a thread, in the order of the calls. While too many are on their way,
-        the await waits for room. A cancelled await leaves open whether the record is stored: the CancelledError has
-        an AuditWriteError as its cause.
+        It is serialised at once and stored by a thread, in the order of the calls. While too many records are on their
+        way, the await waits for room. After a cancelled await it is unknown whether the record is stored: the
+        CancelledError has an AuditWriteError as its cause.
 
         Args:
             record: As `append` takes it.
 
         Raises:
-            AuditWriteError: If it was not acknowledged; `stored` says whether it may be there all the same.
+            AuditWriteError: If it was not acknowledged; `stored` says whether it may be in the trail.
         """
         line = self._line(record)
         if line is None:
@@ -201,13 +201,13 @@ class AuditWriter:
             await self._async_front().append(line)
 
     def append_line(self, line: bytes) -> None:
-        """Append one record that is JSON already; its bytes are kept, no timestamp is added.
+        """Append one record that is already JSON; its bytes are kept, and no timestamp is added.
 
         Args:
             line: One JSON object in UTF-8, without a newline.
 
         Raises:
-            AuditWriteError: If it was not acknowledged; `stored` says whether it may be there all the same.
+            AuditWriteError: If it was not acknowledged; `stored` says whether it may be in the trail.
         """
         try:
             whole = self._loaded().checked(line)
@@ -221,10 +221,10 @@ class AuditWriter:
     def refuse(self, message: str, records: int = 1) -> None:
         """Fail as `append` does for a record that could not be made: count it, and raise or call `on_failure`.
 
-        For what stands in front of a writer, as `AuditHandler` does.
+        For code that turns something else into records, as `AuditHandler` does.
 
         Args:
-            message: Why it could not, without anything of its contents.
+            message: Why it could not be made, without anything of its contents.
             records: How many.
 
         Raises:
@@ -233,34 +233,34 @@ class AuditWriter:
         self._appender.refuse(message, records)
 
     def count_dropped(self, records: int) -> None:
-        """Count records that were given up in front of the writer; nothing is raised and `on_failure` is not called."""
+        """Count records that were given up before they reached the writer, without raising or calling `on_failure`."""
         self._appender.count_failed("other", records)
 
     def close(self) -> None:
-        """Close the trail; appending afterwards is an error. Closing twice is none."""
+        """Close the trail. Appending afterwards is an error; closing again is not."""
         self._appender.close()
 
     async def aclose(self) -> None:
-        """Close the trail once everything is stored that `append_async` was handed."""
+        """Close the trail once everything that was passed to `append_async` has been dealt with."""
         await self._async_front().finish(self.close)
 
     def _async_front(self) -> AsyncFront:
         if self._front is None:
-            from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio for those who use it
+            from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio is only for programs that use it
 
             appender = self._appender
             self._front = AsyncFront(self._path, appender.append_all, together=appender.shares_syncs)
         return self._front
 
     def _loaded(self) -> Serialiser:
-        """The serialiser, which is loaded with the trail, and here again if it could not be then."""
+        """The serialiser. It is loaded when the trail is opened, and here if that was not possible then."""
         if self._serialiser is None:
             self._serialiser = serialiser_of(self._settings)
             self._serialise = self._serialiser.line
         return self._serialiser
 
     def _line(self, record: object, number: int | None = None) -> bytes | None:
-        """The line of a record, by its number if it is one of several; None where it was refused and somebody told."""
+        """The line of a record; None if it was refused and `on_failure` called. The number is for the message."""
         place = "" if number is None else f"record {number}: "
         try:
             return self._serialise(record)

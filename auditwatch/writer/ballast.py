@@ -1,8 +1,8 @@
-"""The ballast: a file of no use but its size, thrown away when the disk is full.
+"""The ballast: a file whose only use is its size, deleted when the disk is full.
 
-It buys the records that come while somebody makes room. It lies beside the trail as `.NAME.ballast`; that it is missing
-is the sign, for every process, that the disk was full. It comes back once there is room for it twice, so that it is
-never what fills the disk.
+The room that this frees takes the records that come while somebody makes more. The file is beside the trail as
+`.NAME.ballast`; when it is missing, every process can see that the disk was full. It comes back once there is room for
+twice its size, so that it never fills the disk itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Ballast:
         length: Size of the ballast in bytes.
 
     Attributes:
-        releases: How often this writer threw it away.
+        releases: How often this writer deleted it.
     """
 
     def __init__(self, trail_path: str, length: int) -> None:
@@ -48,14 +48,14 @@ class Ballast:
         forks.remember(self)
 
     def abandon(self) -> None:
-        """In a forked child: a thread of the parent may hold the lock. An RLock, for signal handlers append too."""
+        """In a forked child: a thread of the parent may hold the lock. An RLock, because signal handlers append too."""
         self._lock = threading.RLock()
 
     def keep(self, now: float) -> None:
-        """See to it that the ballast is there, once a second; without room for it twice, later.
+        """Once a second, make sure that the ballast is there, unless there is no room for twice its size.
 
         Args:
-            now: As `time.monotonic` tells it.
+            now: The value of `time.monotonic`.
         """
         if now < self._look_at:
             return
@@ -67,32 +67,32 @@ class Ballast:
                 self._warn_once(error)
 
     def helps(self, error: AuditWriteError, began: float) -> bool:
-        """Release the ballast where that is what the failed append needs; says whether to try that append again.
+        """Release the ballast if the failed append needs it; returns whether to try that append again.
 
         Args:
             error: Why it failed.
-            began: When it began, in `time.monotonic`: one that was already failing while another thread released the
-                ballast is tried again too.
+            began: When it began (`time.monotonic`). An append that was already failing while another thread released
+                the ballast is tried again too.
         """
         if error.reason != "disk_full":
             return False
         with self._lock:
             has_room = self._release() if self._is_there else began < self._released_at
-        return has_room and error.stored == "no"  # else the next append has the room; this one may be stored in part
+        return has_room and error.stored == "no"  # or the room is for the next append: this one may be stored in part
 
     def _release(self) -> bool:
         self._is_there = False
         try:
             os.unlink(self._path)
         except FileNotFoundError:
-            return True  # another process was first, and the room is there all the same
+            return True  # another process was first, and the room is free
         except OSError as error:
             self._warn_once(error)
             return False
         self.releases += 1
         self._released_at = time.monotonic()
         self._look_at = self._released_at + _LOOK_AGAIN_SECONDS
-        warn(f"{self._path}: the disk is full, the ballast of {self._length} bytes was released; make room")
+        warn(f"{self._path}: the disk is full and the ballast of {self._length} bytes was released; make room")
         return True
 
     def _is_laid_out(self) -> bool:
@@ -101,7 +101,7 @@ class Ballast:
         except FileNotFoundError:
             return False
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
+            raise OSError(errno.EINVAL, "not a regular file")
         return status.st_size >= self._length
 
     def _lay_out(self) -> bool:
@@ -112,7 +112,7 @@ class Ballast:
         try:
             _allocate(descriptor, self._length)
         except OSError:
-            os.unlink(self._path)  # a part of it would only take room
+            os.unlink(self._path)  # a part of it would only take up room
             raise
         finally:
             os.close(descriptor)
@@ -121,7 +121,7 @@ class Ballast:
     def _warn_once(self, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            warn(f"{self._path}: no ballast, appends go on: {error.strerror}")
+            warn(f"{self._path}: no ballast, but appends go on: {error.strerror}")
 
 
 def ballast_name(trail_name: str) -> str:
@@ -134,7 +134,7 @@ def ballast_name(trail_name: str) -> str:
 
 
 def _allocate(descriptor: int, length: int) -> None:
-    """Take up the room for good; a file with holes would set nothing free."""
+    """Really take up the room: deleting a file with holes would free nothing."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, length)
         return

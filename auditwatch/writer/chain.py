@@ -1,4 +1,4 @@
-"""Stamping: number and hash of the line before, taken under the locks from the trail itself."""
+"""Stamping: the number and the hash of the previous line, read from the trail itself under the locks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _STAMPED: Final = re.compile(STAMP + rb"\n")
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """Where a chain goes on.
+    """Where a chain continues.
 
     Attributes:
-        seq: The highest number given out; 0 for none.
-        last: 64 hex digits over the last line, whatever it is; zeros where there is none.
+        seq: The last number that was given out; 0 for none.
+        last: Hash of the last line, whatever it is, as 64 hex digits; zeros if there is none.
     """
 
     seq: int = 0
     last: str = NOTHING_BEFORE
 
     def stamped(self, lines: list[bytes]) -> tuple[list[bytes], Tip]:
-        """The lines with their stamps, and where the chain goes on behind them."""
+        """The lines with their stamps, and where the chain continues after them."""
         out, tip = [], self
         for line in lines:
             line_stamped, tip = tip.next(line)
@@ -41,7 +41,7 @@ class Tip:
         return out, tip
 
     def next(self, line: bytes) -> tuple[bytes, Tip]:
-        r"""One line with its stamp as the last members, and the tip behind it.
+        r"""One line with its stamp as the last members, and the tip after it.
 
         >>> Tip().next(b'{"a":1} \n')[0][:29]
         b'{"a":1,"_seq":1,"_prev":"0000'
@@ -53,11 +53,11 @@ class Tip:
 
 
 def read_tip(path: str, descriptor: int, size: int, torn: Recovered | None) -> Tip:
-    """Where the chain of a trail goes on, from its last lines, in closed segments if need be.
+    """Where the chain of a trail continues, from its last lines, in closed segments if necessary.
 
     Args:
         path: The trail.
-        descriptor: Its active file, locked.
+        descriptor: Of its active file, which is locked.
         size: Of that file.
         torn: Its torn tail, which is about to become a line.
 
@@ -73,7 +73,7 @@ def read_tip(path: str, descriptor: int, size: int, torn: Recovered | None) -> T
 
 
 def last_seq(descriptor: int, size: int) -> int | None:
-    """The number in the last stamped line of the first `size` bytes; None where there is none.
+    """The number in the last stamped line of the first `size` bytes; None if there is none.
 
     Raises:
         OSError: If the file cannot be read.
@@ -91,7 +91,7 @@ def last_seq(descriptor: int, size: int) -> int | None:
 
 
 def _last_seq_in(chunk: bytes) -> int | None:
-    """As `last_seq`; from the end and by the member's name, a twentieth of the time of a search for every stamp."""
+    """As `last_seq`. It looks from the end for the member's name: a twentieth of the time of finding every stamp."""
     at = len(chunk)
     while (at := chunk.rfind(_SEQ, 0, at)) > 0:
         if stamped := _STAMPED.match(chunk, at - 1):

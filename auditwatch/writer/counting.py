@@ -1,6 +1,6 @@
-"""What this process counts of a trail, published into its slot of the counters file.
+"""What this process counts for a trail, published in its slot of the counters file.
 
-Counting never breaks an append: without a file it counts for nobody, and looks for the file again later.
+Counting never breaks an append: without a file the numbers stay in memory, and it looks for the file again later.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from auditwatch.trail.counters import FAILURES, SLOT_BYTES, WAIT_BUCKETS, counte
 from auditwatch.writer import forks, slots
 from auditwatch.writer.failures import warn
 
-# Linux has locks that belong to the open file and die with it in every pid namespace; elsewhere nobody could own
-# a slot.
+# Linux has locks that belong to the open file and end with it in every pid namespace; without them a slot could have
+# no owner.
 _SUPPORTED: Final = hasattr(fcntl, "F_OFD_SETLK")
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
-# The trail has no name in the middle of a rotation, or others claim their slots: gone by the next look, as a rule.
+# A rotation is in progress and the trail has no name, or others are claiming slots: usually over by the next look.
 _MOMENTARY: Final = frozenset({errno.ENOENT, errno.EAGAIN})
 
-# Where the numbers of a slot stand (auditwatch.trail.counters).
+# The places of the numbers in a slot (auditwatch.trail.counters).
 _BEGUN, _STORED, _BYTES, _FAILED = 1, 2, 3, 4
 _WAITS: Final = _FAILED + len(FAILURES)
 _LAST_FAILURE: Final = _WAITS + WAIT_BUCKETS
@@ -39,7 +39,7 @@ class Counting:
     """The counts of this process for one trail.
 
     Args:
-        trail_path: The trail; its counters file lies beside it.
+        trail_path: The trail; its counters file is beside it.
     """
 
     def __init__(self, trail_path: str) -> None:
@@ -55,7 +55,7 @@ class Counting:
         self._let_go()
 
     def _begin(self) -> None:
-        # An RLock, for a signal handler may fail to append while its thread counts.
+        # An RLock, because a signal handler may fail to append while its thread counts.
         self._lock = threading.RLock()
         self._numbers = [0] * _NUMBERS
         self._descriptor = -1
@@ -64,12 +64,12 @@ class Counting:
         self._look_at = 0.0
 
     def look(self) -> None:
-        """Make sure that there is a slot: claim one, or another one where the file was taken away or cut."""
+        """Make sure that there is a slot: claim one, or another one if the file was removed or truncated."""
         with self._lock:
             self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
             try:
                 if self._offset and not slots.is_same_file(self._descriptor, self._path, self._identity):
-                    # Whoever laid the file out anew must not find what was counted for the old one.
+                    # A process that laid the file out again must not find what was counted for the old one.
                     os.pwrite(self._descriptor, bytes(SLOT_BYTES), self._offset)
                     self._let_go()
                     self._numbers = [0] * _NUMBERS
@@ -77,7 +77,7 @@ class Counting:
                     self._let_go()
                     self._claim()
             except OSError as error:
-                # What is counted until the next look goes out with it.
+                # What is counted until the next look is published then.
                 if self._missed or error.errno not in _MOMENTARY:
                     self._warn(error)
                 self._missed = True
@@ -85,7 +85,7 @@ class Counting:
                 self._missed = False
 
     def stored(self, records: int, length: int, bucket: int, now: float) -> None:
-        """Count records of so many bytes together that waited so long for the locks (`wait_bucket`)."""
+        """Count records that have so many bytes in all and waited so long for the locks (`wait_bucket`)."""
         with self._lock:
             if now >= self._look_at:
                 self.look()
@@ -97,7 +97,7 @@ class Counting:
             self._publish()
 
     def failed(self, reason: str, records: int, bucket: int | None) -> None:
-        """Count records that were not acknowledged, and how long they waited, if they came that far."""
+        """Count records that were not acknowledged, and how long they waited for the locks if they got that far."""
         with self._lock:
             self.look()
             numbers = self._numbers
@@ -109,14 +109,14 @@ class Counting:
             self._publish()
 
     def is_poisoned(self, identity: tuple[int, int], size: int) -> bool:
-        """Whether some process declared this file poisoned. What was said of another one is taken back.
+        """Whether a process has declared this file poisoned. A declaration about another file is withdrawn.
 
-        Only for who holds the locks of the file that bears the name now: a process that merely opened it may be late,
-        and would take back what somebody learned of it since.
+        Only for callers that hold the locks of the file that has the name now: a process that merely opened it may be
+        late, and would withdraw what another one has declared since.
 
         Args:
             identity: Device and inode.
-            size: An empty file has nothing that a sync could have lost: it got the inode of one that was deleted.
+            size: An empty file has nothing that a sync could have lost: it only got the inode of a deleted file.
         """
         with self._lock:
             said = self._said_poison()
@@ -129,7 +129,7 @@ class Counting:
             return False
 
     def poison(self, identity: tuple[int, int]) -> bool:
-        """Declare a file poisoned for all processes; False where there is no counters file to say it in."""
+        """Declare a file poisoned for all processes; returns False if there is no counters file to do it in."""
         with self._lock:
             self.look()
             return self._descriptor >= 0 and self._say_poison(identity)
@@ -150,14 +150,14 @@ class Counting:
             return (0, 0)
 
     def abandon(self) -> None:
-        """In a forked child: leave the slot to the parent and count from nothing in another one."""
+        """In a forked child: leave the slot to the parent and count from zero in another one."""
         self._let_go()
         self._begin()
 
     def _claim(self) -> None:
         if not _SUPPORTED:
             raise OSError(errno.ENOTSUP, "this system has no open file description locks")
-        # Open also where no slot is free: which file is poisoned can be read and said without one.
+        # It stays open even if no slot is free: declaring and seeing poison needs none.
         self._descriptor = slots.open_counters(self._path, self._trail_path)
         self._offset, self._identity = slots.claim(self._descriptor)
 
@@ -168,14 +168,14 @@ class Counting:
             try:
                 os.pwrite(self._descriptor, _pack(*numbers), self._offset)
             except OSError:
-                # The counts only ever grow: what cannot be published now goes out with the next.
+                # The counts only grow: what cannot be published now is published with the next.
                 return
 
     def _warn(self, error: OSError) -> None:
         if self._warned:
             return
         self._warned = True
-        warn(f"{self._path}: writes are not counted, appends go on: {error.strerror}")
+        warn(f"{self._path}: writes are not counted, but appends go on: {error.strerror}")
 
     def _let_go(self) -> None:
         descriptor, self._descriptor, self._offset = self._descriptor, -1, 0
@@ -187,5 +187,5 @@ _counting: Final[weakref.WeakValueDictionary[str, Counting]] = weakref.WeakValue
 
 
 def counting_of(trail_path: str) -> Counting:
-    """The counts of this process for a trail, one for all its writers."""
+    """The counts of this process for a trail, shared by all its writers."""
     return _counting.setdefault(trail_path, Counting(trail_path))

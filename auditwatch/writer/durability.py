@@ -1,7 +1,7 @@
 """On disk before it is acknowledged, or soon after.
 
-The first failed sync is the last one of a file: the kernel forgets what it could not write and says "done" to the next
-(ENOSPC, then EIO, then success, with half of the blocks gone, has been measured).
+The first failed sync of a file is its last: the kernel forgets what it could not write and reports success the next
+time (ENOSPC, then EIO, then success with half of the blocks missing has been measured).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Final
 
 from auditwatch.writer import failpoints
 
-# macOS has no fdatasync, and its fsync stops at the disk's own cache: F_FULLFSYNC is the one that counts there.
+# macOS has no fdatasync, and its fsync stops at the disk's cache: there F_FULLFSYNC is what counts.
 _FULL_SYNC: Final[int | None] = None if hasattr(os, "fdatasync") else 51
 
 
 class Descriptor:
-    """An open file that closes when nobody uses it any more, a running sync included."""
+    """An open file that closes when nothing uses it any more, not even a running sync."""
 
     __slots__ = ("number",)
 
@@ -28,12 +28,12 @@ class Descriptor:
         self.number = number
 
     def __del__(self) -> None:
-        # Nobody can be told any more, and a traceback on the program's standard error helps nobody.
+        # It is too late to report an error, and a traceback on the program's standard error would not help.
         with suppress(OSError):
             self.close()
 
     def close(self) -> None:
-        """Close now, whoever still uses it."""
+        """Close now, even if it is still in use."""
         number, self.number = self.number, -1
         if number >= 0:
             os.close(number)
@@ -46,7 +46,7 @@ class Sync:
         file: What is synced.
 
     Attributes:
-        error: Number of the first error, after which nothing is durable any more; None while all is well.
+        error: Number of the first error, after which nothing more becomes durable; None while there is none.
     """
 
     def __init__(self, file: Descriptor) -> None:
@@ -65,7 +65,7 @@ class Sync:
             raise OSError(number, os.strerror(number))
 
     def later(self, seconds: float, failed: Callable[[int], object]) -> None:
-        """Sync within so many seconds, unless that is to happen anyway.
+        """Sync within so many seconds, unless a sync is already scheduled.
 
         Args:
             seconds: From now.
@@ -79,28 +79,28 @@ class Sync:
         self._timer = timer
         try:
             timer.start()
-        except RuntimeError:  # no more threads, or the interpreter ends: at once instead of later
+        except RuntimeError:  # no threads left, or the interpreter is shutting down: now instead of later
             self._sync_now()
 
     def finish(self) -> None:
-        """Do at once what was to be done later."""
+        """Do now what was to be done later."""
         if self._timer is not None:
             self._timer.cancel()
             self._sync_now()
 
     def abandon(self) -> None:
-        """In a forked child: close what was inherited; the parent's threads and timers are not here."""
+        """In a forked child: close what was inherited; the parent's threads and timers do not exist here."""
         self._timer = None
         self._file.close()
 
     def _sync_now(self) -> None:
-        # First: a line that is stored from now on needs the next sync.
+        # First, because a line that is stored from now on needs the next sync.
         self._timer = None
         if (number := self._synced()) is not None and self._failed is not None:
             self._failed(number)
 
     def _synced(self) -> int | None:
-        """Sync, unless that failed before; the number of the error, if there is or was one."""
+        """Sync, unless that has failed before; returns the number of the error if there is or was one."""
         if self.error is None:
             try:
                 _sync(self._file.number)
@@ -115,7 +115,7 @@ def _sync(descriptor: int) -> None:
     if _FULL_SYNC is None:
         os.fdatasync(descriptor)
     else:
-        import fcntl  # noqa: PLC0415  for this system alone
+        import fcntl  # noqa: PLC0415  only for macOS
 
         fcntl.fcntl(descriptor, _FULL_SYNC)
     if failpoints.armed:

@@ -1,7 +1,7 @@
-"""What is imported when a writer is made: not with its class, and not in the middle of an append.
+"""What is imported when a writer is created: not together with its class, and not in the middle of an append.
 
-The serialiser is for all of them: it brings orjson, a third of the whole load, and many import who never write. What
-only some ask for is imported for them alone.
+Every writer needs the serialiser, which loads orjson, a third of the whole load; but many programs import the class and
+never write. The rest is imported only for the writers that ask for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def serialiser_of(settings: Settings) -> Serialiser:
     """What turns records into lines.
 
     Raises:
-        UnserialisableError: If it cannot be loaded now, which is nobody's crash: a process may be out of descriptors.
+        UnserialisableError: If it cannot be loaded now, for example because the process has no descriptors left.
     """
     try:
         with held_back:
@@ -36,7 +36,7 @@ def serialiser_of(settings: Settings) -> Serialiser:
 
 
 def rotation_of(settings: Settings) -> Rotation | None:
-    """What renames the file when it is too large or too old."""
+    """What renames the file when it is too large or too old; None if that is not asked for."""
     if settings.rotate_bytes is None and settings.rotate_every is None:
         return None
     with held_back:
@@ -48,7 +48,7 @@ def rotation_of(settings: Settings) -> Rotation | None:
 def group_of(
     settings: Settings, commit: Callable[[list[bytes], float], bool], interrupted: Callable[[], AuditWriteError]
 ) -> GroupCommit | None:
-    """What stores the lines of threads together that wait for the disk."""
+    """What stores lines together for threads that wait for the disk; None if appends do not wait for it."""
     if settings.durability != "power":
         return None
     with held_back:
@@ -58,7 +58,7 @@ def group_of(
 
 
 def ballast_of(settings: Settings) -> Ballast | None:
-    """The file that is thrown away when the disk is full."""
+    """The file that is deleted when the disk is full; None if there is to be none."""
     if settings.ballast_bytes is None:
         return None
     with held_back:
@@ -68,7 +68,7 @@ def ballast_of(settings: Settings) -> Ballast | None:
 
 
 def stamp_bytes_of(settings: Settings) -> int:
-    """How much longer a stamp makes a line at most."""
+    """How many bytes a stamp adds to a line at most."""
     if not settings.stamp:
         return 0
     with held_back:

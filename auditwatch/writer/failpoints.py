@@ -1,11 +1,11 @@
 """Named points in append, sync and rotation at which a test makes this process die, fail or wait.
 
-The deterministic complement of kills at random. Nothing happens unless the environment asks for it when the writer is
+The deterministic complement to random kills. Nothing happens unless the environment asks for it when the writer is
 first imported:
 
     AUDITWATCH_FAILPOINTS="append.written=kill@3,rotate.renamed=raise:ENOSPC,sync.begin=sleep:0.2"
 
-An action takes place each time its point is reached; with `@N` at the Nth time alone.
+An action takes place every time its point is reached; with `@N`, only the Nth time.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ POINTS: Final = (
     "append.written",  # the line is in the file, the locks are still held
     "append.unlocked",  # stored, not yet acknowledged
     "sync.begin",  # before an fdatasync
-    "sync.end",  # after it, before anybody is told
+    "sync.end",  # after it, before its result is known to any caller
     "rotate.begin",  # a rotation is due, under both locks
     "rotate.renamed",  # the segment has its name, the directory is not yet on disk
-    "rotate.synced",  # the directory is, the active file is not yet there
-    "open.created",  # the new file is there, its name not yet on disk
+    "rotate.synced",  # the directory is on disk, the new active file does not exist yet
+    "open.created",  # the new file exists, its name is not yet on disk
 )
 
 
 class _Armed:
-    """What happens at one point, and at which of its turns; 0: at every one."""
+    """What happens at one point, and at which of its turns; 0 means at every one."""
 
     def __init__(self, action: Callable[[], None], turn: int) -> None:
         self.action = action
@@ -49,7 +49,7 @@ def parse(text: str) -> dict[str, _Armed]:
     """The points that a value of the variable arms.
 
     Raises:
-        ValueError: If it names a point or an action that there is none of.
+        ValueError: If it names a point or an action that does not exist.
 
     >>> sorted(parse("append.written=kill@3,sync.begin=sleep:0.2"))
     ['append.written', 'sync.begin']
@@ -76,7 +76,7 @@ def _action(text: str) -> Callable[[], None]:
         return lambda: _fail(number)
     if name == "sleep":
         return lambda: time.sleep(float(value))
-    raise ValueError(f"{VARIABLE}: {name!r} is none of kill, raise:ERRNO, sleep:SECONDS")
+    raise ValueError(f"{VARIABLE}: {name!r} is not one of kill, raise:ERRNO, sleep:SECONDS")
 
 
 def _fail(number: int) -> None:
@@ -84,10 +84,10 @@ def _fail(number: int) -> None:
 
 
 armed: Final = parse(os.environ.get(VARIABLE, ""))
-"""Empty in every real process: whoever passes a point asks this first, for that costs next to nothing."""
+"""Empty in every real process. It is asked first at every point, which costs next to nothing."""
 
 
 def reach(point: str) -> None:
-    """Do what is asked for at this point, if anything is."""
+    """Do what this point is armed with, if anything."""
     if point in armed:
         armed[point].reach()

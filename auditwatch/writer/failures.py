@@ -1,6 +1,6 @@
-"""How a refusal of the system becomes an error that says what, where and what to do, and never the record.
+"""How an error of the system becomes one that says what failed, where and what to do, without the record's contents.
 
-And the warnings about what fails beside an append.
+Also the warnings about what goes wrong beside an append.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _REASONS: Final = {
 _ADVICE: Final = {
     "disk_full": "make room",
     "quota": "raise the limit or rotate the trail",
-    "io_error": "look at the disk (dmesg)",
+    "io_error": "check the disk (dmesg)",
     "read_only": "remount the file system for writing",
     "permission": "the process needs to read and write the file",
-    "poisoned": "rotate the trail away and look at the disk",
+    "poisoned": "rotate the trail away and check the disk",
 }
 
 
 class UnserialisableError(ValueError):
-    """The record is nothing that can be written as it is; the message names types, never values."""
+    """The record cannot be written as it is; the message names types, never values."""
 
 
 def reason_of(number: int | None) -> str:
@@ -47,25 +47,25 @@ def reason_of(number: int | None) -> str:
 
 
 def write_error(path: str, number: int | None, stored: Stored, *, what: str = "not stored") -> AuditWriteError:
-    """The error for a record that the system did not take."""
+    """The error for a record that the system did not accept."""
     reason = reason_of(number)
-    cause = os.strerror(number) if number is not None else "fewer bytes were taken than given"
+    cause = os.strerror(number) if number is not None else "fewer bytes were accepted than given"
     advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
     return AuditWriteError(f"{path}: {what}: {cause}{advice}", stored=stored, reason=reason, errno=number)
 
 
 def refusal(path: str, reason: str, message: str) -> AuditWriteError:
-    """The error for a record of which nothing went to the system."""
+    """The error for a record of which nothing was passed to the system."""
     advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
     return AuditWriteError(f"{path}: {message}{advice}", stored="no", reason=reason)
 
 
 def copy_of(error: AuditWriteError) -> AuditWriteError:
-    """The same error once more: one that several raise at once would mix up their tracebacks."""
+    """A copy of the error: if several threads raised the same one, their tracebacks would mix."""
     return type(error)(str(error), stored=error.stored, reason=error.reason, errno=error.errno)
 
 
 def warn(message: str) -> None:
-    """Warn of what went wrong beside an append; where warnings are errors, this one is none, lest it break one."""
+    """Warn of what went wrong beside an append; where warnings are errors, drop it: it must not break the append."""
     with suppress(RuntimeWarning):
         warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -1,8 +1,8 @@
-"""What a forked child must not keep of its parent.
+"""What a forked child must not keep from its parent.
 
-Locks belong to the open file, which parent and child share: the child's unlock would release the parent's lock, and
-the child's mere copy would keep it alive after the parent's death. So a child closes what it inherited, at once
-where Python forks, and before its first append where a C library did.
+Locks belong to the open file, which parent and child share: an unlock in the child would release the parent's lock, and
+the child's mere copy would keep it held after the parent's death. So a child closes what it inherited: at once if
+Python forked, and before its first append if a C library did.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Inheritable(Protocol):
 
 
 def _page() -> mmap.mmap | None:
-    """A page of memory that a child finds empty, whoever forks it; None where the system has no such thing."""
+    """A page of memory that is empty in every child, however it was forked; None if the system has no such thing."""
     if not hasattr(mmap.mmap, "madvise"):
         return None
     page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -37,12 +37,12 @@ def _page() -> mmap.mmap | None:
         return None
     with suppress(OSError):
         page.madvise(_NO_ADVICE)
-        return None  # an emulator that takes any advice keeps none
+        return None  # an emulator that accepts any advice follows none
     return page
 
 
 class _Process:
-    """This process, and what it would pass on."""
+    """This process, and what its children would inherit."""
 
     def __init__(self) -> None:
         self.page = _page()
@@ -55,7 +55,7 @@ class _Process:
             heirloom.abandon()
 
     def _marked(self) -> int:
-        """What `notice` must not find changed."""
+        """What `notice` expects to find."""
         if self.page is None:
             return os.getpid()
         self.page[0] = 1
@@ -66,19 +66,19 @@ _process: Final = _Process()
 
 
 def remember(heirloom: Inheritable) -> None:
-    """Have it abandoned in forked children, as long as it lives."""
+    """Have it abandoned in forked children for as long as it lives."""
     _process.heirlooms.add(heirloom)
 
 
 def notice() -> None:
-    """Find out about a fork that Python did not make; a look into memory, elsewhere than on Linux a system call."""
+    """Detect a fork that Python did not make: by a look into memory on Linux, elsewhere by a system call."""
     page = _process.page
     if (os.getpid() if page is None else page[0]) != _process.mark:
         _process.begin_anew()
 
 
 held_back: Final = threading.RLock()
-"""Who holds it has the forks of other threads wait: an import that a child finds half done is never finished there."""
+"""While a thread holds it, other threads cannot fork: a child would never finish an import that was half done."""
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_process.begin_anew)

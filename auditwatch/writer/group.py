@@ -1,8 +1,8 @@
 """Group commit: threads that wait for the disk are stored together, with one write and one sync.
 
-Whoever comes while nobody commits leads: he gives those who took part lately a moment to come back with their next
-line, no longer than a commit takes, and commits for all who wait. The others only queue and sleep, so sixteen threads
-do not fight for the locks of the trail either.
+A thread that arrives while no commit is running leads: it gives the threads that took part recently a moment to come
+back with their next line, no longer than a commit takes, and commits for all that wait. The others only queue and
+sleep, so sixteen threads do not fight for the locks of the trail either.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class GroupCommit:
     """Commits the lines of threads together.
 
     Args:
-        commit: Stores lines and says whether the locks were free; raises AuditWriteError. Gets the moment (of
-            `time.monotonic`) from which the timeout counts: that of the thread that has waited longest.
-        interrupted: Makes the error for those whose leader was interrupted in the middle.
+        commit: Stores lines and returns whether the locks were free; raises AuditWriteError. Its second argument is
+            when the timeout begins (`time.monotonic`): when the thread that has waited longest came.
+        interrupted: Makes the error for threads whose leader was interrupted in the middle.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class GroupCommit:
         forks.remember(self)
 
     def _begin(self) -> None:
-        # An RLock, for a signal handler may append while its thread is here.
+        # An RLock, because a signal handler may append while its thread is here.
         self._lock = threading.RLock()
         self._waiting: list[_Waiter] = []
         self._is_led = False
@@ -64,11 +64,11 @@ class GroupCommit:
         self._seconds = 0.0
 
     def abandon(self) -> None:
-        """In a forked child: those who wait are not here."""
+        """In a forked child: the waiting threads do not exist here."""
         self._begin()
 
     def store(self, lines: list[bytes]) -> bool:
-        """Commit lines, alone or with others; says whether the locks were free at once.
+        """Commit lines, alone or with others; returns whether the locks were free at once.
 
         Raises:
             AuditWriteError: If that failed.
@@ -94,7 +94,7 @@ class GroupCommit:
             self._lead()
 
     def _leads(self, me: _Waiter) -> bool:
-        """Queue; says whether this thread leads."""
+        """Queue; returns whether this thread leads."""
         with self._lock:
             self._waiting.append(me)
             if not self._is_led:
@@ -104,7 +104,7 @@ class GroupCommit:
             return me.leads
 
     def _leave(self, me: _Waiter) -> None:
-        """Whoever led lets the next one lead, also where it is interrupted before or while it does."""
+        """A leader lets the next thread lead, even if it is interrupted before or while it leads."""
         with self._lock:
             if me in self._waiting:
                 self._waiting.remove(me)
@@ -136,7 +136,7 @@ class GroupCommit:
             _tell(batch, free, failure)
 
     def _are_all_here(self) -> bool:
-        """Whether everybody waits who took part in the last two commits."""
+        """Whether all threads that took part in the last two commits are waiting."""
         return len(self._lately[0].union(self._lately[1], [w.thread for w in self._waiting])) <= len(self._waiting)
 
     def _gather(self) -> None:

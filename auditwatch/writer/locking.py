@@ -1,7 +1,7 @@
 """The two locks around every write: first the one between threads, then `flock` between processes.
 
-Both are tried at once. Only if one of them is taken is a clock looked at and, for `flock`, polled: a blocking
-`flock` knows no timeout, and a signal to end it is not ours to use in somebody else's process.
+Both are first tried without waiting. Only if one is held do we look at a clock and, for `flock`, poll: a blocking
+`flock` has no timeout, and signals, which could end it, are not ours to use in another program's process.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from auditwatch.errors import AuditWriteError, LockTimeout
 from auditwatch.host.locks import flock_holders
 
 _AT_ONCE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
-_WITHOUT_WAITING: Final = False  # by position: by name costs as much again as taking the lock
+_WITHOUT_WAITING: Final = False  # by position: a keyword costs as much again as taking the lock
 
-# Who runs on another core gives the lock back within microseconds; naps are for all others. Four processes on two
-# cores appended 72,000 records a second with naps alone and 154,000 with these attempts first (50 of them: no more).
+# A holder on another core gives the lock back within microseconds; the naps are for all others. Four processes on two
+# cores appended 72,000 records a second with naps alone and 154,000 with these attempts first (50 bring no more).
 _ATTEMPTS_BEFORE_NAPS: Final = 20
 _SHORTEST_NAP_SECONDS: Final = 50e-6
 _LONGEST_NAP_SECONDS: Final = 1e-3
@@ -35,8 +35,8 @@ class TwoLocks:
 
     Attributes:
         between_threads: The first lock.
-        are_mine: Whether this very thread holds them: asked before anything is taken, so that nothing of an interrupted
-            append is given back.
+        are_mine: Whether this very thread holds them. It is asked before anything is acquired, so that nothing that an
+            interrupted append holds is released.
     """
 
     __slots__ = ("_descriptor", "_path", "are_mine", "between_threads")
@@ -44,18 +44,18 @@ class TwoLocks:
     def __init__(self, path: str, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
-        # An RLock knows its owner: a second acquire by the same thread is a signal handler, not a wait.
+        # An RLock knows its owner: a second acquire by the same thread is a signal handler's, and must not wait.
         self.between_threads = threading.RLock()
-        # There is no public way to ask it; threading.Condition asks like this too.
+        # There is no public way to ask; threading.Condition asks in the same way.
         self.are_mine: Callable[[], bool] = self.between_threads._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
 
     def reentry(self) -> AuditWriteError:
-        """What to raise where they are: this very thread is in the middle of an append."""
-        message = f"{self._path}: append was called by a signal handler that interrupts an append"
+        """The error to raise if they are: this very thread is in the middle of an append."""
+        message = f"{self._path}: append was called by a signal handler that interrupted an append"
         return AuditWriteError(message, stored="no", reason="other")
 
     def acquire(self, deadline: float) -> bool:
-        """Take both locks, only the first where another thread closed the file meanwhile.
+        """Take both locks, or only the first if another thread has closed the file in the meantime.
 
         Returns:
             Whether they were free at once.
@@ -87,13 +87,13 @@ class TwoLocks:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._timeout(self._holders())
-            # Jitter, so that several who wait do not march in step; the odd nanoseconds are random enough.
+            # Jitter, so that several waiters do not march in step; the odd nanoseconds are random enough.
             time.sleep(min(left, nap * (0.5 + time.monotonic_ns() % 1024 / 1024)))
             nap = min(nap * 1.25, _LONGEST_NAP_SECONDS)
         return False
 
     def release(self) -> None:
-        """Give both back; whatever of them is not held is left alone."""
+        """Release both; one that is not held is left alone."""
         if not self.are_mine():
             return
         try:
@@ -103,7 +103,7 @@ class TwoLocks:
             self.between_threads.release()
 
     def forget_file(self) -> None:
-        """The descriptor is closed, and with it the second lock is gone."""
+        """Note that the descriptor is closed and the second lock went with it."""
         self._descriptor = -1
 
     def _try_file_lock(self) -> bool:

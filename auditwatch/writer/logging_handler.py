@@ -24,27 +24,28 @@ _FORMATTER: Final = logging.Formatter()
 
 
 class AuditHandler(logging.Handler):
-    """Appends log records to a trail with all that `AuditWriter` guarantees.
+    """Appends log records to a trail with all the guarantees of `AuditWriter`.
 
     A line holds the time of the log call under the writer's `timestamp_field`, `level`, `logger`, `message`, then the
-    members of `extra=`, then `exception` (type, message, traceback) and `stack` where there are any. Members of
-    `extra=` that bear one of these names, or one that is the writer's own, are put into an object `extra`. A formatter
-    is not asked: what it would lay out is in members of its own.
+    members of `extra=`, then `exception` (type, message, traceback) and `stack` if there are any. Members of `extra=`
+    that have one of these names, or one that is reserved for the writer, go into an object `extra`. No formatter is
+    used: what it would put into the text is in separate members.
 
-    What cannot be stored is counted like every failed append, and goes to `handleError` as logging wants it; nothing is
-    raised into the program. Neither threads nor forks wait for each other but at the trail. A record that is logged
-    while the same thread is in the middle of storing another, as by a signal handler, is stored right after that; one
-    that is logged while those are stored is dropped and counted, or it might never end.
+    What cannot be stored is counted like every failed append and goes to `handleError`, as logging expects; nothing is
+    raised into the program. Threads and forks wait for each other only at the trail. A record that is logged while the
+    same thread is storing another one, by a signal handler for example, is stored right after it. One that is logged
+    while those are being stored is dropped and counted, because otherwise this might never end.
 
     Args:
         path: The trail.
         level: As for every handler.
-        default: Called with a value that JSON does not know; its text by default, for a log line is better than none.
-        settings: As for `AuditWriter`, all of them.
+        default: Called with a value that JSON does not know; by default its text is stored, because any line is better
+            than none.
+        settings: Any setting of `AuditWriter`.
 
     Raises:
         AuditWriteError: If the trail cannot be opened and `on_failure` is "raise".
-        ValueError: If a parameter cannot be.
+        ValueError: If a setting is not valid.
     """
 
     def __init__(
@@ -63,18 +64,18 @@ class AuditHandler(logging.Handler):
 
     @property
     def writer(self) -> AuditWriter:
-        """What stores the lines; to append records that are no log records."""
+        """What stores the lines; use it to append records that are not log records."""
         return self._writer
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """Store the record if the filters let it pass; without a lock around it, so that threads share syncs."""
+        """Store the record if the filters let it pass; no lock is held around it, so that threads can share syncs."""
         passed: object = self.filter(record)
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Store the record, and then what this thread logged meanwhile."""
+        """Store the record, and then what this thread logged in the meantime."""
         here = self._here
         if here.meanwhile is not None:
             here.meanwhile.append(record)
@@ -100,22 +101,22 @@ class AuditHandler(logging.Handler):
     def _emit(self, record: logging.LogRecord) -> None:
         try:
             self._writer.append(self._members(record))
-        except Exception:  # noqa: BLE001  that is what handleError is there for
+        except Exception:  # noqa: BLE001  this is what handleError is for
             self.handleError(record)
 
     def _drop(self, records: list[logging.LogRecord]) -> None:
-        """Count what was logged while that was stored which was logged while a record was: it would never end.
+        """Count what was logged while records from the middle of an `emit` were stored: storing it might never end.
 
-        A callable in `on_failure` that logs comes here, so it is not asked again.
+        A callable in `on_failure` that logs ends up here, so it is not called again.
         """
         self._writer.count_dropped(len(records))
         try:
-            raise refusal(self._writer.path, "other", "not stored: storing a log record logs again and again")
+            raise refusal(self._writer.path, "other", "not stored: storing a log record keeps logging further records")
         except AuditWriteError:
             self.handleError(records[0])
 
     def _members(self, record: logging.LogRecord) -> dict[str, object]:
-        """What the line of a record holds."""
+        """The members of the line for a record."""
         head = {} if self._field is None else {self._field: utc_text(round(record.created * 1e6) * 1000)}
         own = head | {"level": record.levelname, "logger": record.name, "message": self._message(record)}
         tail = _trouble(record)
@@ -136,7 +137,7 @@ class _Here(threading.local):
     """What one thread is doing with a handler.
 
     Attributes:
-        meanwhile: What it logged while it stores a record; None while it does not.
+        meanwhile: What it logged while storing a record; None when it is not storing one.
     """
 
     meanwhile: list[logging.LogRecord] | None = None
@@ -148,7 +149,7 @@ def _trouble(record: logging.LogRecord) -> dict[str, object]:
         kind, error, _ = record.exc_info
         text = _FORMATTER.formatException(record.exc_info)
         found["exception"] = {"type": kind.__qualname__, "message": str(error), "traceback": text}
-    elif record.exc_text:  # it came from another process, which kept the text alone
+    elif record.exc_text:  # it came from another process, which kept only the text
         found["exception"] = {"traceback": record.exc_text}
     if record.stack_info:
         found["stack"] = record.stack_info

@@ -1,7 +1,7 @@
-"""Opening a trail: safely, and once a file and process.
+"""Opening a trail: safely, and once for each file in a process.
 
-Two descriptors on one file in one process would lock each other out, so all writers of a process share one for
-each file, told apart by device and inode.
+Two descriptors of one file in one process would lock each other out, so all writers of a process share one for
+each file, identified by device and inode.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from auditwatch.writer.settings import Settings
 from auditwatch.writer.trail_file import TrailFile
 from auditwatch.writer.whereabouts import Whereabouts
 
-# O_NONBLOCK: a FIFO of that name must not stop the program.
+# O_NONBLOCK: a FIFO with that name must not block the program.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -31,17 +31,17 @@ class _Registry:
     """The open trails of this process."""
 
     def __init__(self) -> None:
-        # An RLock, for a signal handler may append while its thread opens.
+        # An RLock, because a signal handler may append while its thread opens.
         self.lock = threading.RLock()
         self.files: weakref.WeakValueDictionary[_Key, TrailFile] = weakref.WeakValueDictionary()
         forks.remember(self)
 
     def abandon(self) -> None:
-        """The files abandon themselves; only the lock may be held by a thread that is no more."""
+        """In a forked child: the files abandon themselves; the lock may be held by a thread that no longer exists."""
         self.lock = threading.RLock()
 
     def shared(self, settings: Settings, descriptor: int) -> TrailFile:
-        """The open trail for a fresh descriptor, which is closed where the process has one already."""
+        """The open trail for a fresh descriptor, which is closed if the process already has one of the file."""
         status = os.fstat(descriptor)
         key = (status.st_dev, status.st_ino, settings.lock_path)
         with self.lock:
@@ -60,10 +60,10 @@ _registry: Final = _Registry()
 
 
 def open_trail(settings: Settings) -> TrailFile:
-    """The trail, created where it is missing, and its lock file likewise.
+    """The trail with its lock file; both are created if they are missing.
 
     Raises:
-        AuditWriteError: If it cannot be opened, is no regular file, or lies on a network file system.
+        AuditWriteError: If it cannot be opened, is not a regular file, or is on a network file system.
     """
     try:
         descriptor = _open(settings.path, settings.file_mode, may_fail=settings.durability == "process")
@@ -91,14 +91,14 @@ def _name(path: str, descriptor: int) -> Whereabouts:
 
 
 def _open(path: str, mode: int, *, may_fail: bool) -> int:
-    """A descriptor of the file, which is created where it is missing.
+    """A descriptor of the file, which is created if it is missing.
 
     Args:
         path: Of the file.
-        mode: Permissions of a new one.
-        may_fail: Whether its name need not be durable. Some may write into a directory that they cannot open: no
-            reason to refuse a record that asks to survive no more than a kill. Else also the name of a file that
-            others created is made so, for they may have been killed in between.
+        mode: Permissions of a new file.
+        may_fail: Whether its name need not be durable. Some producers may write into a directory that they cannot
+            open, which is no reason to refuse a record that only has to survive a kill. Otherwise even the name of a
+            file that another process created is synced, because that process may have been killed before it did so.
     """
     descriptor, created = _opened_or_created(path, mode)
     if created and failpoints.armed:
@@ -121,17 +121,17 @@ def _opened_or_created(path: str, mode: int) -> tuple[int, bool]:
         pass
     try:
         return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, mode), True
-    except FileExistsError:  # created by somebody meanwhile, or a link that leads nowhere yet
+    except FileExistsError:  # created in the meantime, or a link whose target does not exist yet
         return os.open(path, _FLAGS | os.O_CREAT, mode), False
 
 
 def _check(descriptor: int, settings: Settings) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise refusal(settings.path, "other", "not opened: this is no regular file")
+        raise refusal(settings.path, "other", "not opened: not a regular file")
     mount = of_descriptor(descriptor)
     if mount is not None and is_network(mount) and not settings.allow_network:
         message = (
-            f"not opened: it lies on {mount.type}, where locks and appends are not what they are on a local disk; "
+            f"not opened: it is on {mount.type}, where locks and appends do not work as they do on a local disk; "
             "write locally and copy, or pass allow_network=True"
         )
         raise refusal(settings.path, "other", message)

@@ -1,7 +1,7 @@
-"""The closed segments of a trail, as far as a writer needs them: the one before, and where its chain ended.
+"""The closed segments of a trail, as far as a writer needs them: the last one, and where its chain ended.
 
-Where the newest cannot be read (compressed with zstd, no permission), there is nothing to continue from: the chain
-begins anew, which the agent reports as `chain_restarted`.
+If the newest segment cannot be read (compressed with zstd, no permission), there is nothing to continue from: a new
+chain begins, which the agent reports as `chain_restarted`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _SeqIn = Callable[[int, int], int | None]
 
 
 class Before(NamedTuple):
-    """What lies before the active file.
+    """What comes before the active file.
 
     Attributes:
-        segment: Name of the last closed segment that has a line; None where there is none.
-        last_sha256: 64 hex digits over its last line.
+        segment: Name of the last closed segment that has a line; None if there is none.
+        last_sha256: Hash of its last line, as 64 hex digits.
         seq: The last number in this or an older segment.
     """
 
@@ -41,13 +41,13 @@ def last(path: str) -> Before:
     """The segment before the active file, without looking for numbers.
 
     Raises:
-        OSError: If this process has no descriptor or memory left to look with; so do the other functions here.
+        OSError: If this process has no descriptors or memory left to look; the other functions here raise it too.
     """
     return next(_found(path), Before())
 
 
 def tip(path: str, seq_in: _SeqIn) -> Before:
-    """The segment before the active file, and the last number given out in any of them.
+    """The segment before the active file, and the last number that was given out in any of them.
 
     Args:
         path: The trail.
@@ -60,7 +60,7 @@ def tip(path: str, seq_in: _SeqIn) -> Before:
 
 
 def names(path: str) -> list[str]:
-    """The names of the closed segments of a trail, the newest first."""
+    """The names of the closed segments of a trail, newest first."""
     directory, active = os.path.split(os.path.realpath(path))
     ordered = {name: order for name in _listed(directory) if (order := segment_order(active, name)) is not None}
     ordered.pop(active, None)
@@ -76,7 +76,7 @@ def _listed(directory: str) -> list[str]:
 
 
 def _raise_if_short(error: OSError) -> None:
-    """Where this process is short of something, the segment is none the worse: no reason to begin a new chain."""
+    """A process that is short of something does not know that the segment is bad: no reason to begin a new chain."""
     if error.errno in _SHORTAGES:
         raise error
 
@@ -89,7 +89,7 @@ def _found_to_a_number(path: str, seq_in: _SeqIn) -> Iterator[Before]:
 
 
 def _found(path: str, seq_in: _SeqIn = lambda _descriptor, _size: None) -> Iterator[Before]:
-    """The readable closed segments that have a line, the newest first."""
+    """The readable closed segments that have a line, newest first."""
     directory = os.path.dirname(os.path.realpath(path))
     for name in names(path):
         try:
@@ -98,10 +98,10 @@ def _found(path: str, seq_in: _SeqIn = lambda _descriptor, _size: None) -> Itera
             sha256 = last_line_sha256(file.number, size)
             seq = seq_in(file.number, size)
         except ImportError as error:
-            raise OSError(errno.EMFILE, "what unpacks the segment before cannot be loaded") from error
+            raise OSError(errno.EMFILE, "what unpacks the previous segment cannot be loaded") from error
         except OSError as error:
             _raise_if_short(error)
-            return  # an older one must not be taken for the one before
+            return  # an older segment must not be taken for the last one
         if sha256 is not None:
             yield Before(name, sha256, seq)
 
@@ -109,15 +109,15 @@ def _found(path: str, seq_in: _SeqIn = lambda _descriptor, _size: None) -> Itera
 def _opened(directory: str, name: str) -> Descriptor:
     file = Descriptor(os.open(os.path.join(directory, name), _FLAGS))
     if not stat.S_ISREG(os.fstat(file.number).st_mode):
-        raise OSError("no regular file")
+        raise OSError("not a regular file")
     if name.endswith(".zst"):
-        raise OSError("the writer brings nothing that reads zstd")
+        raise OSError("the writer cannot read zstd")
     return _unpacked(directory, file) if name.endswith(".gz") else file
 
 
 def _unpacked(directory: str, packed: Descriptor) -> Descriptor:
-    """The plain bytes in a file without a name, which vanishes with its descriptor."""
-    import gzip  # noqa: PLC0415  only where somebody compressed the segment before
+    """The plain bytes, in a file without a name that vanishes with its descriptor."""
+    import gzip  # noqa: PLC0415  only if the previous segment is compressed
     import zlib  # noqa: PLC0415  as above
 
     plain = Descriptor(os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))

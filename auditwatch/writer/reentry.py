@@ -1,4 +1,4 @@
-"""Appends that came in the middle of another one of the same thread, and wait until it has ended.
+"""Appends that came in the middle of another append of the same thread, and wait until it has ended.
 
 A signal handler (or a finaliser that the garbage collector runs) cannot wait for the thread that it interrupts. With
 `reentrant="after"` its record waits here, and the interrupted append stores it at its own end.
@@ -18,30 +18,30 @@ Append = Callable[[], None]
 
 
 class _Waiting:
-    """What each thread has to make up for; empty nearly always."""
+    """What each thread still has to append; almost always empty."""
 
     def __init__(self) -> None:
         self.of_thread: dict[int, list[Append]] = {}
         forks.remember(self)
 
     def abandon(self) -> None:
-        """In a forked child: the parent stores what waits."""
+        """In a forked child: the parent stores what is waiting."""
         self.of_thread.clear()
 
 
 _waiting: Final = _Waiting()
 
 of_thread: Final = _waiting.of_thread
-"""Whoever ends an append looks whether this is empty, for that costs next to nothing."""
+"""Every append checks at its end whether this is empty, which costs next to nothing."""
 
 
 def later(append: Append) -> None:
-    """Let the append that this thread is in the middle of do this one too, at its end."""
+    """Have the append that this thread is in the middle of do this one too, at its end."""
     of_thread.setdefault(threading.get_ident(), []).append(append)
 
 
 def catch_up() -> None:
-    """Do what waits for this thread; what fails is warned of, for whoever asked for it has gone on.
+    """Do what is waiting for this thread; warn of what fails, because its caller has gone on.
 
     An append that still finds itself in the middle of another one waits again.
     """
@@ -50,7 +50,7 @@ def catch_up() -> None:
     try:
         while mine:
             _attempt(mine.pop(0))
-    finally:  # a callable of the caller's raised: the rest is for the next append
+    finally:  # on_failure= raised something: leave the rest to the next append
         if mine:
             of_thread[thread] = mine + of_thread.get(thread, [])
 

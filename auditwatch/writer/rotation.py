@@ -1,7 +1,7 @@
 """Rotation: one rename under the locks, and nothing else.
 
-Whoever first locks the empty active file after it writes the record that names the segment before. A kill at any point
-leaves either the old name or the new one, and every acknowledged line under one of them.
+The first writer that then locks the empty active file writes the record that names the previous segment. A kill at any
+point leaves either the old name or the new one, and every acknowledged line in a file with one of these names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class Rotation:
-    """When the active file of a trail is to be renamed, and the renaming.
+    """Decides when the active file of a trail is to be renamed, and renames it.
 
     Args:
         settings: With `rotate_bytes` and `rotate_every`.
@@ -40,12 +40,12 @@ class Rotation:
         self._warned = False
 
     def is_due(self, trail: object, descriptor: int, size: int, length: int) -> bool:
-        """Whether so many bytes more belong into a new file.
+        """Whether so many more bytes belong in a new file.
 
         Args:
-            trail: What tells this file from the next one.
-            descriptor: The active file, locked.
-            size: Of it.
+            trail: What distinguishes this file from the next one.
+            descriptor: Of the active file, which is locked.
+            size: Of that file.
             length: Of what is to be appended.
         """
         if size == 0 or time.monotonic() < self._not_before:
@@ -55,15 +55,15 @@ class Rotation:
         return self._every is not None and time.time() - self._began(trail, descriptor) >= self._every
 
     def rename(self) -> bool:
-        """Give the active file its segment name; False where the system refuses, which is warned of once."""
+        """Give the active file its segment name; returns False if the system refuses, which is warned of once."""
         try:
             if failpoints.armed:
                 failpoints.reach("rotate.begin")
             directory = _renamed(os.path.realpath(self._path))
         except OSError as error:
-            # The record matters more than the size of the file: it is appended, and the renaming tried again later.
+            # The record matters more than the size of the file: it is appended, and the rename is tried again later.
             self._not_before = time.monotonic() + _RETRY_SECONDS
-            self._warn("not rotated, appends go on", error)
+            self._warn("not rotated, but appends go on", error)
             return False
         self._sync(directory)
         return True
@@ -76,8 +76,8 @@ class Rotation:
             if failpoints.armed:
                 failpoints.reach("rotate.synced")
         except OSError as error:
-            # The segment has its new name. Whoever asked for more than surviving a kill gets an error from the
-            # opening of the new file, which syncs the directory again.
+            # The segment has its new name. A writer that asked for more than surviving a kill gets an error when it
+            # opens the new file, because that syncs the directory again.
             self._warn("the new name of the segment may not survive a power cut", error)
 
     def _began(self, trail: object, descriptor: int) -> float:
@@ -96,15 +96,15 @@ def _renamed(real: str) -> str:
     directory, active = os.path.split(real)
     number = 1 + max((segment_number(name) or 0 for name in predecessors.names(real)), default=0)
     target = os.path.join(directory, segment_name(active, closing_time(time.time_ns()), number))
-    # Every writer that renames holds the lock, so nobody takes the name between this look and the renaming.
+    # Every writer that renames holds the lock, so the name cannot be taken between this check and the rename.
     if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "a segment of that name is there already")
+        raise FileExistsError(errno.EEXIST, "a segment with this name already exists")
     os.rename(real, target)
     return directory
 
 
 def closing_time(nanoseconds: int) -> str:
-    """A point in time as the name of a segment has it.
+    """A point in time in the form that names of segments have.
 
     >>> closing_time(1_759_795_200_000_001_999)
     '20251007T000000000001Z'
@@ -114,7 +114,7 @@ def closing_time(nanoseconds: int) -> str:
 
 
 def _first_timestamp(descriptor: int) -> float:
-    """When the file was begun, as its first line tells; now, where it does not."""
+    """When the file was begun, according to its first line; now, if that line does not say."""
     match = _TIMESTAMP.search(os.pread(descriptor, _FIRST_BYTES, 0).partition(b"\n")[0])
     if match is None:
         return time.time()

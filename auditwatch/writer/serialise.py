@@ -1,7 +1,7 @@
 """One record to one line of bytes, before any lock is taken.
 
 orjson does the work. The standard library takes over where orjson would lose something: integers beyond 64 bits,
-keys and values of subclasses, unpaired surrogates; and it has the last word where orjson may have written `null`
+keys and values of subclasses, unpaired surrogates. It also has the last word where orjson may have written `null`
 for a number that is not finite.
 """
 
@@ -29,7 +29,7 @@ from auditwatch.writer.timestamp import utc_text
 if TYPE_CHECKING:
     from decimal import Decimal
 
-# A dataclass is its fields; orjson alone would leave out names with an underscore and add what else is set.
+# A dataclass stands for its fields; orjson alone would skip names with an underscore and add other attributes.
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_APPEND_NEWLINE
 
 
@@ -37,7 +37,7 @@ class Serialiser:
     """Turns records into lines.
 
     Args:
-        timestamp_field: Member that is put first where a record has none; None to leave out.
+        timestamp_field: Member that is put first if a record has none; None to leave it out.
         default: As for `json.dumps`: called with a value of an unknown type, returns one of a known type.
         dumps: Replaces the serialisation; what it returns is checked.
     """
@@ -61,11 +61,11 @@ class Serialiser:
         """The line of a record with its newline.
 
         Raises:
-            UnserialisableError: If the record is no JSON object, or holds what JSON or this trail cannot.
+            UnserialisableError: If the record is not a JSON object, or holds something that JSON or this trail cannot.
         """
         members = record if type(record) is dict else _members(record)
         if not RESERVED.isdisjoint(members):
-            raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
+            raise UnserialisableError("_seq, _prev and _auditwatch are reserved for the writer: rename the member")
         if self._field is not None and self._field not in members:
             members = {self._field: utc_text(time.time_ns()), **members}
         if self._dumps is not None:
@@ -76,25 +76,25 @@ class Serialiser:
             if error.__cause__ is not None:  # what `_known` or the caller's hook raised, an interrupt included
                 raise error.__cause__ from None
             return self._standard_line(members)
-        # NaN and Infinity come out as null without a word: only a line with null needs the second look.
+        # NaN and Infinity silently become null, so only a line with a null needs a second look.
         if line.find(b"null") >= 0:  # two thirds of the price of `in`
             self._standard_line(members)
         return line
 
     @staticmethod
     def checked(line: bytes) -> bytes:
-        """The line itself with a newline, if it is one whole JSON object without one in it.
+        """The line with a newline added, if it is one whole JSON object and holds no newline.
 
         Raises:
-            UnserialisableError: If it is not, or if it brings a member that is the writer's own.
+            UnserialisableError: If it is not, or if it has a member that is reserved for the writer.
         """
         if b"\n" in line:
             raise UnserialisableError("the line holds a newline")
         record = _parsed(line)
         if not isinstance(record, dict):
-            raise UnserialisableError("the line is no JSON object")
+            raise UnserialisableError("the line is not a JSON object")
         if not RESERVED.isdisjoint(record):
-            raise UnserialisableError("_seq, _prev and _auditwatch are the writer's own: rename the member")
+            raise UnserialisableError("_seq, _prev and _auditwatch are reserved for the writer: rename the member")
         return line + b"\n"
 
     def _standard_line(self, members: Mapping[str, object]) -> bytes:
@@ -113,7 +113,7 @@ class Serialiser:
         return text.encode("utf-8", "backslashreplace") + b"\n"
 
     def _known(self, value: object) -> object:
-        """What stands for a value that JSON does not know: our rules first, then the caller's `default`."""
+        """What stands for a value that JSON does not know: by our rules, or else by the caller's `default`."""
         if isinstance(value, datetime) and value.tzinfo is None:
             raise UnserialisableError("a datetime has no time zone: use datetime.now(timezone.utc)")
         if isinstance(value, (date, time_of_day)):
@@ -126,7 +126,7 @@ class Serialiser:
         return plain if plain is not value else self._asked(value)
 
     def _refuse_odd_keys(self, record: Mapping[str, object]) -> None:
-        """The standard library makes strings of keys like 1, None and True, which may make one key twice."""
+        """The standard library turns keys like 1, None and True into strings, which may produce one key twice."""
         level: list[object] = [record]
         for _ in range(MAX_DEPTH):
             level = [child for value in level for child in self._children(value)]
@@ -163,7 +163,7 @@ def _parsed(line: bytes) -> object:
 
 
 def _refuse_constant(name: str) -> object:
-    raise UnserialisableError(f"{name} is no JSON")
+    raise UnserialisableError(f"{name} is not JSON")
 
 
 def _members(record: object) -> Mapping[str, object]:
@@ -174,7 +174,7 @@ def _members(record: object) -> Mapping[str, object]:
 
 
 def _plain(value: object) -> object:
-    """Values that stand for others as every user expects; the value itself where there is no such rule."""
+    """What users expect to stand for a value; the value itself if there is no such rule."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Enum):
@@ -187,7 +187,7 @@ def _plain(value: object) -> object:
 
 
 def _is_decimal(value: object) -> TypeGuard[Decimal]:
-    # Who never imported it has none, and is spared the millisecond.
+    # A program that never imported it has no Decimal, and is spared the millisecond.
     decimal = sys.modules.get("decimal")
     return decimal is not None and isinstance(value, decimal.Decimal)
 

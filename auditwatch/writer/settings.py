@@ -1,4 +1,4 @@
-"""What a writer was asked to be: checked once, then frozen, and all that a pickled writer carries."""
+"""The settings of a writer: checked once, then frozen, and all that a pickled writer carries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OnFailure = Literal["raise"] | Callable[[AuditWriteError], None]
 
 
 class Settings(NamedTuple):
-    """The parameters of `AuditWriter`, where their meaning is told."""
+    """The parameters of `AuditWriter`, which says what they mean."""
 
     path: str
     lock_path: str | None
@@ -35,13 +35,13 @@ class Settings(NamedTuple):
     reentrant: Reentrant
 
     def checked(self) -> Settings:
-        """These settings, if a writer can be made of them.
+        """These settings, if a writer can have them.
 
         Raises:
             ValueError: If not.
         """
         if not self.lock_timeout >= 0:
-            raise ValueError(f"lock_timeout must be a number of seconds from 0, not {self.lock_timeout!r}")
+            raise ValueError(f"lock_timeout must be 0 or a positive number of seconds, not {self.lock_timeout!r}")
         if self.max_line_bytes < 2:
             raise ValueError(f"max_line_bytes must be at least 2, not {self.max_line_bytes!r}")
         if self.default is not None and self.dumps is not None:
@@ -63,5 +63,5 @@ class Settings(NamedTuple):
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """The path as it is now: a later chdir of the program must not move the trail."""
+    """The absolute path: if the program changes its directory later, the trail must not move."""
     return os.path.abspath(os.fspath(path))

@@ -1,8 +1,8 @@
-"""Slots in the counters file: opening the file, claiming one, and folding what dead processes left.
+"""Slots in the counters file: opening the file, claiming a slot, and folding what dead processes left.
 
-A slot is owned by an open-file-description lock on its bytes, which dies with its process in every pid namespace.
-Whoever claims a slot first folds into slot 0 what the dead counted, under a lock on the header. All of this happens
-outside of appends' locks; whatever fails here is an OSError, and the caller goes on without counting.
+A slot is owned by an open-file-description lock on its bytes, which ends with its process in every pid namespace.
+A process that claims a slot first folds the counts of dead processes into slot 0, under a lock on the header. All of
+this happens outside the locks of appends; every failure here is an OSError, and the caller goes on without counting.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from auditwatch.trail.counters import FILE_BYTES, SLOT_BYTES, SLOTS, Header, Slo
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FLOCK: Final = "hhqqi"  # struct flock of 64-bit Linux, in native alignment
 _HEADER_ATTEMPTS: Final = 20
-# That a file is poisoned has to be said: whoever holds the header may only have lost his turn on a busy machine.
+# Poison has to be declared: the holder of the header may merely be waiting for the processor on a busy machine.
 _POISON_ATTEMPTS: Final = 5000
 _HEADER_NAP_SECONDS: Final = 1e-3
 
 
 def claim(descriptor: int) -> tuple[int, bytes]:
-    """A slot of one's own, zeroed, in a file that is laid out where it was not.
+    """Claim a slot and zero it; the file is laid out first if necessary.
 
     Returns:
         The offset of the slot, and the id of the file.
 
     Raises:
-        OSError: If the file is locked (EAGAIN), full, of a later version, or refuses to be written.
+        OSError: If the file is locked (EAGAIN), full, of a later version, or cannot be written.
     """
     with _header_locked(descriptor):
         header = _header(descriptor)
@@ -52,24 +52,24 @@ def open_counters(path: str, trail_path: str) -> int:
     """The counters file, created with the mode and the group of the trail.
 
     Raises:
-        OSError: If it cannot be opened or is no regular file, or where the trail is that it would be created for.
+        OSError: If it cannot be opened or is not a regular file, or if the trail that it is created for is not one.
     """
     try:
         descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
         trail = os.stat(trail_path)
         if not stat.S_ISREG(trail.st_mode):
-            raise OSError(errno.EINVAL, "the trail is no regular file") from None
+            raise OSError(errno.EINVAL, "the trail is not a regular file") from None
         descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o600)
         _dress(descriptor, trail)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "the counters file is no regular file")
+        raise OSError(errno.EINVAL, "the counters file is not a regular file")
     return descriptor
 
 
 def is_same_file(descriptor: int, path: str, identity: bytes) -> bool:
-    """Whether the open file still bears its name and its id: nobody deleted, replaced or truncated it."""
+    """Whether the open file still has its name and its id: it was not deleted, replaced or truncated."""
     header = counters.decode_header(os.pread(descriptor, SLOT_BYTES, 0))
     if header is None or header.id != identity:
         return False
@@ -80,7 +80,7 @@ def is_same_file(descriptor: int, path: str, identity: bytes) -> bool:
 
 
 def poisoned(descriptor: int) -> tuple[int, int]:
-    """Device and inode of the file that must not be written any more; zeros for none.
+    """Device and inode of the file that must not be written any more; zeros if there is none.
 
     Raises:
         OSError: If the file cannot be read.
@@ -90,7 +90,7 @@ def poisoned(descriptor: int) -> tuple[int, int]:
 
 
 def poison(descriptor: int, device: int, inode: int) -> None:
-    """Tell all writers, also those to come, not to write a file any more.
+    """Declare to all writers, present and future, that a file must not be written any more.
 
     Raises:
         OSError: If it cannot be stored.
@@ -101,7 +101,7 @@ def poison(descriptor: int, device: int, inode: int) -> None:
 
 
 def take_back_poison(descriptor: int, device: int, inode: int) -> None:
-    """Say of this file alone that it may be written; what somebody said of another one meanwhile stays.
+    """Allow this file to be written again; what another process has since declared about another file stays.
 
     Raises:
         OSError: If it cannot be stored.
@@ -121,7 +121,7 @@ def _dress(descriptor: int, trail: os.stat_result) -> None:
     try:
         os.fchown(descriptor, -1, trail.st_gid)
     except PermissionError:
-        # Not a member of that group: without it, its mode must not open the file to another one.
+        # Not a member of the trail's group: then its mode must not open the file to a different group.
         return
     os.fchmod(descriptor, stat.S_IMODE(trail.st_mode) & 0o666)
 
@@ -148,7 +148,7 @@ def _fold_dead(descriptor: int) -> None:
 
 
 def _used(descriptor: int) -> list[int]:
-    """Offsets of the slots that hold something; first the one whose folder died, while its mark still says how far."""
+    """Offsets of the slots in use; first one whose folding was interrupted, while its mark still says how far."""
     data = os.pread(descriptor, FILE_BYTES, 0)
     offsets = (counters.slot_offset(number) for number in range(1, SLOTS))
     blocks = {offset: data[offset : offset + SLOT_BYTES] for offset in offsets}
@@ -159,8 +159,8 @@ def _used(descriptor: int) -> list[int]:
 def _fold(descriptor: int, offset: int) -> None:
     """Move one dead slot into slot 0; a kill at any point neither loses nor doubles its counts.
 
-    The slot is first marked with the odd generation just below the one that slot 0 will have, so whoever comes
-    after a kill sees whether slot 0 has it already.
+    The slot is first marked with the odd generation just below the one that slot 0 will have, so that the next process
+    after a kill sees whether slot 0 already has its counts.
     """
     block = os.pread(descriptor, SLOT_BYTES, offset)
     base_offset = counters.slot_offset(0)

@@ -1,6 +1,6 @@
-"""What stands at the end of a file that nobody else is writing now: a torn tail, or the last line.
+"""What is at the end of a file while no other process writes it: a torn tail, or the last line.
 
-Memory stays constant whatever the length of lines and tails.
+Memory stays constant, however long lines and tails are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FIRST_READ_BYTES: Final = 4096
 
 
 def torn_tail(descriptor: int, size: int) -> Recovered | None:
-    """The bytes behind the last newline of the first `size` bytes; None where there are none.
+    """The bytes after the last newline of the first `size` bytes; None if there are none.
 
     Raises:
         OSError: If the file cannot be read.
@@ -29,19 +29,19 @@ def torn_tail(descriptor: int, size: int) -> Recovered | None:
 
 
 def last_line_sha256(descriptor: int, end: int) -> str | None:
-    """64 hex digits over the line whose newline is the last before `end`, without it; None where there is none.
+    """Hash, as 64 hex digits, of the line that the last newline before `end` ends; None if there is none.
 
     Raises:
         OSError: If the file cannot be read.
     """
-    behind = line_start(descriptor, end)
-    if behind == 0:
+    after = line_start(descriptor, end)
+    if after == 0:
         return None
-    return _sha256(descriptor, line_start(descriptor, behind - 1), behind - 1)
+    return _sha256(descriptor, line_start(descriptor, after - 1), after - 1)
 
 
 def line_start(descriptor: int, end: int) -> int:
-    """Just behind the last newline of the first `end` bytes; 0 where there is none."""
+    """The offset after the last newline of the first `end` bytes; 0 if there is none."""
     size = FIRST_READ_BYTES
     while end > 0:
         begin = max(0, end - size)

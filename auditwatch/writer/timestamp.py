@@ -10,10 +10,10 @@ _NEVER: Final = 1 << 63
 
 
 class _Clock:
-    """Formats what changes with every record; the calendar, which costs more, once a second."""
+    """Formats what changes with every record; the date and time of day, which cost more, only once a second."""
 
     def __init__(self) -> None:
-        # Where a second begins, and its text; one pair, so that no thread sees the halves of two.
+        # When a second began, and its text: one pair, so that no thread sees halves of two.
         self._second = (_NEVER, "")
 
     def text(self, nanoseconds: int) -> str:

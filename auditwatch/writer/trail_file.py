@@ -1,4 +1,4 @@
-"""One open trail in this process: its descriptor, its two locks and where it ended when we left it."""
+"""One open trail in this process: its descriptor, its two locks and where it ended after our last append."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from auditwatch.writer.rotation import Rotation
 
 _UNKNOWN: Final = -1
-"""No size a file can have: the last byte has to be looked at."""
+"""Not a size that a file can have: the last byte has to be looked at."""
 
 
 class TrailFile:
     """A trail as one descriptor, shared by all writers of the process on the same file.
 
-    Everything but `retire` is for who holds the locks.
+    Everything except `retire` is for callers that hold the locks.
 
     Args:
         path: Its name, for messages.
-        descriptor: Open for reading and appending; owned from now on.
-        lock: Descriptor and name of the file whose lock counts, where that is not the trail; owned from now on.
+        descriptor: Open for reading and appending; this object closes it.
+        lock: Descriptor and name of the file whose lock counts, if that is not the trail; this object closes it too.
 
     Attributes:
-        locks: To be taken before anything else.
-        sync: What makes appended lines durable; outlives the closing of the file for those who wait.
+        locks: To be acquired before anything else.
+        sync: Makes appended lines durable; outlives the closing of the file for threads that wait for it.
         identity: Device and inode.
-        look_for_poison_at: When somebody is to look again whether another process declared the file poisoned.
+        look_for_poison_at: When to look again whether another process has declared the file poisoned.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class TrailFile:
         self.look_for_poison_at = 0.0
 
     def __del__(self) -> None:
-        # No unlocking here: this may be the child of a fork that nobody noticed, and the lock is the parent's.
+        # No unlocking here: this may be a forked child that has not noticed it yet, and the lock is the parent's.
         lock_descriptor = self._forget()
         if lock_descriptor >= 0:
             os.close(lock_descriptor)
@@ -86,14 +86,14 @@ class TrailFile:
         return self._descriptor >= 0
 
     def bear(self, path: str, name: Whereabouts) -> None:
-        """Let writers reach the file by this name; the first for a name stays."""
+        """Let writers reach the file by this name; if it is known already, nothing changes."""
         self._names.setdefault(path, name)
 
     def retire(self) -> None:
         """Close once no thread is in the middle of an append.
 
         Raises:
-            AuditWriteError: If this very thread is: a signal handler closes.
+            AuditWriteError: If this very thread is, because a signal handler closes the trail.
         """
         forks.notice()
         if self.locks.are_mine():
@@ -102,11 +102,11 @@ class TrailFile:
             self.close()
 
     def size_if_there(self, path: str, now: float) -> int | None:
-        """The size of the file, or None where the trail's name now means another file or none, or the lock's does.
+        """The size of the file; None if the trail's name, or that of its lock, now means another file or none.
 
         Args:
-            path: The name, one that `bear` was told.
-            now: As `time.monotonic` tells it, or a little earlier.
+            path: A name that was passed to `bear`.
+            now: The value of `time.monotonic`, or slightly earlier.
 
         Raises:
             OSError: If a name cannot be looked up.
@@ -118,14 +118,14 @@ class TrailFile:
         return os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def poison(self) -> None:
-        """Take nothing more: what was written may not be what the disk has."""
+        """Accept nothing more: what was written may not be what is on the disk."""
         self._poisoned = True
 
     def is_full(self, rotation: Rotation, size: int, length: int) -> bool:
-        """Whether so many bytes more belong into a new file, as `Rotation.is_due` says.
+        """Whether so many more bytes belong in a new file, as `Rotation.is_due` says.
 
-        Never behind a torn tail: it is ended and named where it is, or nobody would. Only a file that takes nothing
-        more is left with it.
+        Never after a torn tail: it has to be ended and described in the file where it is. Only a file that accepts
+        nothing more is left with one.
 
         Raises:
             OSError: If the end of the file cannot be read.
@@ -162,9 +162,9 @@ class TrailFile:
         self._tip = tip
 
     def close(self) -> None:
-        """Give the file lock back and let go of the file; every writer opens anew when it needs to.
+        """Release the file lock and let go of the file; every writer opens it again when it needs to.
 
-        The descriptor closes with the last sync that somebody waits for.
+        The descriptor is closed after the last sync that a thread waits for.
         """
         if self._lock_descriptor >= 0:
             with suppress(OSError):
@@ -176,7 +176,7 @@ class TrailFile:
             os.close(lock_descriptor)
 
     def abandon(self) -> None:
-        """In a forked child: close what was inherited, lest it keep a lock of the parent alive, and unlock nothing.
+        """In a forked child: close what was inherited, which would keep a lock of the parent held, and unlock nothing.
 
         The parent's threads are gone, so a thread lock that one of them held is replaced.
         """
@@ -187,7 +187,7 @@ class TrailFile:
         self.locks = TwoLocks(self._path, -1)
 
     def _forget(self) -> int:
-        """Be closed; returns the descriptor of the lock where it has one of its own."""
+        """Become closed; returns the descriptor of the lock if the lock is another file, else -1."""
         own_lock = self._lock_descriptor if self._lock_descriptor != self._descriptor else -1
         self._descriptor = self._lock_descriptor = -1
         self.locks.forget_file()
@@ -196,14 +196,14 @@ class TrailFile:
         return own_lock
 
     def _continued(self, lines: list[bytes], size: int, *, stamp: bool) -> tuple[list[bytes], Tip | None]:
-        """The lines behind what belongs between them and the end of the file, stamped if asked for."""
+        """The lines, after what belongs between them and the end of the file, stamped if asked for."""
         if self._poisoned:
-            raise refusal(self._path, "poisoned", "not stored: an earlier write or sync of this file went wrong")
+            raise refusal(self._path, "poisoned", "not stored: an earlier write or sync of this file failed")
         torn = None if size == self._end else torn_tail(self._descriptor, size)
         lines = [*self._own_records(size, torn), *lines]
         tip = None
         if stamp:
-            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  the writer that stamps has loaded it
+            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  a writer that stamps has already loaded it
 
             known = self._tip if size == self._end and size else None
             lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
@@ -213,7 +213,7 @@ class TrailFile:
         return size == self._end or os.pread(self._descriptor, 1, size - 1) == b"\n"
 
     def _own_records(self, size: int, torn: Recovered | None) -> list[bytes]:
-        """Records of ours that go before the caller's: of a torn tail, or of the segment before an empty file."""
+        """Our own records before the caller's: about a torn tail, or about the segment before an empty file."""
         if torn is not None:
             return [format_own(utc_text(time.time_ns()), torn) + b"\n"]
         before = predecessors.last(self._path) if size == 0 else None
@@ -223,43 +223,49 @@ class TrailFile:
         return [format_own(utc_text(time.time_ns()), own) + b"\n"]
 
     def _stored_after_error(self, size: int) -> Stored:
-        """A write that fails takes nothing; what is there all the same may be a part of it."""
+        """A write that fails stores nothing; if the size changed nevertheless, that may be a part of it."""
         return "no" if self._size() == size else "unknown"
 
     def _take_back(self, size: int, written: int, data: bytes, ours: int) -> None:
-        """Remove the piece of a line that was stored; whole lines before it stay, for a newline commits.
+        """Remove the piece of a line that was stored; whole lines before it stay, because a newline commits.
 
-        Whoever reads the trail may have judged them by now, and would find its history changed.
+        Readers of the trail may have judged those lines by now, and would find its history changed.
 
-        Only if the file ends exactly with our piece: what others wrote behind it is never cut off. A piece that
-        stays is a torn tail, which the next append ends, here or elsewhere.
+        This happens only if the file ends exactly with our piece: what others wrote after it is never cut off. A piece
+        that stays is a torn tail, which the next append ends, here or elsewhere.
 
         Args:
-            size: Of the file before.
-            written: How many of the bytes reached it.
-            data: That should have.
-            ours: How many of them come before the caller's lines.
+            size: Of the file before the write.
+            written: How many bytes reached the file.
+            data: What should have been written.
+            ours: How many bytes of it come before the caller's lines.
 
         Raises:
             AuditWriteError: Always.
         """
         if self._size() != size + written:
-            raise write_error(self._path, None, "unknown", what="torn, somebody appended behind the piece")
+            raise write_error(
+                self._path, None, "unknown", what="stored in part, and another program appended after that"
+            )
         number = self._error_of_next_byte(data[written : written + 1])
         whole = data.rfind(b"\n", 0, written) + 1
         try:
             os.ftruncate(self._descriptor, size + whole)
         except OSError as error:
-            raise write_error(self._path, number, "unknown", what="torn, the piece cannot be removed") from error
+            raise write_error(
+                self._path, number, "unknown", what="stored in part, and that part cannot be removed"
+            ) from error
         self._poisoned = self._size() != size + whole
         if self._poisoned:
-            raise write_error(self._path, number, "unknown", what="torn, the piece is still there")
+            raise write_error(
+                self._path, number, "unknown", what="stored in part, and removing that part had no effect"
+            )
         raise write_error(self._path, number, "unknown" if whole > ours else "no")
 
     def _error_of_next_byte(self, byte: bytes) -> int | None:
-        """Why the write was short: only another one says so, and it is taken back with the rest."""
+        """Why the write was short: only another write can show it, and its byte is removed with the rest."""
         try:
-            os.write(self._descriptor, byte.replace(b"\n", b" "))  # a newline would commit what is taken back
+            os.write(self._descriptor, byte.replace(b"\n", b" "))  # a newline would commit what is to be removed
         except OSError as error:
             return error.errno
         return None

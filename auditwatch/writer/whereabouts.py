@@ -1,10 +1,10 @@
-"""Whether a name still means the file it meant: asked after every lock, so asked cheaply.
+"""Whether a name still means the same file: asked after every lock, so it has to be cheap.
 
-Looking at the trail itself with `stat` makes the next write dear: since Linux 6.13 the kernel then has to give it a
-timestamp of its own (1.7 us of 4.4, measured). Its directory tells as well: while its change time is the same, no
-name in it was made, moved or removed. It is looked at by descriptor, which is half the price of a path; what that
-cannot see, a directory further up that was moved, is looked up every few milliseconds. Nothing is lost meanwhile: the
-file moved along with its name.
+Looking at the trail itself with `stat` makes the next write expensive: since Linux 6.13 the kernel then has to give it
+a separate timestamp (1.7 us of 4.4, measured). Its directory shows the same: while its change time stays the same, no
+name in it was created, moved or removed. It is looked at by descriptor, which costs half as much as by path. What that
+cannot show is that a directory further up was moved, so the path is looked up every few milliseconds as well. Nothing
+is lost in between: the file moved along with its name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import time
 from typing import Final
 
-# A directory that changed so lately may change again without another timestamp (two seconds on FAT).
+# A directory that changed this recently may change again without a new timestamp (two seconds on FAT).
 _SETTLED_NS: Final = 3_000_000_000
 
 _LOOK_UP_SECONDS: Final = 0.01
@@ -24,7 +24,7 @@ class Whereabouts:
 
     Args:
         path: The name.
-        file: What the file is.
+        file: The status of the file.
         may_trust_directory: Whether the file system keeps the times of directories as a local one does.
     """
 
@@ -43,24 +43,24 @@ class Whereabouts:
         """Whether the name means the file.
 
         Args:
-            now: As `time.monotonic` tells it, or a little earlier.
+            now: The value of `time.monotonic`, or slightly earlier.
 
         Raises:
             OSError: If the name cannot be looked up.
         """
-        # One time is enough: whatever sets the other one sets this one too, and nobody sets it by hand.
+        # One time is enough: whatever sets the modification time sets this one too, and it cannot be set by hand.
         if now < self._look_up_at and os.fstat(self._descriptor).st_ctime_ns == self._changed_ns:
             return True
         return self._looked_up(now)
 
     def close(self) -> None:
-        """Give the descriptor of the directory back."""
+        """Close the descriptor of the directory."""
         descriptor, self._descriptor, self._look_up_at = self._descriptor, -1, 0.0
         if descriptor >= 0:
             os.close(descriptor)
 
     def _looked_up(self, now: float) -> bool:
-        # First the directory, then the name: what happens in between shows in the time when next asked.
+        # First the directory, then the name: a change in between shows in the change time at the next look.
         directory = os.stat(self._directory)
         try:
             status = os.stat(self._path)
@@ -78,7 +78,7 @@ class Whereabouts:
             self._look_up_at = now + _LOOK_UP_SECONDS
 
     def _follows(self, directory: os.stat_result) -> bool:
-        """Have a descriptor of that very directory; a link in the last place leads to another one."""
+        """Have a descriptor of this very directory; a name that is itself a link leads to another one."""
         if self._descriptor >= 0 and os.path.samestat(os.fstat(self._descriptor), directory):
             return True
         self.close()

@@ -1,4 +1,4 @@
-"""The double in memory answers every call as the true writer does, and fails when told to."""
+"""The double in memory answers every call as the real writer does, and fails on demand."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_callable_hears_of_the_failure_that_it_is_told_to_have():
 
 
 def test_a_reason_that_no_writer_has_is_refused():
-    with pytest.raises(ValueError, match="not for 'logged'"):
+    with pytest.raises(ValueError, match="not 'logged'"):
         failure("logged")
 
 

@@ -319,7 +319,7 @@ def test_bytes_that_somebody_appended_behind_a_short_write_are_never_cut_off(tra
 
     with AuditWriter(trail, **PLAIN) as writer:
         monkeypatch.setattr(os, "write", short_and_overtaken)
-        with pytest.raises(AuditWriteError, match="behind") as torn:
+        with pytest.raises(AuditWriteError, match="another program appended after that") as torn:
             writer.append({"a": 2})
         monkeypatch.undo()
         writer.append({"a": 3})

@@ -1,4 +1,4 @@
-"""The ballast: thrown away at the first full disk, the append tried again, laid out anew when space returns."""
+"""The ballast: deleted when the disk is full, the append tried again, laid out again when there is room."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_where_it_cannot_be_laid_out_there_is_one_warning_and_appends_go_on(trai
             writer.append({"a": 1})
             writer.append({"a": 2})
     assert [str(warning.message).partition(": ")[2] for warning in caught] == [
-        "no ballast, appends go on: no regular file"
+        "no ballast, but appends go on: not a regular file"
     ]
     assert records(trail) == [{"a": 1}, {"a": 2}]
 

@@ -97,7 +97,7 @@ def test_a_file_is_never_renamed_onto_another_and_the_append_goes_on(trail, monk
     taken.write_bytes(b"precious")
     with AuditWriter(trail, rotate_bytes=9, **PLAIN) as writer:
         writer.append({"a": 1})
-        with pytest.warns(RuntimeWarning, match="not rotated, appends go on"):
+        with pytest.warns(RuntimeWarning, match="not rotated, but appends go on"):
             writer.append({"a": 2})
         writer.append({"a": 3})  # a second warning would be an error here
     assert taken.read_bytes() == b"precious"

@@ -131,7 +131,7 @@ def test_a_record_may_be_as_deep_as_the_judge_allows(levels, fits):
 
 @pytest.mark.parametrize("name", ["_seq", "_prev", "_auditwatch"])
 def test_members_of_the_writer_itself_are_refused_at_the_top_only(name):
-    with pytest.raises(UnserialisableError, match="writer's own"):
+    with pytest.raises(UnserialisableError, match="reserved for the writer: rename the member"):
         PLAIN.line({name: 1})
     assert body({"a": {name: 1}}) == f'{{"a":{{"{name}":1}}}}'
 
