@@ -186,7 +186,7 @@ CASES = {
     ],
     "dataclass": [(Limits(5), REFUSED, '{"_position":5}')],
     "other mappings": [({"a": UserDict(b=1)}, REFUSED, '{"a":{"b":1}}')],
-    "keys that are no strings": [({"a": {1: 2, "1": 3}}, '{"a": {"1": 2, "1": 3}}', REFUSED)],
+    "keys that are not strings": [({"a": {1: 2, "1": 3}}, '{"a": {"1": 2, "1": 3}}', REFUSED)],
     "nested deeper than 512 levels": [
         (nested(512), json.dumps(nested(512)), json.dumps(nested(512), separators=(",", ":"))),
         (nested(513), json.dumps(nested(513)), REFUSED),
