@@ -10,12 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from auditwatch.agent.archives import Archives
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import (
     SMALL_READ_BYTES,
     Count,
     Glance,
     Place,
+    archive_spans,
+    archive_verdict,
     conclude,
     ends_no_line,
     look,
@@ -82,6 +85,7 @@ class Monitor:
         self._wake = asyncio.Event()
         self._with_neighbours = True
         self._turning = asyncio.Lock()
+        self._archives = Archives(self.place, services.prober, services.pool, lambda: self.wake(with_neighbours=True))
 
     @property
     def name(self) -> str:
@@ -121,10 +125,13 @@ class Monitor:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            await self.turn()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self.turn()
+        finally:
+            self._archives.cancel()
 
     async def turn(self) -> None:
         """Look, and read until nothing is left. What cannot be read now is tried again at the next poll."""
@@ -136,6 +143,12 @@ class Monitor:
             except (Unreadable, WorkerDied) as error:
                 self._could_not_look(error)
                 asyncio.get_running_loop().call_later(self.config.poll_interval_seconds, self.wake)
+
+    async def read_archives(self) -> None:
+        """Turn until every compressed neighbour that can be read is read and judged."""
+        await self.turn()
+        await self._archives.wait()
+        await self.turn()
 
     async def last_look(self) -> None:
         """One more turn, and one more look at the counters, before the end."""
@@ -160,6 +173,7 @@ class Monitor:
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expectation(self.state.active)
         seen = await self.services.prober.call(look, self.place, expected, with_neighbours, self.services.clock)
+        seen = self._archives.filled(seen, self.state)
         if seen.trouble is None:
             self.looked = seen.at
         else:
@@ -183,6 +197,8 @@ class Monitor:
 
     async def _judged(self, read: Read) -> Judged:
         segment = self._segment(read.segment)
+        if segment.packed:
+            return await self._judged_archive(segment, read)
         is_small = read.end - read.start <= SMALL_READ_BYTES
         prober, rules = self.services.prober, self.config.rules
         if is_small:
@@ -193,6 +209,16 @@ class Monitor:
             return await prober.call(conclude, descriptor, read, report, rules, self.services.clock)
         finally:
             os.close(descriptor)
+
+    async def _judged_archive(self, segment: Segment, read: Read) -> Judged:
+        descriptor = await self.services.prober.call(open_segment, self.place, segment)
+        try:
+            found = await self.services.pool.judge_archive(
+                descriptor, read.start, read.end, self.config.rules, archive_spans(segment), final=read.final
+            )
+        finally:
+            os.close(descriptor)
+        return archive_verdict(segment, read, found, self.config.rules, self.services.clock)
 
     async def _worker_report(self, descriptor: int, read: Read) -> Report:
         """A line too long for memory is read once for its newline and once for its verdict, not at each growth."""

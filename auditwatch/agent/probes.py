@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.errors import Unreadable
+from auditwatch.files.archives import compression_of, is_compressed
 from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import open_trail, opened
 from auditwatch.files.reading import find_newline, fingerprint, read_chunks
 from auditwatch.files.segments import neighbours
+from auditwatch.host.births import born_ns
 from auditwatch.host.clock import Clock
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
@@ -23,6 +25,7 @@ from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
 from auditwatch.trail.verdict import Trouble
+from auditwatch.validation.ranges import JudgedArchive, Span
 
 SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
@@ -141,6 +144,13 @@ def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:
 def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) -> FileSight:
     with opened(path, follow_symlink) as descriptor:
         status = os.fstat(descriptor)
+        compression = compression_of(descriptor)
+        if compression is None and is_compressed(name):
+            raise Unreadable("changed", f"{name}: named like a compressed file, and not one yet")
+        born = born_ns(descriptor)
+        if compression is not None:
+            modified = status.st_mtime_ns / 1e9
+            return FileSight(name, status.st_dev, status.st_ino, 0, modified, born_ns=born, packed=status.st_size)
         marker_end = expected.marker_offset + expected.marker_length
         return FileSight(
             name=name,
@@ -148,6 +158,7 @@ def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) ->
             inode=status.st_ino,
             size=status.st_size,
             modified=status.st_mtime_ns / 1e9,
+            born_ns=born,
             head=_print(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
             marker=_print(descriptor, expected.marker_offset, expected.marker_length)
             if status.st_size >= marker_end
@@ -162,12 +173,58 @@ def open_segment(place: Place, segment: Segment) -> int:
         Unreadable: changed, if another file is there now.
     """
     follow_symlink = place.follow_symlink and not segment.closed
-    descriptor = open_trail(place.of(segment.name), follow_symlink)
+    return _opened_as(place, segment.name, segment.device, segment.inode, follow_symlink=follow_symlink)
+
+
+def open_sight(place: Place, sight: FileSight) -> int:
+    """A descriptor of the exact file that was seen; the caller closes it.
+
+    Raises:
+        Unreadable: changed, if another file is there now.
+    """
+    return _opened_as(place, sight.name, sight.device, sight.inode, follow_symlink=False)
+
+
+def _opened_as(place: Place, name: str, device: int, inode: int, *, follow_symlink: bool) -> int:
+    descriptor = open_trail(place.of(name), follow_symlink)
     status = os.fstat(descriptor)
-    if (status.st_dev, status.st_ino) != (segment.device, segment.inode):
+    if (status.st_dev, status.st_ino) != (device, inode):
         os.close(descriptor)
-        raise Unreadable("changed", f"{segment.name}: another file took its place")
+        raise Unreadable("changed", f"{name}: another file took its place")
     return descriptor
+
+
+def archive_spans(segment: Segment) -> tuple[Span, Span]:
+    """Where head and marker of a compressed segment are when all of it is judged."""
+    length = min(FINGERPRINT_BYTES, segment.size)
+    return (0, length), (segment.size - length, length)
+
+
+def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: Rules, clock: Clock) -> Judged:
+    """The answer to a read of a compressed segment.
+
+    A read that stops before the end stops where lines were judged before, by other rules: the anchor holds for it.
+
+    Raises:
+        Unreadable: changed, if the file does not hold what it held when it was looked at.
+    """
+    if found.size != segment.size:
+        raise Unreadable("changed", f"{segment.name}: the compressed file was changed while it was read")
+    judged = read.start + found.report.bytes
+    head, marker = segment.anchor.head, segment.anchor.marker
+    if judged == segment.size:
+        length = min(FINGERPRINT_BYTES, judged)
+        head, marker = (Fingerprint(length, digest.hex()) for digest in found.prints)
+    return Judged(
+        at=clock(),
+        segment=read.segment,
+        start=read.start,
+        read=judged + found.report.pending_bytes,
+        rules_id=rules.reports_id,
+        report=found.report,
+        head=head,
+        marker=marker,
+    )
 
 
 def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock) -> Judged:

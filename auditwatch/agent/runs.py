@@ -146,7 +146,7 @@ def _readable(monitor: Monitor) -> tuple[Segment, ...]:
         raise Unreadable(trouble.reason, trouble.message)
     if not monitor.state.files:
         raise Unreadable("missing", f"{printable(monitor.config.path)}: there is no file to validate")
-    return monitor.state.files
+    return tuple(segment for segment in monitor.state.files if not segment.packed)
 
 
 async def _draws(monitor: Monitor, blocks: BlockStore) -> AsyncIterator[tuple[Segment, Report]]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from auditwatch.errors import Unreadable
-from auditwatch.files.opening import open_trail
+from auditwatch.files.archives import compression_of, unpacked
+from auditwatch.files.opening import opened
 from auditwatch.ledger.state import Finding, Segment
 from auditwatch.trail.names import printable
 from auditwatch.web.snapshot import Snapshot
@@ -45,11 +46,21 @@ def _content(path: str, finding: Finding) -> str:
 
 
 def _line(path: str, offset: int, length: int) -> bytes:
-    opened = open_trail(path, follow_symlink=True)  # the hash decides what is shown
-    try:
-        return os.pread(opened, length, offset)
-    finally:
-        os.close(opened)
+    with opened(path, follow_symlink=True) as descriptor:  # the hash decides what is shown
+        if compression_of(descriptor) is None:
+            return os.pread(descriptor, length, offset)
+        return _unpacked_line(descriptor, offset, length)
+
+
+def _unpacked_line(descriptor: int, offset: int, length: int) -> bytes:
+    """As much as possible of it from a compressed file."""
+    line, position = b"", 0
+    for chunk in unpacked(descriptor):
+        line += chunk[max(0, offset - position) : max(0, offset + length - position)]
+        position += len(chunk)
+        if len(line) == length:
+            break
+    return line
 
 
 def shown(line: bytes) -> str:

@@ -37,6 +37,8 @@ def _segments(store: Store) -> Iterator[tuple[str, tuple[str, int]]]:
         state = store.load(key)
         directory = os.path.dirname(key.partition("=")[2])
         for segment in state.files if state else ():
+            if segment.packed:
+                continue  # blocks are those of the file as it was before
             yield os.path.join(directory, segment.name), (key, segment.number)
 
 

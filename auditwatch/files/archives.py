@@ -1,25 +1,30 @@
-"""Compressed segments as streams of bytes, in bounded memory; a cut one is an error, never a shorter trail."""
+"""Compressed segments as streams of bytes, in bounded memory; what is cut off is an error, never a shorter trail."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from types import ModuleType
 from typing import BinaryIO, Final, cast
 
 from auditwatch.errors import Unreadable
-from auditwatch.files.opening import open_trail
+from auditwatch.files.opening import opened
 from auditwatch.files.reading import CHUNK_BYTES
-from auditwatch.trail.names import COMPRESSED, printable
+from auditwatch.trail.names import COMPRESSED
 
-_DAMAGED: Final = "the compressed data is damaged or cut off; use another copy"
+_DAMAGED: Final = "the compressed data are damaged or cut off; take another copy"
+
+_MAGIC: Final = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "xz", b"BZh": "bz2"}
+"""How compressed files begin: RFC 1952, RFC 8878, the .xz format and bzip2. No JSON text begins so."""
 
 
 def is_compressed(path: str) -> bool:
-    """Whether the file is compressed, going by its name.
+    """Whether the name says that the file is compressed.
 
     >>> is_compressed("a.jsonl.1.gz"), is_compressed("a.jsonl")
     (True, False)
@@ -27,32 +32,65 @@ def is_compressed(path: str) -> bool:
     return path.endswith(COMPRESSED)
 
 
+def compression_of(descriptor: int) -> str | None:
+    """How an open file is compressed, by its first bytes; None if it is not."""
+    begin = os.pread(descriptor, max(map(len, _MAGIC)), 0)
+    return next((name for magic, name in _MAGIC.items() if begin.startswith(magic)), None)
+
+
 def read_archive(path: str) -> Iterator[bytes]:
-    """The contents of a compressed file, piece by piece.
+    """The content of a compressed file, piece by piece.
 
     Raises:
-        Unreadable: As `open_trail`; io_error if its data is damaged or cut off; unsupported without the library.
+        Unreadable: As `opened`; io_error if its data are damaged or cut off; unsupported if a library is missing.
     """
-    zstd = None if path.endswith(".gz") else _zstd(path)
-    failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error)
-    with os.fdopen(open_trail(path), "rb") as raw, closing(_opened(raw, zstd)) as file:
-        while chunk := _read(path, file, (*failures, zstd.ZstdError) if zstd else failures):
+    with opened(path) as descriptor:
+        yield from unpacked(descriptor)
+
+
+def unpacked(descriptor: int) -> Iterator[bytes]:
+    """The content of an open compressed file from its start, piece by piece.
+
+    Args:
+        descriptor: Stays the caller's; its position moves.
+
+    Raises:
+        Unreadable: io_error if it is not compressed, or its data are damaged or cut off; unsupported if a library is
+            missing.
+    """
+    compression = compression_of(descriptor)
+    if compression is None:
+        raise Unreadable("io_error", "not a compressed file, or cut off at its start; use another copy")
+    reader, failures = _reader(compression)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with os.fdopen(os.dup(descriptor), "rb") as raw, closing(reader(raw)) as file:
+        while chunk := _read(file, failures):
             yield chunk
 
 
-def _opened(raw: BinaryIO, zstd: ModuleType | None) -> BinaryIO:
-    return cast("BinaryIO", zstd.ZstdFile(raw) if zstd else gzip.GzipFile(fileobj=raw))
+def _reader(compression: str) -> tuple[Callable[[BinaryIO], BinaryIO], tuple[type[Exception], ...]]:
+    """What reads it, and what that raises for data that cannot be read."""
+    failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, lzma.LZMAError)
+    if compression == "zst":
+        zstd = _zstd()
+        return zstd.ZstdFile, (*failures, zstd.ZstdError)
+    readers: dict[str, Callable[[BinaryIO], object]] = {
+        "gz": lambda raw: gzip.GzipFile(fileobj=raw),
+        "xz": lzma.LZMAFile,
+        "bz2": bz2.BZ2File,
+    }
+    return cast("Callable[[BinaryIO], BinaryIO]", readers[compression]), failures
 
 
-def _read(path: str, file: BinaryIO, failures: tuple[type[Exception], ...]) -> bytes:
+def _read(file: BinaryIO, failures: tuple[type[Exception], ...]) -> bytes:
     try:
         return file.read(CHUNK_BYTES)
     except failures as error:
-        raise Unreadable("io_error", f"{printable(path)}: {_DAMAGED}") from error
+        raise Unreadable("io_error", _DAMAGED) from error
 
 
-def _zstd(path: str) -> ModuleType:
-    """A library that raises an error if data is cut off; the best-known one silently returns what there is."""
+def _zstd() -> ModuleType:
+    """A library that raises if data are cut off; the best-known one returns what there is."""
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  Python 3.14
     except ImportError:
@@ -60,5 +98,5 @@ def _zstd(path: str) -> ModuleType:
             from backports import zstd  # noqa: PLC0415  an extra
         except ImportError:
             wanted = "pip install 'auditwatch[zstd]'"
-            raise Unreadable("unsupported", f"{printable(path)}: reading .zst needs an extra: {wanted}") from None
+            raise Unreadable("unsupported", f"reading .zst needs another library: {wanted}") from None
     return cast("ModuleType", zstd)

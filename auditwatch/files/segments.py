@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from auditwatch.trail.names import COMPRESSED, segment_order
+from auditwatch.trail.names import segment_order
 
 
 def neighbours(path: str) -> list[str]:
-    """Names of the closed, uncompressed segments beside a trail, oldest first; none if the directory cannot be listed.
+    """Names of the closed segments beside a trail, oldest first; none if the directory cannot be listed.
 
     Args:
         path: Path of the active file, which need not exist.
@@ -19,4 +19,4 @@ def neighbours(path: str) -> list[str]:
     except OSError:
         return []
     ordered = ((segment_order(active, name), name) for name in names if name != active)
-    return [name for order, name in sorted((o, n) for o, n in ordered if o) if not name.endswith(COMPRESSED)]
+    return [name for order, name in sorted((o, n) for o, n in ordered if o)]

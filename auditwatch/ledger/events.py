@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -9,6 +10,9 @@ from auditwatch.ledger.state import Fingerprint
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
+
+Prints = tuple[Fingerprint, Fingerprint]
+"""Head and marker, where a known segment has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,9 @@ class FileSight:
         modified: Modification time.
         head: Fingerprint of as many first bytes as the known head has; None if the file is shorter or was not opened.
         marker: Fingerprint of the bytes at the place of the known marker; None in the same cases.
+        born_ns: When the file was born; 0 if that is not known.
+        packed: Bytes of the file if it is compressed, else 0. Then `size` is that of its content.
+        prints: Head and marker of that content for each known segment, by its number.
     """
 
     name: str
@@ -29,6 +36,9 @@ class FileSight:
     modified: float
     head: Fingerprint | None = None
     marker: Fingerprint | None = None
+    born_ns: int = 0
+    packed: int = 0
+    prints: Mapping[int, Prints] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +49,14 @@ class Observed:
         active: The file at the trail's path; None if there is no file, or it cannot be read (`trouble`).
         trouble: Why it cannot be read; None if it is only missing.
         others: Files beside it that are named like segments, oldest first; None if they were not looked for.
+        is_unpacking: Whether a compressed neighbour is still being read: until it is, nothing can be missed.
     """
 
     at: float
     active: FileSight | None
     trouble: Trouble | None = None
     others: tuple[FileSight, ...] | None = None
+    is_unpacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.ledger.events import FileSight
-from auditwatch.ledger.state import Segment, Suspicion
+from auditwatch.ledger.state import Fingerprint, Segment, Suspicion, TrailState
 from auditwatch.trail.kinds import Violation
+from auditwatch.trail.names import uncompressed
 
 FINGERPRINT_BYTES: Final = 4096
 """Most bytes that the head covers, and the marker too."""
@@ -39,9 +40,15 @@ def expectation(segment: Segment | None) -> Expectation:
     return Expectation(anchor.head.length, anchor.position - anchor.marker.length, anchor.marker.length)
 
 
+def expectations(state: TrailState) -> dict[int, Expectation]:
+    """What a compressed neighbour should be compared with: every segment that has history, by its number."""
+    return {segment.number: expectation(segment) for segment in state.segments if segment.anchor.position}
+
+
 def is_same_inode(segment: Segment, sight: FileSight) -> bool:
-    """Whether device and inode are the ones last seen."""
-    return (segment.device, segment.inode) == (sight.device, sight.inode)
+    """Whether device and inode are the ones last seen, and not given to another file that was born later."""
+    is_as_old = segment.born_ns == sight.born_ns or not (segment.born_ns and sight.born_ns)
+    return is_as_old and (segment.device, segment.inode) == (sight.device, sight.inode)
 
 
 def fault(segment: Segment, sight: FileSight) -> Suspicion | None:
@@ -64,15 +71,22 @@ def _violation(segment: Segment, sight: FileSight) -> Violation | None:
         return Violation.REPLACED
     if sight.size < segment.anchor.position:
         return Violation.TRUNCATED if is_same_inode(segment, sight) else Violation.ROLLED_BACK
-    if sight.marker != segment.anchor.marker:
+    if _prints(segment, sight)[1] != segment.anchor.marker:
         return Violation.REWRITTEN
     return None
 
 
 def _is_same_head(segment: Segment, sight: FileSight) -> bool:
-    if segment.anchor.head.length < DECISIVE_BYTES or sight.head is None:
+    head, _ = _prints(segment, sight)
+    is_telling = sight.packed or segment.anchor.head.length >= DECISIVE_BYTES  # an archive has another inode anyway
+    if not is_telling or head is None:
         return is_same_inode(segment, sight)
-    return sight.head == segment.anchor.head
+    return head == segment.anchor.head
+
+
+def _prints(segment: Segment, sight: FileSight) -> tuple[Fingerprint | None, Fingerprint | None]:
+    """Head and marker of a file where this segment has them."""
+    return sight.prints.get(segment.number, (None, None)) if sight.packed else (sight.head, sight.marker)
 
 
 def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
@@ -87,10 +101,47 @@ def _continues(segment: Segment, sight: FileSight) -> bool:
     return _violation(segment, sight) is None
 
 
-def known_as(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
-    """The neighbour that is this closed segment, perhaps under a later name; a vanished one must return unchanged."""
+def known_as(segments: Iterable[Segment], others: Iterable[FileSight]) -> dict[int, FileSight]:
+    """The neighbours that are these closed segments, by number: one for each, perhaps under a later name.
+
+    A file that is still the same one comes first. Else a compressed file that holds all that was judged; of several
+    equal ones, the one that was named after the segment.
+    """
+    segments, others = tuple(segments), list(others)
+    found: dict[int, FileSight] = {}
+    for find in (_same_file, _archive_of_its_name, _archive):
+        for segment in segments:
+            sight = None if segment.number in found else find(segment, others)
+            if sight is not None:
+                found[segment.number] = sight
+                others.remove(sight)
+    return found
+
+
+def _same_file(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    """A vanished one must return unchanged."""
     return next((sight for sight in others if is_same_inode(segment, sight) and _fits(segment, sight)), None)
 
 
+def _archive(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    return next((sight for sight in others if sight.packed and repeats(segment, sight)), None)
+
+
+def _archive_of_its_name(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    """If nothing of it was judged yet, its name has to do: there is no history that it could violate."""
+    name = uncompressed(segment.name)
+    named = [sight for sight in others if sight.packed and uncompressed(sight.name) == name]
+    if segment.anchor.position:
+        return _archive(segment, named)
+    return next((sight for sight in named if sight.size >= segment.size), None)
+
+
+def repeats(segment: Segment, sight: FileSight) -> bool:
+    """Whether a compressed file holds all that was judged of a segment."""
+    return segment.anchor.position > 0 and fault(segment, sight) is None
+
+
 def _fits(segment: Segment, sight: FileSight) -> bool:
+    if segment.packed or sight.packed:
+        return segment.packed == sight.packed
     return sight.size == segment.size if segment.vanished else sight.size >= segment.anchor.position

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from auditwatch.ledger.effects import Commit, LookAgain, Step
+from auditwatch.ledger.effects import Commit, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import LIVING, reopened
-from auditwatch.ledger.identity import fault, is_same_inode, known_as, rotated_to
+from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, rotated_to
 from auditwatch.ledger.state import (
     Anchor,
     Finding,
@@ -38,7 +38,15 @@ def _looked(state: TrailState, event: Observed) -> Step:
 
 
 def _later_look(state: TrailState, event: Observed) -> Step:
-    state = _neighbours(state, event)
+    state, effects = _looked_at_path(_neighbours(state, event), event)
+    adopted = _adopted(state, event)
+    if adopted is state:
+        return state, effects
+    others = tuple(effect for effect in effects if not isinstance(effect, Read))
+    return adopted, (*others, Commit(), *wanted(adopted))
+
+
+def _looked_at_path(state: TrailState, event: Observed) -> Step:
     if state.active is None:
         return _await(state, event)
     if event.active is None:
@@ -73,9 +81,7 @@ def _await(state: TrailState, event: Observed) -> Step:
         return _present(replace(state, closed=others), revived, event.active, event.at, commit=True)
     if event.others is None:
         return state, (LookAgain(),)
-    for missed in _missed(state, event):
-        state = replace(_with_closed(state, missed, event.at, history=0), rotations=state.rotations + 1)
-    state = _with_active(state, event.active, event.at, history=0)
+    state = _with_active(_with_missed(state, event), event.active, event.at, history=0)
     return state, (Commit(), *wanted(state))
 
 
@@ -97,7 +103,10 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
         return state, (LookAgain(),)
     if (renamed := rotated_to(active, _strangers(state, event))) is not None:
         return _rotated(state, active, renamed, event)
+    if event.is_unpacking:
+        return state, ()
     if active.anchor.position == 0:  # no history that could be violated
+        state = _with_missed(state, event)
         fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
         return _present(state, fresh, sight, event.at, commit=True)
     return _compared(state, active, event, sight)
@@ -128,6 +137,8 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
         inode=sight.inode,
         size=sight.size,
         modified=sight.modified,
+        packed=sight.packed,
+        born_ns=sight.born_ns,
         grown=segment.grown if sight.size == segment.size else at,
         unverified_since=None if sight.size == segment.read else segment.unverified_since or at,
     )
@@ -154,6 +165,8 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
         return _rotated(state, active, sight, event)
     if event.others is None:
         return state, (LookAgain(),)
+    if event.is_unpacking:
+        return state, ()
     suspicion = Suspicion(Violation.DELETED, f"no file where {active.anchor.position} bytes had been judged")
     if active.anchor.position == 0:
         return _gone(state, active), (Commit(),)
@@ -228,6 +241,12 @@ def _since(sight: FileSight, strangers: tuple[FileSight, ...]) -> Iterable[FileS
     return (other for other in strangers[strangers.index(sight) + 1 :] if other.modified >= sight.modified)
 
 
+def _with_missed(state: TrailState, event: Observed) -> TrailState:
+    for missed in _missed(state, event):
+        state = replace(_with_closed(state, missed, event.at, history=0), rotations=state.rotations + 1)
+    return state
+
+
 def _missed(state: TrailState, event: Observed) -> Iterable[FileSight]:
     """Segments that came and went between two looks, while there was no file: busy writers rotate that often."""
     latest = max((segment.modified for segment in state.closed), default=0.0)
@@ -240,14 +259,27 @@ def _neighbours(state: TrailState, event: Observed) -> TrailState:
         return state
     # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
-    return replace(state, closed=tuple(_neighbour(segment, others, event.at) for segment in state.closed))
+    found = known_as(state.closed, others)
+    return replace(state, closed=tuple(_neighbour(s, found.get(s.number), event) for s in state.closed))
 
 
-def _neighbour(segment: Segment, others: tuple[FileSight, ...], at: float) -> Segment:
-    sight = known_as(segment, others)
+def _neighbour(segment: Segment, sight: FileSight | None, event: Observed) -> Segment:
     if sight is None:
-        return replace(segment, vanished=True)
-    return replace(sighted(segment, sight, at), vanished=False)
+        return segment if event.is_unpacking else replace(segment, vanished=True)
+    return replace(sighted(segment, sight, event.at), vanished=False)
+
+
+def _adopted(state: TrailState, event: Observed) -> TrailState:
+    """With the compressed segments that nobody had seen: from before first sight, or rotated while nobody looked.
+
+    What repeats a segment that is still there is a copy of it.
+    """
+    for sight in _strangers(state, event):
+        if sight.packed and not any(repeats(segment, sight) for segment in state.files):
+            is_history = sight.modified < state.first_seen
+            state = _with_closed(state, sight, event.at, history=sight.size if is_history else 0)
+            state = state if is_history else replace(state, rotations=state.rotations + 1)
+    return state
 
 
 def _with_closed(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:
@@ -275,6 +307,8 @@ def _segment(number: int, sight: FileSight, at: float, history: int) -> Segment:
         inode=sight.inode,
         size=sight.size,
         modified=sight.modified,
+        packed=sight.packed,
+        born_ns=sight.born_ns,
         inherited_until=history,
         counted_until=history,
         grown=at,

@@ -169,6 +169,8 @@ class Segment:
         findings: In order of offset, at most `Policy.max_listed`; dead ones are kept while there is room for them.
         unlisted: Counts of damaged lines for which `findings` had no room.
         unlisted_ranges: Ranges of bytes with unlisted lines, in order; each damaged line in them is listed or counted.
+        born_ns: Hint only: when its file was born; 0 if that is not known.
+        packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
     """
 
     number: int
@@ -191,6 +193,8 @@ class Segment:
     findings: tuple[Finding, ...] = ()
     unlisted: Mapping[Kind, Tally] = field(default_factory=dict)
     unlisted_ranges: tuple[tuple[int, int], ...] = ()
+    packed: int = 0
+    born_ns: int = 0
 
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""

@@ -13,10 +13,13 @@ def wanted(state: TrailState) -> tuple[Read, ...]:
 
 
 def _read(segment: Segment, most: int) -> Read:
-    """History and growth never share a read, so that only growth counts as appended."""
+    """History and growth never share a read, so that only growth counts as appended.
+
+    A compressed file is read from its start each time, so it is read as far as possible, and nobody will add to it.
+    """
     edge = segment.counted_until if segment.read < segment.counted_until else segment.size
-    end = min(segment.size, edge, segment.read + most)
-    return Read(segment.number, segment.judged, segment.read, end)
+    end = min(segment.size, edge, segment.size if segment.packed else segment.read + most)
+    return Read(segment.number, segment.judged, segment.read, end, final=bool(segment.packed) and end == segment.size)
 
 
 def overdue_tails(state: TrailState, at: float) -> tuple[Read, ...]:

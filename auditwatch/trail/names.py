@@ -9,7 +9,7 @@ from typing import Final
 SegmentOrder = tuple[int, int, str, str]
 """A sort key: it puts the segments of a trail in order, from the oldest to the active one."""
 
-COMPRESSED: Final = (".gz", ".zst")
+COMPRESSED: Final = (".gz", ".zst", ".xz", ".bz2")
 """Endings of compressed segments."""
 
 _STRANGERS: Final = (

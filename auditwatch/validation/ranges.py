@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from blake3 import blake3
+
+from auditwatch.files.archives import unpacked
 from auditwatch.files.reading import (
     CHUNK_BYTES,
     find_newline_before,
@@ -35,6 +39,54 @@ class JudgedRange:
     report: Report
     digest: bytes
     marks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedArchive:
+    """What a compressed file holds.
+
+    Attributes:
+        size: Bytes of its content.
+        prints: BLAKE3-256 of each span that was asked for; empty if the content ends before it.
+        report: On the bytes that were to be judged, with places counted from their start.
+    """
+
+    size: int
+    prints: tuple[bytes, ...]
+    report: Report
+
+
+Span = tuple[int, int]
+"""Offset and length."""
+
+
+def judge_archive(
+    descriptor: int, start: int, end: int, rules: Rules, spans: Sequence[Span], *, final: bool = False
+) -> JudgedArchive:
+    """Read a compressed file once: judge its content from `start` to `end`, and take prints of spans.
+
+    Args:
+        descriptor: Stays the caller's; its position moves.
+        start: First byte of a line of the content.
+        end: Of what is judged; at or before `start`, nothing is.
+        rules: What the lines are judged by.
+        spans: Of the content.
+        final: Whether bytes after the last newline are a torn line.
+
+    Raises:
+        Unreadable: io_error or unsupported.
+    """
+    scan, position = Scan(rules), 0
+    digests = [blake3() for _ in spans]
+    for chunk in unpacked(descriptor):
+        for (offset, length), digest in zip(spans, digests, strict=True):
+            if offset < position + len(chunk) and position < offset + length:
+                digest.update(chunk[max(0, offset - position) : offset + length - position])
+        if start < min(end, position + len(chunk)):
+            scan.feed(chunk[max(0, start - position) : max(0, end - position)])
+        position += len(chunk)
+    prints = (d.digest() if sum(span) <= position else b"" for span, d in zip(spans, digests, strict=True))
+    return JudgedArchive(position, tuple(prints), scan.finish(final))
 
 
 def judge_range(

@@ -120,7 +120,7 @@ def test_without_the_library_the_message_says_what_to_install(
 ) -> None:
     for module in ("compression", "compression.zstd", "backports", "backports.zstd"):
         monkeypatch.setitem(__import__("sys").modules, module, None)
-    (trail / f"{NUMBERED.format(2)}.zst").write_bytes(b"")
+    (trail / f"{NUMBERED.format(2)}.zst").write_bytes(b"\x28\xb5\x2f\xfd")
     status, text = said(capsys, trail)
     assert (status, "pip install 'auditwatch[zstd]'" in text) == (3, True)
 

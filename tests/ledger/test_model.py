@@ -59,10 +59,17 @@ class AppendOnly(RuleBasedStateMachine):
         self.trail.rename(NAME, f"audit.jsonl.{2000 + self.segments}")
         self.trail.create()
 
-    @precondition(lambda self: self.segments)
+    @precondition(lambda self: f"audit.jsonl.{2000 + self.segments}" in self.trail.files)
     @rule()
     def append_late(self) -> None:
         self.trail.files[f"audit.jsonl.{2000 + self.segments}"].data += b'{"late":1}\n'
+
+    @precondition(lambda self: any(not file.is_packed for name, file in self.trail.files.items() if name != NAME))
+    @rule(data=st.data())
+    def compress(self, data: st.DataObject) -> None:
+        """Some closed segment, looked at before or not."""
+        plain = sorted(name for name, file in self.trail.files.items() if name != NAME and not file.is_packed)
+        self.trail.compress(data.draw(st.sampled_from(plain)))
 
     @rule()
     def wait(self) -> None:
@@ -123,7 +130,7 @@ class AppendOnly(RuleBasedStateMachine):
         expected = [
             (name, *verdict)
             for name, file in trail.files.items()
-            for verdict in verdicts(bytes(file.data), final=name in torn)
+            for verdict in verdicts(bytes(file.data), final=name in torn or file.is_packed)
         ]
         places = open_places(trail.state)
         assert set(places) <= set(expected)
@@ -221,7 +228,7 @@ class Hostile(RuleBasedStateMachine):
         assert active.read == len(data)
 
 
-SETTINGS = settings(max_examples=150, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=1500, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 TestAppendOnly = AppendOnly.TestCase
 TestAppendOnly.settings = SETTINGS
 TestHostile = Hostile.TestCase

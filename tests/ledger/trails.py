@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit, Effect, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
-from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation
+from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations
 from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, begin, resume
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
@@ -26,6 +26,7 @@ class File:
 
     inode: int
     data: bytearray = field(default_factory=bytearray)
+    is_packed: bool = False
 
 
 class Trail:
@@ -54,6 +55,11 @@ class Trail:
     def rename(self, old: str, new: str) -> None:
         self.files[new] = self.files.pop(old)
 
+    def compress(self, name: str) -> None:
+        """What gzip does: another file with the same content, and the old one is gone."""
+        self._inodes += 1
+        self.files[f"{name}.gz"] = File(self._inodes, self.files.pop(name).data, is_packed=True)
+
     def look(self, neighbours: bool = True) -> None:
         """One poll of the agent: look, look again where asked to, read everything."""
         self.now += 1
@@ -79,7 +85,13 @@ class Trail:
         self.now += seconds
         for effect in self.step(Ticked(self.now)):
             assert isinstance(effect, Read)
-            self.read(effect)
+            if self._is_there(effect):
+                self.read(effect)
+
+    def _is_there(self, read: Read) -> bool:
+        """Whether the file that was looked at still exists; else the agent could not read it, and looks again."""
+        segment = self.state.segment(read.segment)
+        return any(segment and file.inode == segment.inode for file in self.files.values())
 
     def step(self, event) -> tuple[Effect, ...]:
         """Advance by an event; a commit stores what it names."""
@@ -129,6 +141,11 @@ class Trail:
         file = self.files.get(name)
         if file is None:
             return None
+        if file.is_packed:
+            prints = {n: _prints(file, one) for n, one in expectations(self.state).items()}
+            return FileSight(
+                name, 1, file.inode, len(file.data), self.now, packed=len(file.data) // 2 + 1, prints=prints
+            )
         data, end = bytes(file.data), expected.marker_offset + expected.marker_length
         return FileSight(
             name=name,
@@ -139,6 +156,11 @@ class Trail:
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
         )
+
+
+def _prints(file: File, expected: Expectation) -> tuple[Fingerprint, Fingerprint]:
+    end = expected.marker_offset + expected.marker_length
+    return printed(bytes(file.data[: expected.head_length])), printed(bytes(file.data[expected.marker_offset : end]))
 
 
 def printed(data: bytes) -> Fingerprint:

@@ -18,7 +18,7 @@ from auditwatch.trail.verdict import Trouble
 LENGTH: Final = struct.Struct("<I")
 
 
-class RangeRequest(msgspec.Struct, frozen=True):
+class RangeRequest(msgspec.Struct, frozen=True, tag=True):
     """Judge these bytes of the descriptor that is sent along.
 
     Attributes:
@@ -33,6 +33,16 @@ class RangeRequest(msgspec.Struct, frozen=True):
     recorded: bytes = b""
 
 
+class ArchiveRequest(msgspec.Struct, frozen=True, tag=True):
+    """Read the compressed file whose descriptor is sent along: `auditwatch.validation.ranges.judge_archive`."""
+
+    start: int
+    end: int
+    rules: Rules
+    spans: tuple[tuple[int, int], ...]
+    final: bool
+
+
 class RangeAnswer(msgspec.Struct, frozen=True):
     """What the worker found, or why it could not read the range.
 
@@ -43,6 +53,8 @@ class RangeAnswer(msgspec.Struct, frozen=True):
         max_resident_bytes: The most memory that the process ever held.
         trouble: Why the range could not be read; None if it was.
         marks: Running count of lines at the end of each piece of the range; empty if no digest was asked for.
+        size: Bytes of the content of a compressed file.
+        prints: Of the spans of that content.
     """
 
     report: Report
@@ -51,10 +63,14 @@ class RangeAnswer(msgspec.Struct, frozen=True):
     max_resident_bytes: int
     trouble: Trouble | None = None
     marks: tuple[int, ...] = ()
+    size: int = 0
+    prints: tuple[bytes, ...] = ()
 
+
+AnyRequest = RangeRequest | ArchiveRequest
 
 encode_request = msgspec.msgpack.Encoder().encode
-decode_request = msgspec.msgpack.Decoder(RangeRequest).decode
+decode_request = msgspec.msgpack.Decoder(AnyRequest).decode
 encode_answer = msgspec.msgpack.Encoder().encode
 decode_answer = msgspec.msgpack.Decoder(RangeAnswer).decode
 

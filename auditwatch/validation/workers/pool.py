@@ -11,14 +11,17 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.ranges import JudgedRange
+from auditwatch.validation.ranges import JudgedArchive, JudgedRange, Span
 from auditwatch.validation.workers.messages import (
     LENGTH,
+    AnyRequest,
+    ArchiveRequest,
     RangeAnswer,
     RangeRequest,
     decode_answer,
@@ -83,13 +86,29 @@ class WorkerPool:
             Unreadable: The file cannot be read.
             WorkerDied: The worker ended before it answered; the next call starts another.
         """
+        answer = await self._answer(fd, RangeRequest(start, end, rules, final, hashed, recorded))
+        return JudgedRange(answer.report, answer.digest, answer.marks)
+
+    async def judge_archive(
+        self, fd: int, start: int, end: int, rules: Rules, spans: Sequence[Span], *, final: bool = False
+    ) -> JudgedArchive:
+        """Read a compressed file once: `auditwatch.validation.ranges.judge_archive`.
+
+        Raises:
+            Unreadable: The file cannot be read.
+            WorkerDied: The worker ended before it answered; the next call starts another.
+        """
+        answer = await self._answer(fd, ArchiveRequest(start, end, rules, tuple(spans), final))
+        return JudgedArchive(answer.size, answer.prints, answer.report)
+
+    async def _answer(self, fd: int, request: AnyRequest) -> RangeAnswer:
         async with self._free:
-            answer = await self._ask(fd, RangeRequest(start, end, rules, final, hashed, recorded))
+            answer = await self._ask(fd, request)
         self.cpu_seconds += answer.cpu_seconds
         self.max_resident_bytes = max(self.max_resident_bytes, answer.max_resident_bytes)
         if answer.trouble is not None:
             raise Unreadable(answer.trouble.reason, answer.trouble.message)
-        return JudgedRange(answer.report, answer.digest, answer.marks)
+        return answer
 
     async def close(self) -> None:
         """End all idle workers and wait until every worker has ended."""
@@ -98,7 +117,7 @@ class WorkerPool:
         while self._ending:
             await asyncio.gather(*self._ending)
 
-    async def _ask(self, fd: int, request: RangeRequest) -> RangeAnswer:
+    async def _ask(self, fd: int, request: AnyRequest) -> RangeAnswer:
         worker = self._idle.pop() if self._idle else _Worker(self._background)
         try:
             answer = await worker.ask(fd, request)
@@ -146,7 +165,7 @@ class _Worker:
     def pid(self) -> int:
         return self._process.pid
 
-    async def ask(self, fd: int, request: RangeRequest) -> RangeAnswer:
+    async def ask(self, fd: int, request: AnyRequest) -> RangeAnswer:
         """Send the request with the descriptor and wait for the answer."""
         if self.ends_at is not None:
             self.ends_at.cancel()

@@ -16,12 +16,16 @@ import sys
 from contextlib import suppress
 from typing import Final
 
+import msgspec
+
 from auditwatch.errors import Unreadable
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
-from auditwatch.validation.ranges import JudgedRange, judge_range
+from auditwatch.validation.ranges import judge_archive, judge_range
 from auditwatch.validation.workers.messages import (
     LENGTH,
+    AnyRequest,
+    ArchiveRequest,
     RangeAnswer,
     RangeRequest,
     decode_request,
@@ -54,28 +58,37 @@ def main() -> int:
     return 0
 
 
-def _answer(request: RangeRequest, descriptor: int, spent: float) -> RangeAnswer:
-    trouble = None
-    found = JudgedRange(Report(), b"")
+def _answer(request: AnyRequest, descriptor: int, spent: float) -> RangeAnswer:
+    answer = RangeAnswer(Report(), b"", 0.0, 0)
     try:
-        found = judge_range(
-            descriptor,
-            request.start,
-            request.end,
-            request.rules,
-            final=request.final,
-            hashed=request.hashed,
-            recorded=request.recorded,
-        )
+        answer = _archive(request, descriptor) if isinstance(request, ArchiveRequest) else _range(request, descriptor)
     except Unreadable as error:
-        trouble = Trouble.of(error)
+        answer = msgspec.structs.replace(answer, trouble=Trouble.of(error))
     finally:
         os.close(descriptor)
-    spent = _cpu_seconds() - spent
-    return RangeAnswer(found.report, found.digest, spent, _max_resident_bytes(), trouble, found.marks)
+    cost = {"cpu_seconds": _cpu_seconds() - spent, "max_resident_bytes": _max_resident_bytes()}
+    return msgspec.structs.replace(answer, **cost)
 
 
-def _receive(connection: socket.socket) -> tuple[RangeRequest, int] | None:
+def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
+    found = judge_range(
+        descriptor,
+        request.start,
+        request.end,
+        request.rules,
+        final=request.final,
+        hashed=request.hashed,
+        recorded=request.recorded,
+    )
+    return RangeAnswer(found.report, found.digest, 0.0, 0, marks=found.marks)
+
+
+def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:
+    found = judge_archive(descriptor, request.start, request.end, request.rules, request.spans, final=request.final)
+    return RangeAnswer(found.report, b"", 0.0, 0, size=found.size, prints=found.prints)
+
+
+def _receive(connection: socket.socket) -> tuple[AnyRequest, int] | None:
     """The next request with its descriptor; None if there will be no more."""
     head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
     if not head or not descriptors:

@@ -1,0 +1,132 @@
+"""The real logrotate in its usual settings: no alarm, and every line that is in the files is judged exactly once."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.agent.running import SPLICED, Agent, Agents, append, command, records, until
+
+pytestmark = pytest.mark.concurrency
+
+# The trail of the fixture has three lines.
+
+SETTINGS = {
+    "create, compress": "create\ncompress",
+    "create, compress, delaycompress": "create\ncompress\ndelaycompress",
+    "nocreate, compress": "nocreate\ncompress",
+    "create, compress, dateext": "create\ncompress\ndateext\ndateformat -%Y%m%d-%s",
+    "create": "create",
+    "create, xz": "create\ncompress\ncompresscmd /usr/bin/xz\nuncompresscmd /usr/bin/unxz\ncompressext .xz",
+}
+
+
+class Logrotate:
+    """Rotates one trail, at once."""
+
+    def __init__(self, directory: Path, trail: Path, settings: str) -> None:
+        self.trail = trail
+        self.program = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
+        if self.program is None:
+            pytest.skip("NOT RUN: logrotate is not installed")
+        if "xz" in settings and shutil.which("xz") is None:
+            pytest.skip("NOT RUN: xz is not installed")
+        self.config = directory / "logrotate.conf"
+        self.config.write_text(f"{trail} {{\nrotate 100\nmissingok\nsu root root\n{settings}\n}}\n")
+        self.config.chmod(0o644)
+        self.status = directory / "logrotate.status"
+        self.last = 0
+
+    def run(self) -> None:
+        """Its dated names have seconds: two rotations in one would have one name, which it refuses."""
+        until(lambda: int(time.time()) != self.last)
+        self.last = int(time.time())
+        command = [str(self.program), "--force", "--state", str(self.status), str(self.config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def judged(agent: Agent) -> int:
+    """Lines of all files that are there."""
+    return int(sum(segment["lines"] for segment in agent.status()["segments"] if segment["bytes"]))
+
+
+@pytest.fixture
+def rotated(tmp_path: Path, trail: Path, request: pytest.FixtureRequest) -> Logrotate:
+    return Logrotate(tmp_path, trail, SETTINGS[request.param])
+
+
+@pytest.mark.parametrize("rotated", SETTINGS, indirect=True)
+def test_rotations_while_the_agent_watches(agents: Agents, trail: Path, rotated: Logrotate) -> None:
+    append(trail, records(100))
+    agent = agents.start(trail).follows(trail)
+    for number in range(1, 5):
+        append(trail, records(100))
+        rotated.run()
+        append(trail, records(10))
+        until(lambda: judged(agent) == 103 + number * 110)  # noqa: B023  asked at once
+    append(trail, SPLICED)
+    until(lambda: agent.value("trail_corrupt_lines") == 2)
+    assert agent.value("trail_violations") == 0
+    assert agent.value("trail_appended_lines_total") == 4 * 110 + 2
+    assert agent.value("trail_corrupt_lines_detected_total") == 2
+    assert agent.value("trail_rotations_total") == 4
+
+
+@pytest.mark.parametrize("rotated", SETTINGS, indirect=True)
+def test_rotations_while_the_agent_is_stopped(agents: Agents, trail: Path, rotated: Logrotate) -> None:
+    append(trail, records(100))
+    agents.start(trail).follows(trail).stop()
+    for number in range(1, 4):
+        append(trail, records(100) + (SPLICED if number == 2 else b""))
+        rotated.run()
+    append(trail, records(10))
+    agent = agents.start(trail).follows(trail)
+    until(lambda: judged(agent) == 103 + 300 + 2 + 10)
+    assert agent.value("trail_violations") == 0
+    assert agent.value("trail_appended_lines_total") == 312
+    assert agent.value("trail_corrupt_lines") == agent.value("trail_corrupt_lines_detected_total") == 2
+    assert agent.value("trail_corrupt_lines_inherited") == 0
+
+
+def test_compressed_history_is_judged_at_first_sight(agents: Agents, trail: Path) -> None:
+    Path(f"{trail}.1.gz").write_bytes(gzip.compress(records(50) + SPLICED))
+    append(trail, records(10))
+    agent = agents.start(trail).follows(trail)
+    until(lambda: judged(agent) == 65)
+    assert agent.value("trail_corrupt_lines") == agent.value("trail_corrupt_lines_inherited") == 2
+    assert agent.value("trail_appended_lines_total") == 0
+
+
+def test_a_compressed_copy_beside_its_segment_is_not_counted(agents: Agents, trail: Path) -> None:
+    agent = agents.start(trail).follows(trail)
+    append(trail, records(100) + SPLICED)
+    agent.follows(trail)
+    Path(f"{trail}.1.gz").write_bytes(gzip.compress(trail.read_bytes()))
+    trail.rename(f"{trail}.1")
+    append(trail, records(10))
+    until(lambda: judged(agent) == 115)
+    agent.follows(trail)
+    assert (agent.value("trail_corrupt_lines"), agent.value("trail_rotations_total")) == (2, 1)
+    Path(f"{trail}.1").unlink()
+    until(lambda: [s["name"] for s in agent.status()["segments"]] == ["risk.jsonl.1.gz", "risk.jsonl"], 60)
+    assert judged(agent) == 115
+    assert (agent.value("trail_corrupt_lines"), agent.value("trail_violations")) == (2, 0)
+
+
+def test_the_lines_of_a_compressed_segment_can_be_shown(agents: Agents, trail: Path) -> None:
+    append(trail, SPLICED)
+    agent = agents.start(trail).follows(trail)
+    Path(f"{trail}.1.gz").write_bytes(gzip.compress(trail.read_bytes()))
+    trail.unlink()
+    append(trail, records(1))
+    until(lambda: judged(agent) == 6)
+    shown = command("findings", "--show", "--state-dir", agent.state_dir)
+    assert "KILL_SWITCH" in shown.stdout
+    assert agent.value("trail_violations") == 0

@@ -1,0 +1,57 @@
+"""Compressed files as streams: known by their first bytes, whole or an error."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from backports import zstd
+
+from auditwatch.errors import Unreadable
+from auditwatch.files.archives import compression_of, read_archive, unpacked
+from auditwatch.files.opening import opened
+
+DATA = b'{"event":"A","n":1}\n' * 50_000
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd.compress,
+}
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_content_is_told_by_the_first_bytes_and_not_by_the_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "odd.name"
+    path.write_bytes(PACKERS[name](DATA))
+    with opened(str(path)) as descriptor:
+        assert compression_of(descriptor) == name
+        for _ in range(2):
+            assert b"".join(unpacked(descriptor)) == DATA
+    assert b"".join(read_archive(str(path))) == DATA
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_what_is_cut_off_is_an_error_and_names_its_path(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"a.jsonl.{name}"
+    whole = PACKERS[name](DATA)
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(Unreadable, match=r"a\.jsonl\.\w+: .*cut off") as caught:
+        list(read_archive(str(path)))
+    assert caught.value.reason == "io_error"
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", DATA[:100]])
+def test_a_trail_is_not_compressed(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(data)
+    descriptor = os.open(path, os.O_RDONLY)
+    assert compression_of(descriptor) is None
+    os.close(descriptor)
+    with pytest.raises(Unreadable, match="not a compressed file"):
+        list(read_archive(str(path)))

@@ -1,0 +1,65 @@
+"""One pass through a compressed file: lines from a place to a place, and prints of spans."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import opened
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.scan import scan_all
+from auditwatch.validation.ranges import judge_archive
+from auditwatch.validation.workers.pool import WorkerPool
+
+LINES = b"".join(b'{"n":%d}\n' % n for n in range(100_000)) + b'{"torn":\n{"n":1}\n'
+DATA = LINES + b'{"cut'
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "a.jsonl.1.gz"
+    path.write_bytes(gzip.compress(DATA))
+    return path
+
+
+def test_it_gives_the_report_of_the_content(archive: Path) -> None:
+    start = LINES.index(b"\n", 700_000) + 1
+    with opened(str(archive)) as descriptor:
+        whole = judge_archive(descriptor, 0, len(DATA), Rules(), (), final=True)
+        part = judge_archive(descriptor, start, len(DATA), Rules(), ())
+        none = judge_archive(descriptor, 0, 0, Rules(), ())
+    assert (whole.size, whole.report) == (len(DATA), scan_all([DATA], Rules(), final=True))
+    assert part.report == scan_all([DATA[start:]], Rules())
+    assert (none.size, none.report.lines) == (len(DATA), 0)
+
+
+def test_prints_are_those_of_the_content(archive: Path) -> None:
+    spans = [(0, 4096), (262_140, 10), (len(DATA) - 4096, 4096), (0, 0), (len(DATA) - 1, 2)]
+    with opened(str(archive)) as descriptor:
+        prints = judge_archive(descriptor, 0, 0, Rules(), spans).prints
+    *there, beyond = prints
+    assert there == [blake3(DATA[offset : offset + length]).digest() for offset, length in spans[:-1]]
+    assert beyond == b""
+
+
+def test_a_worker_says_what_this_process_says(archive: Path) -> None:
+    cut = archive.with_name("cut.gz")
+    cut.write_bytes(archive.read_bytes()[:-100])
+
+    async def ask() -> None:
+        pool = WorkerPool(1)
+        try:
+            with opened(str(archive)) as descriptor:
+                here = judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10)], final=True)
+                assert await pool.judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10)], final=True) == here
+            with opened(str(cut)) as descriptor, pytest.raises(Unreadable, match="cut off"):
+                await pool.judge_archive(descriptor, 0, 0, Rules(), ())
+        finally:
+            await pool.close()
+
+    asyncio.run(ask())
