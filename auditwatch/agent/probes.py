@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from auditwatch.errors import Unreadable
@@ -126,7 +126,8 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
     """Open the active file and take what identifies it; the same for its neighbours if asked for."""
     active, trouble = None, None
     try:
-        active = _sight(place.path, os.path.basename(place.path), expected, place.follow_symlink)
+        with opened(place.path, place.follow_symlink) as descriptor:
+            active = _sight(descriptor, os.path.basename(place.path), expected)
     except Unreadable as error:
         trouble = None if error.reason == "missing" else Trouble.of(error)
     others = tuple(_neighbours(place, expected)) if with_neighbours else None
@@ -136,34 +137,37 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
 def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:
     for name in neighbours(place.path):
         try:
-            yield _sight(place.of(name), name, expected, follow_symlink=False)
+            with opened(place.of(name)) as descriptor:
+                yield _neighbour_sight(descriptor, name, expected)
         except Unreadable:
             continue  # it cannot be judged now; if it was a segment, the ledger misses it
 
 
-def _sight(path: str, name: str, expected: Expectation, follow_symlink: bool) -> FileSight:
-    with opened(path, follow_symlink) as descriptor:
-        status = os.fstat(descriptor)
-        compression = compression_of(descriptor)
-        if compression is None and is_compressed(name):
-            raise Unreadable("changed", f"{name}: named like a compressed file, and not one yet")
-        born = born_ns(descriptor)
-        if compression is not None:
-            modified = status.st_mtime_ns / 1e9
-            return FileSight(name, status.st_dev, status.st_ino, 0, modified, born_ns=born, packed=status.st_size)
-        marker_end = expected.marker_offset + expected.marker_length
-        return FileSight(
-            name=name,
-            device=status.st_dev,
-            inode=status.st_ino,
-            size=status.st_size,
-            modified=status.st_mtime_ns / 1e9,
-            born_ns=born,
-            head=_print(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
-            marker=_print(descriptor, expected.marker_offset, expected.marker_length)
-            if status.st_size >= marker_end
-            else None,
-        )
+def _neighbour_sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
+    """A compressed neighbour shows its own size alone: what it holds is for a worker to read."""
+    if compression_of(descriptor) is not None:
+        bare = _sight(descriptor, name, Expectation())
+        return replace(bare, size=0, head=None, marker=None, packed=bare.size)
+    if is_compressed(name):
+        raise Unreadable("changed", f"{name}: named like a compressed file, and not one yet")
+    return _sight(descriptor, name, expected)
+
+
+def _sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
+    status = os.fstat(descriptor)
+    marker_end = expected.marker_offset + expected.marker_length
+    return FileSight(
+        name=name,
+        device=status.st_dev,
+        inode=status.st_ino,
+        size=status.st_size,
+        modified=status.st_mtime_ns / 1e9,
+        born_ns=born_ns(descriptor),
+        head=_print(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
+        marker=_print(descriptor, expected.marker_offset, expected.marker_length)
+        if status.st_size >= marker_end
+        else None,
+    )
 
 
 def open_segment(place: Place, segment: Segment) -> int:

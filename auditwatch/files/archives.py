@@ -8,9 +8,8 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from types import ModuleType
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, Protocol, cast
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import opened
@@ -19,8 +18,15 @@ from auditwatch.trail.names import COMPRESSED
 
 _DAMAGED: Final = "the compressed data are damaged or cut off; take another copy"
 
+_XZ_MEMORY_BYTES: Final = 256 << 20
+"""Most memory that reading an .xz file may take; `xz -9` asks for 65 MiB (xz(1))."""
+
 _MAGIC: Final = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "xz", b"BZh": "bz2"}
 """How compressed files begin: RFC 1952, RFC 8878, the .xz format and bzip2. No JSON text begins so."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 def is_compressed(path: str) -> bool:
@@ -61,30 +67,54 @@ def unpacked(descriptor: int) -> Iterator[bytes]:
     compression = compression_of(descriptor)
     if compression is None:
         raise Unreadable("io_error", "not a compressed file, or cut off at its start; use another copy")
-    reader, failures = _reader(compression)
+    pieces_of, failures = _reader(compression)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    with os.fdopen(os.dup(descriptor), "rb") as raw, closing(reader(raw)) as file:
-        while chunk := _read(file, failures):
+    with os.fdopen(os.dup(descriptor), "rb") as raw:
+        pieces = pieces_of(raw)
+        while chunk := _next(pieces, failures):
             yield chunk
 
 
-def _reader(compression: str) -> tuple[Callable[[BinaryIO], BinaryIO], tuple[type[Exception], ...]]:
-    """What reads it, and what that raises for data that cannot be read."""
+def _reader(compression: str) -> tuple[Callable[[BinaryIO], Iterator[bytes]], tuple[type[Exception], ...]]:
+    """What reads it piece by piece, and what that raises for data that cannot be read."""
     failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, lzma.LZMAError)
     if compression == "zst":
         zstd = _zstd()
-        return zstd.ZstdFile, (*failures, zstd.ZstdError)
-    readers: dict[str, Callable[[BinaryIO], object]] = {
-        "gz": lambda raw: gzip.GzipFile(fileobj=raw),
-        "xz": lzma.LZMAFile,
-        "bz2": bz2.BZ2File,
+        return lambda raw: _pieces(zstd.ZstdFile(raw)), (*failures, zstd.ZstdError)
+    readers: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
+        "gz": lambda raw: _pieces(gzip.GzipFile(fileobj=raw)),
+        "bz2": lambda raw: _pieces(bz2.BZ2File(raw)),
+        "xz": _xz_pieces,
     }
-    return cast("Callable[[BinaryIO], BinaryIO]", readers[compression]), failures
+    return readers[compression], failures
 
 
-def _read(file: BinaryIO, failures: tuple[type[Exception], ...]) -> bytes:
+def _pieces(file: _Readable) -> Iterator[bytes]:
+    while piece := file.read(CHUNK_BYTES):
+        yield piece
+
+
+def _xz_pieces(raw: BinaryIO) -> Iterator[bytes]:
+    """Not `lzma.LZMAFile`: that takes as much memory as the file asks for, which may be 4 GiB."""
+    stream, data = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES), b""
+    while True:
+        if stream.eof:  # the file may hold several streams, with padding between them
+            data = stream.unused_data.lstrip(b"\0") or raw.read(CHUNK_BYTES).lstrip(b"\0")
+            if not data:
+                return
+            stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        elif stream.needs_input and not data:
+            data = raw.read(CHUNK_BYTES)
+            if not data:
+                raise EOFError
+        piece, data = stream.decompress(data, CHUNK_BYTES), b""
+        if piece:
+            yield piece
+
+
+def _next(pieces: Iterator[bytes], failures: tuple[type[Exception], ...]) -> bytes:
     try:
-        return file.read(CHUNK_BYTES)
+        return next(pieces, b"")
     except failures as error:
         raise Unreadable("io_error", _DAMAGED) from error
 

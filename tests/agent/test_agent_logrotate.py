@@ -130,3 +130,12 @@ def test_the_lines_of_a_compressed_segment_can_be_shown(agents: Agents, trail: P
     shown = command("findings", "--show", "--state-dir", agent.state_dir)
     assert "KILL_SWITCH" in shown.stdout
     assert agent.value("trail_violations") == 0
+
+
+def test_a_trail_that_begins_like_a_compressed_file_is_a_damaged_trail(agents: Agents, trail: Path) -> None:
+    """Only neighbours are unpacked: what is at the path of a trail is judged as it is."""
+    trail.write_bytes(gzip.compress(b"x") + b"\n")
+    agent = agents.start(trail).follows(trail)
+    append(trail, records(2))
+    until(lambda: agent.value("trail_lines") == trail.read_bytes().count(b"\n"))
+    assert agent.value("trail_corrupt_lines") == trail.read_bytes().count(b"\n") - 2

@@ -55,3 +55,17 @@ def test_a_trail_is_not_compressed(tmp_path: Path, data: bytes) -> None:
     os.close(descriptor)
     with pytest.raises(Unreadable, match="not a compressed file"):
         list(read_archive(str(path)))
+
+
+def test_several_streams_one_after_another_are_one_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.xz"
+    path.write_bytes(lzma.compress(DATA) + b"\0" * 8 + lzma.compress(b"") + lzma.compress(DATA[:100]))
+    assert b"".join(read_archive(str(path))) == DATA + DATA[:100]
+
+
+def test_a_file_that_asks_for_more_memory_than_any_real_one_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.xz"
+    greedy = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+    path.write_bytes(lzma.compress(b"{}\n", filters=greedy))
+    with pytest.raises(Unreadable):
+        list(read_archive(str(path)))
