@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -21,10 +19,10 @@ from auditwatch.validation.ranges import Span
 from auditwatch.validation.workers.pool import WorkerPool
 
 AGAIN_SECONDS: Final = 1.0
-"""How soon an archive is tried again that cannot be read yet: the program that compresses may still be writing it."""
+"""How soon to look again after an archive could not be read: the program that compresses may still be writing it."""
 
-WRITTEN_SECONDS: Final = 60.0
-"""An archive that has not changed for so long is no longer being written."""
+_OF_ITS_BYTES: Final = ("io_error", "unsupported")
+"""Why reading it again is of no use until it changes."""
 
 _Key = tuple[int, int, int, float]
 
@@ -60,7 +58,8 @@ class Archives:
             return replace(seen, others=_plain(seen.others))
         known = {(s.device, s.inode, s.packed): s.size for s in state.files if s.packed}
         unread = [s for s in packed if (s.device, s.inode, s.packed) not in known and _key(s) not in self._read]
-        self._read = {key: found for key, found in self._read.items() if key in set(map(_key, packed))}
+        there = set(map(_key, packed))
+        self._read = {key: found for key, found in self._read.items() if key in there}
         self._begin(unread, expectations(state))
         others = tuple(self._filled(seen.others or (), known))
         return replace(seen, others=others, is_unpacking=bool(unread))
@@ -91,24 +90,24 @@ class Archives:
             self._task = asyncio.get_running_loop().create_task(self._read_all(unread, expected))
 
     async def _read_all(self, unread: list[FileSight], expected: Mapping[int, Expectation]) -> None:
+        failed = 0
         for sight in unread:
-            with suppress(WorkerDied):  # the next look has it read again
-                self._read[_key(sight)] = await self._sight(sight, expected)
-        self._wake()
-
-    async def _sight(self, sight: FileSight, expected: Mapping[int, Expectation]) -> FileSight | None:
-        """The archive with its content's size and prints; None if it cannot be read."""
-        spans = [span for one in expected.values() for span in _spans(one)]
-        try:
-            descriptor = await self._prober.call(open_sight, self._place, sight)
             try:
-                found = await self._pool.judge_archive(descriptor, 0, 0, Rules(), spans)
-            finally:
-                os.close(descriptor)
-        except Unreadable:
-            if time.time() - sight.modified < WRITTEN_SECONDS:
-                asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._wake)
-            return None
+                self._read[_key(sight)] = await self._sight(sight, expected)
+            except (Unreadable, WorkerDied) as error:
+                failed += 1
+                if isinstance(error, WorkerDied) or error.reason in _OF_ITS_BYTES:
+                    self._read[_key(sight)] = None
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS if failed else 0, self._wake)
+
+    async def _sight(self, sight: FileSight, expected: Mapping[int, Expectation]) -> FileSight:
+        """The archive with its content's size and prints."""
+        spans = [span for one in expected.values() for span in _spans(one)]
+        descriptor = await self._prober.call(open_sight, self._place, sight)
+        try:
+            found = await self._pool.judge_archive(descriptor, 0, 0, Rules(), spans)
+        finally:
+            os.close(descriptor)
         prints = [Fingerprint(length, digest.hex()) for (_, length), digest in zip(spans, found.prints, strict=True)]
         by_number = dict(zip(expected, zip(prints[::2], prints[1::2], strict=True), strict=True))
         return replace(sight, size=found.size, prints=by_number)

@@ -275,7 +275,7 @@ def _adopted(state: TrailState, event: Observed) -> TrailState:
     What repeats a segment that is still there is a copy of it.
     """
     for sight in _strangers(state, event):
-        if sight.packed and not any(repeats(segment, sight) for segment in state.files):
+        if sight.packed and not any(repeats(s, sight) and sight.size <= s.size for s in state.files):
             is_history = sight.modified < state.first_seen
             state = _with_closed(state, sight, event.at, history=sight.size if is_history else 0)
             state = state if is_history else replace(state, rotations=state.rotations + 1)

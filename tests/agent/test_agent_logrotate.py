@@ -139,3 +139,18 @@ def test_a_trail_that_begins_like_a_compressed_file_is_a_damaged_trail(agents: A
     append(trail, records(2))
     until(lambda: agent.value("trail_lines") == trail.read_bytes().count(b"\n"))
     assert agent.value("trail_corrupt_lines") == trail.read_bytes().count(b"\n") - 2
+
+
+def test_a_cut_archive_hides_nothing_else_and_is_read_once_it_is_whole(agents: Agents, trail: Path) -> None:
+    whole = gzip.compress(b"".join(b'{"n":%d,"x":"%x"}\n' % (n, n * n) for n in range(5000)))
+    archive = Path(f"{trail}.2.gz")
+    archive.write_bytes(whole[: len(whole) // 2])
+    Path(f"{trail}.1.gz").write_bytes(gzip.compress(records(50)))
+    agent = agents.start(trail).follows(trail)
+    until(lambda: judged(agent) == 53)
+    append(trail, records(1))
+    until(lambda: judged(agent) == 54)
+    archive.write_bytes(whole)
+    append(trail, records(1))
+    until(lambda: judged(agent) == 5055, 90)
+    assert agent.value("trail_violations") == 0
