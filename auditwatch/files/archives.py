@@ -1,13 +1,10 @@
-"""Compressed segments as streams of bytes, in bounded memory; what is cut off is an error, never a shorter trail."""
+"""Compressed segments as streams of bytes, in bounded memory; a cut one is an error, never a shorter trail."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import os
-import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import BinaryIO, Final, Protocol, cast
 
@@ -16,7 +13,7 @@ from auditwatch.files.opening import opened
 from auditwatch.files.reading import CHUNK_BYTES
 from auditwatch.trail.names import COMPRESSED
 
-_DAMAGED: Final = "the compressed data are damaged or cut off; take another copy"
+_DAMAGED: Final = "the compressed data is damaged or cut off; use another copy"
 
 _XZ_MEMORY_BYTES: Final = 256 << 20
 """Most memory that reading an .xz file may take; `xz -9` asks for 65 MiB (xz(1))."""
@@ -30,7 +27,7 @@ class _Readable(Protocol):
 
 
 def is_compressed(path: str) -> bool:
-    """Whether the name says that the file is compressed.
+    """Whether the file is compressed, going by its name.
 
     >>> is_compressed("a.jsonl.1.gz"), is_compressed("a.jsonl")
     (True, False)
@@ -45,10 +42,10 @@ def compression_of(descriptor: int) -> str | None:
 
 
 def read_archive(path: str) -> Iterator[bytes]:
-    """The content of a compressed file, piece by piece.
+    """The contents of a compressed file, piece by piece.
 
     Raises:
-        Unreadable: As `opened`; io_error if its data are damaged or cut off; unsupported if a library is missing.
+        Unreadable: As `opened`; io_error if its data is damaged or cut off; unsupported without the library.
     """
     with opened(path) as descriptor:
         yield from unpacked(descriptor)
@@ -61,8 +58,8 @@ def unpacked(descriptor: int) -> Iterator[bytes]:
         descriptor: Stays the caller's; its position moves.
 
     Raises:
-        Unreadable: io_error if it is not compressed, or its data are damaged or cut off; unsupported if a library is
-            missing.
+        Unreadable: io_error if it is not compressed, or its data is damaged or cut off; unsupported without
+            the library.
     """
     compression = compression_of(descriptor)
     if compression is None:
@@ -76,17 +73,26 @@ def unpacked(descriptor: int) -> Iterator[bytes]:
 
 
 def _reader(compression: str) -> tuple[Callable[[BinaryIO], Iterator[bytes]], tuple[type[Exception], ...]]:
-    """What reads it piece by piece, and what that raises for data that cannot be read."""
-    failures: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, lzma.LZMAError)
-    if compression == "zst":
-        zstd = _zstd()
-        return lambda raw: _pieces(zstd.ZstdFile(raw)), (*failures, zstd.ZstdError)
-    readers: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
-        "gz": lambda raw: _pieces(gzip.GzipFile(fileobj=raw)),
-        "bz2": lambda raw: _pieces(bz2.BZ2File(raw)),
-        "xz": _xz_pieces,
-    }
-    return readers[compression], failures
+    """What reads it piece by piece, and what that raises for data that cannot be read.
+
+    Libraries are loaded when they are needed: most trails, and most workers, never meet a compressed file.
+    """
+    match compression:
+        case "gz":
+            import gzip
+            import zlib
+
+            return lambda raw: _pieces(gzip.GzipFile(fileobj=raw)), (OSError, EOFError, zlib.error)
+        case "bz2":
+            import bz2
+
+            return lambda raw: _pieces(bz2.BZ2File(raw)), (OSError, EOFError)
+        case "xz":
+            import lzma
+
+            return partial(_xz_pieces, lzma), (OSError, EOFError, lzma.LZMAError)
+    zstd = _zstd()
+    return lambda raw: _pieces(zstd.ZstdFile(raw)), (OSError, EOFError, zstd.ZstdError)
 
 
 def _pieces(file: _Readable) -> Iterator[bytes]:
@@ -94,7 +100,7 @@ def _pieces(file: _Readable) -> Iterator[bytes]:
         yield piece
 
 
-def _xz_pieces(raw: BinaryIO) -> Iterator[bytes]:
+def _xz_pieces(lzma: ModuleType, raw: BinaryIO) -> Iterator[bytes]:
     """Not `lzma.LZMAFile`: that takes as much memory as the file asks for, which may be 4 GiB."""
     stream, data = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES), b""
     while True:
@@ -120,13 +126,13 @@ def _next(pieces: Iterator[bytes], failures: tuple[type[Exception], ...]) -> byt
 
 
 def _zstd() -> ModuleType:
-    """A library that raises if data are cut off; the best-known one returns what there is."""
+    """A library that raises an error if data is cut off; the best-known one silently returns what there is."""
     try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  Python 3.14
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # Python 3.14
     except ImportError:
         try:
-            from backports import zstd  # noqa: PLC0415  an extra
+            from backports import zstd  # an extra
         except ImportError:
             wanted = "pip install 'auditwatch[zstd]'"
-            raise Unreadable("unsupported", f"reading .zst needs another library: {wanted}") from None
+            raise Unreadable("unsupported", f"reading .zst needs an extra: {wanted}") from None
     return cast("ModuleType", zstd)
