@@ -63,7 +63,8 @@ hash of its last line). They are stamped like other records and exempt from requ
 
 **Segment names.** The writer renames a full segment STEM.EXT to `STEM-YYYYMMDDTHHMMSSffffffZ-NNNNNNNNNN.EXT` (time in
 UTC, number of the segment). Also recognised are NAME.N, NAME-DATE, STEM-<digit>... and a `.backup` of any of them, each
-also with `.gz` or `.zst` (`names`).
+also with `.gz`, `.zst`, `.xz` or `.bz2`. Names that end like unfinished files, editors' files, copies or archives of
+several files (`.tmp`, `~`, `.bak`, `.tar` and so on) are not segments (`names`).
 
 **Counters.** The writers of a trail NAME count what they stored in the file `.NAME.counters` beside it: 64 blocks of
 256 bytes, little endian (`counters`).
