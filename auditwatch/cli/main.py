@@ -121,8 +121,11 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit status and lets no exception out."""
     logs.reset()
     _make_printable(sys.stdout)
-    with terminable():
-        status = _guarded(arguments)
+    try:
+        with terminable():
+            status = _guarded(arguments)
+    except Terminated:  # as the command ended anyway
+        status = TERMINATED
     return _flushed(status)
 
 
