@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from auditwatch.ledger.state import Policy, Segment, Standing, TrailState
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import Policy, Standing, TrailState
 from auditwatch.web.collector import Exposition, SnapshotCollector
 from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot, Volume
 

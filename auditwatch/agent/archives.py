@@ -13,7 +13,8 @@ from auditwatch.agent.probes import Place, open_sight
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.identity import Expectation, expectations
-from auditwatch.ledger.state import Fingerprint, TrailState
+from auditwatch.ledger.segment import Fingerprint
+from auditwatch.ledger.state import TrailState
 from auditwatch.trail.rules import Rules
 from auditwatch.validation.ranges import Span
 from auditwatch.validation.workers.pool import WorkerPool

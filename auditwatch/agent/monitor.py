@@ -34,7 +34,8 @@ from auditwatch.ledger.effects import LookAgain, Need, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expectation
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import Segment, Standing, TrailState
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import Standing, TrailState
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.workers.pool import WorkerPool

@@ -18,7 +18,7 @@ from auditwatch.host.clock import Clock
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
-from auditwatch.ledger.state import Fingerprint, Segment
+from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.report import Report

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.advance import advance
+from auditwatch.ledger.damage import Finding, FindingState, ViolationRow
 from auditwatch.ledger.effects import Commit, Need
 from auditwatch.ledger.events import Event
 from auditwatch.ledger.runs import Mode, RunRecord
-from auditwatch.ledger.state import Finding, FindingState, Policy, TrailState, ViolationRow, begin, resume
+from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.state.store import Store
 

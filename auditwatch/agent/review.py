@@ -13,7 +13,7 @@ from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.probes import open_segment
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.events import Reviewed
-from auditwatch.ledger.state import Segment
+from auditwatch.ledger.segment import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
 from auditwatch.trail.grid import BLOCK_BYTES, Block, Share, is_sealed

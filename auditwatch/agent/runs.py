@@ -17,7 +17,7 @@ from auditwatch.agent.review import review, review_part
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied
 from auditwatch.ledger.findings import LIVING
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import Segment
+from auditwatch.ledger.segment import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
 from auditwatch.trail.grid import Block, Share

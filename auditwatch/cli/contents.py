@@ -10,7 +10,8 @@ from typing import Any, Final
 from auditwatch.errors import Unreadable
 from auditwatch.files.archives import compression_of, unpacked
 from auditwatch.files.opening import opened
-from auditwatch.ledger.state import Finding, Segment
+from auditwatch.ledger.damage import Finding
+from auditwatch.ledger.segment import Segment
 from auditwatch.trail.names import printable
 from auditwatch.web.snapshot import Snapshot
 from auditwatch.web.wording import visible

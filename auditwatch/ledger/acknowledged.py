@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Tally, ViolationRow
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Acknowledged, Scope
-from auditwatch.ledger.state import (
-    Acknowledgement,
-    Finding,
-    FindingState,
-    Segment,
-    Tally,
-    TrailState,
-    ViolationRow,
-)
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.writes import noted, unnoted
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import Kind

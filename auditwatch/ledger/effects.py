@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditwatch.ledger.state import Finding, TrailState
+from auditwatch.ledger.damage import Finding
+from auditwatch.ledger.state import TrailState
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from auditwatch.ledger.state import Fingerprint
+from auditwatch.ledger.segment import Fingerprint
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble

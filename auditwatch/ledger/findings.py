@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from auditwatch.ledger.state import Finding, FindingState, Segment, Tally, TornTail, TrailState
+from auditwatch.ledger.damage import Finding, FindingState, Tally
+from auditwatch.ledger.segment import Segment, TornTail
+from auditwatch.ledger.state import TrailState
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.ledger.events import FileSight
-from auditwatch.ledger.state import Fingerprint, Segment, Suspicion, TrailState
+from auditwatch.ledger.segment import Fingerprint, Segment
+from auditwatch.ledger.state import Suspicion, TrailState
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import uncompressed
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Judged, Reviewed
 from auditwatch.ledger.findings import Reconciled, reconcile, tail_of
-from auditwatch.ledger.state import Anchor, Segment, TrailState
+from auditwatch.ledger.segment import Anchor, Segment
+from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Kind
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from auditwatch.ledger.damage import Finding, FindingState, ViolationRow
 from auditwatch.ledger.effects import Commit, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import LIVING, reopened
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, rotated_to
-from auditwatch.ledger.state import (
-    Anchor,
-    Finding,
-    FindingState,
-    Segment,
-    Standing,
-    Suspicion,
-    TrailState,
-    ViolationRow,
-)
+from auditwatch.ledger.segment import Anchor, Segment
+from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.ids import violation_id
 from auditwatch.trail.kinds import Violation

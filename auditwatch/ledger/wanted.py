@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from auditwatch.ledger.effects import Read
-from auditwatch.ledger.state import Segment, TrailState
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import TrailState
 
 
 def wanted(state: TrailState) -> tuple[Read, ...]:

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 import msgspec
 
-from auditwatch.ledger.state import Finding, Segment, TrailState
+from auditwatch.ledger.damage import Finding
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import TrailState
 
 _T = TypeVar("_T")
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from auditwatch.errors import StateUnwritable
+from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.runs import RunRecord
-from auditwatch.ledger.state import Finding, TrailState
+from auditwatch.ledger.state import TrailState
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded, with_findings, without_findings
 from auditwatch.state.schema import copy_store, make_private, migrate, migrated_copy
 from auditwatch.state.store_file import connected, identity, is_from_outside, looked_at, set_aside

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from auditwatch.ledger.state import Segment, Standing, Tally
+from auditwatch.ledger.damage import Tally
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import Standing
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Basis, Trouble, Verdict

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final, Literal
 
+from auditwatch.ledger.damage import Tally
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import Tally
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import REASONS, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.kinds import Kind, Violation

@@ -11,8 +11,8 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from auditwatch.ledger.damage import FindingState, ViolationRow
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import FindingState, ViolationRow
 from auditwatch.ledger.writes import by_reason
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.verdict import Basis, Verdict

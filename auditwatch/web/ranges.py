@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from auditwatch.ledger.state import Finding, FindingState
+from auditwatch.ledger.damage import Finding, FindingState
 from auditwatch.trail.kinds import Kind
 
 

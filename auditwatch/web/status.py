@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from auditwatch.ledger.state import Acknowledgement, Finding, FindingState, Segment, ViolationRow
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, ViolationRow
+from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.ids import write_failures_id

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from auditwatch.ledger.state import FindingState, Segment
+from auditwatch.ledger.damage import FindingState
+from auditwatch.ledger.segment import Segment
 from auditwatch.trail.grid import BLOCK_BYTES
 
 MAX_CELLS: Final = 512

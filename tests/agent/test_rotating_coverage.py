@@ -17,8 +17,9 @@ from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import Recorder
 from auditwatch.config.settings import config_from_arguments
+from auditwatch.ledger.damage import Finding, FindingState
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import Finding, FindingState, Policy
+from auditwatch.ledger.state import Policy
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store, trail_key
 from auditwatch.trail.grid import BLOCK_BYTES

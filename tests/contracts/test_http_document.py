@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from auditwatch.ledger.state import Finding, Policy, Segment, Standing, TrailState, ViolationRow
+from auditwatch.ledger.damage import Finding, ViolationRow
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import Policy, Standing, TrailState
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.verdict import Trouble
 from auditwatch.web.app import create_app

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from auditwatch.ledger.damage import Finding, ViolationRow
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import Finding, Policy, Segment, Standing, TrailState, ViolationRow
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import Policy, Standing, TrailState
 from auditwatch.ledger.writes import Counts, Writes
 from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation

@@ -8,8 +8,8 @@ import pytest
 
 from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.advance import advance
+from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.events import Acknowledged, Reviewed, Scope
-from auditwatch.ledger.state import FindingState, Tally
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.scan import Scan

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from auditwatch.ledger.damage import FindingState
 from auditwatch.ledger.effects import Read
-from auditwatch.ledger.state import FindingState, Policy
+from auditwatch.ledger.state import Policy
 from auditwatch.trail.kinds import Kind
 from tests.ledger.trails import NAME, POLICY, Trail, open_places, verdicts
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from auditwatch.ledger.damage import FindingState
 from auditwatch.ledger.effects import LookAgain, Read
-from auditwatch.ledger.state import FindingState, Policy, Standing, TornTail
+from auditwatch.ledger.segment import TornTail
+from auditwatch.ledger.state import Policy, Standing
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.verdict import Trouble
 from tests.ledger.trails import NAME, POLICY, RULES, Trail, open_places

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from auditwatch.ledger.advance import advance
+from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.effects import Commit, Effect, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations
-from auditwatch.ledger.state import Finding, Fingerprint, Policy, TrailState, begin, resume
+from auditwatch.ledger.segment import Fingerprint
+from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from auditwatch.trail.verdict import Trouble

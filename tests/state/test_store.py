@@ -18,22 +18,10 @@ from pathlib import Path
 import pytest
 
 from auditwatch.errors import StateNewer, StateUnwritable
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Tally, ViolationRow
 from auditwatch.ledger.runs import RunRecord
-from auditwatch.ledger.state import (
-    Acknowledgement,
-    Anchor,
-    Finding,
-    FindingState,
-    Fingerprint,
-    Policy,
-    Segment,
-    Standing,
-    Tally,
-    TornTail,
-    TrailState,
-    ViolationRow,
-    begin,
-)
+from auditwatch.ledger.segment import Anchor, Fingerprint, Segment, TornTail
+from auditwatch.ledger.state import Policy, Standing, TrailState, begin
 from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.state import schema
 from auditwatch.state.rows import checksum

@@ -8,18 +8,10 @@ from typing import Any
 
 import pytest
 
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Tally, ViolationRow
 from auditwatch.ledger.runs import Mode
-from auditwatch.ledger.state import (
-    Acknowledgement,
-    Finding,
-    FindingState,
-    Policy,
-    Segment,
-    Standing,
-    Tally,
-    TrailState,
-    ViolationRow,
-)
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import Policy, Standing, TrailState
 from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.trail.counters import FAILURES
 from auditwatch.trail.kinds import Kind, Violation

@@ -6,7 +6,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
-from auditwatch.ledger.state import Standing, Tally
+from auditwatch.ledger.damage import Tally
+from auditwatch.ledger.state import Standing
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.ids import write_failures_id
 from auditwatch.trail.kinds import Kind, Violation

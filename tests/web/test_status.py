@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from auditwatch.ledger.state import Standing, Tally
+from auditwatch.ledger.damage import Tally
+from auditwatch.ledger.state import Standing
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.verdict import Trouble
 from auditwatch.web.facts import Facts

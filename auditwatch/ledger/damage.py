@@ -1,0 +1,94 @@
+"""Damage as it is remembered: findings, violations, their acknowledgements and their counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from auditwatch.trail.kinds import Kind, Violation
+
+
+class FindingState(StrEnum):
+    """Where a finding is in its lifecycle."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SUPERSEDED = "superseded"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Who acknowledged a finding or violation, when and why."""
+
+    at: float
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One damaged line of a segment, from its discovery on.
+
+    Attributes:
+        id: See `auditwatch.trail.ids.finding_id`.
+        line: Number of the line in its segment, from 1; a torn tail is lines + 1.
+        offset: Offset of its first byte in the segment.
+        length: Bytes before the newline.
+        inherited: Whether it was there when the agent first looked at the trail.
+    """
+
+    id: str
+    line: int
+    offset: int
+    length: int
+    kind: Kind
+    sha256: str
+    records_inside: int
+    inherited: bool
+    first_seen: float
+    last_seen: float
+    state: FindingState = FindingState.OPEN
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViolationRow:
+    """One violation of order or history; open until acknowledged.
+
+    Attributes:
+        id: See `auditwatch.trail.ids.violation_id`.
+        kind: Which violation.
+        segment: Name of the file in which it was seen.
+        detail: One line for people: sizes and positions, never contents.
+        seen: When it was confirmed.
+    """
+
+    id: str
+    kind: Violation
+    segment: str
+    detail: str
+    seen: float
+    acknowledgement: Acknowledgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many damaged lines of one kind there are.
+
+    Attributes:
+        open: Open ones, inherited ones included.
+        inherited: The part of `open` that was there at the first look.
+        acknowledged: Acknowledged ones; they are not part of `open`.
+    """
+
+    open: int = 0
+    inherited: int = 0
+    acknowledged: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.open + other.open,
+            self.inherited + other.inherited,
+            self.acknowledged + other.acknowledged,
+        )

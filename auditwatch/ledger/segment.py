@@ -1,0 +1,147 @@
+"""One file of a trail: what lies there, what was judged, and what is remembered of its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from auditwatch.ledger.damage import Finding, FindingState, Tally
+from auditwatch.trail.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """BLAKE3-256 of a few bytes, together with their number: short files must be comparable too.
+
+    Attributes:
+        length: Number of bytes, 0 to 4096.
+        digest: 64 hex digits.
+    """
+
+    length: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What we remember of a segment's bytes, no matter by which rules its lines are judged.
+
+    Attributes:
+        position: Offset just after the last line that was ever judged; it never falls while the file is the same.
+        head: Fingerprint of the first min(4096, position) bytes.
+        marker: Fingerprint of the last min(4096, position) bytes before that position.
+    """
+
+    position: int = 0
+    head: Fingerprint = Fingerprint()
+    marker: Fingerprint = Fingerprint()
+
+
+@dataclass(frozen=True, slots=True)
+class TornTail:
+    """The last bytes of a closed segment, without a newline, after they were judged as final.
+
+    Attributes:
+        offset: Offset of the first of them; it becomes the judged position again if the segment grows after all.
+        is_listed: Whether they are a finding; if not, they are part of the unlisted damage.
+    """
+
+    offset: int
+    is_listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of a trail and what is known about its bytes.
+
+    `judged <= read <= size`: bytes before `judged` are verified, bytes from there to `read` contain no newline
+    (pending), and the rest was not read yet (unverified).
+
+    Attributes:
+        number: Identity within the state; given once, never reused.
+        name: File name as last seen.
+        device: A hint only, like `inode`: both are reused.
+        size: Size in bytes as last seen.
+        modified: Modification time as last seen.
+        judged: Every line that ends before this position has its verdict.
+        read: How far the file was read.
+        lines: Newline-ended lines before `judged`.
+        inherited_until: Lines that end at or before this position were there at the first look.
+        counted_until: Bytes before this position do not count as appended: they are history, or were counted already.
+        anchor: What identifies this file by its content; it outlives the verdicts.
+        grown: When a look last showed a new size.
+        unverified_since: When the oldest unverified byte was seen; None if there is none.
+        closed: Whether the segment was rotated away.
+        vanished: Whether the file is gone; its findings stay until they are acknowledged.
+        torn_tail: The last bytes without a newline, once they were judged as final.
+        findings: In order of offset, at most `Policy.max_listed`; dead ones are kept while there is room for them.
+        unlisted: Counts of damaged lines for which `findings` had no room.
+        unlisted_ranges: Ranges of bytes with unlisted lines, in order; each damaged line in them is listed or counted.
+        born_ns: Hint only: when its file was born; 0 if that is not known.
+        packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
+    """
+
+    number: int
+    name: str
+    device: int
+    inode: int
+    size: int
+    modified: float
+    judged: int = 0
+    read: int = 0
+    lines: int = 0
+    inherited_until: int = 0
+    counted_until: int = 0
+    anchor: Anchor = Anchor()
+    grown: float = 0.0
+    unverified_since: float | None = None
+    closed: bool = False
+    vanished: bool = False
+    torn_tail: TornTail | None = None
+    findings: tuple[Finding, ...] = ()
+    unlisted: Mapping[Kind, Tally] = field(default_factory=dict)
+    unlisted_ranges: tuple[tuple[int, int], ...] = ()
+    packed: int = 0
+    born_ns: int = 0
+
+    def unjudged(self) -> Segment:
+        """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""
+        return replace(
+            self,
+            judged=0,
+            read=0,
+            lines=0,
+            torn_tail=None,
+            unlisted={},
+            unlisted_ranges=(),
+        )
+
+    @property
+    def pending(self) -> int:
+        """Bytes that were read and still lack their newline."""
+        return self.read - self.judged
+
+    @property
+    def unverified(self) -> int:
+        """Bytes that were seen but not read yet."""
+        return self.size - self.read
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether history is still being read, for the first time or again."""
+        return self.read < self.counted_until and self.read < self.size
+
+
+def tallied(segment: Segment) -> dict[Kind, Tally]:
+    """Damaged lines of one segment by kind, with only the kinds that occur."""
+    totals = dict(segment.unlisted)
+    for finding in segment.findings:
+        if finding.state in (FindingState.OPEN, FindingState.ACKNOWLEDGED):
+            totals[finding.kind] = totals.get(finding.kind, Tally()) + _one(finding)
+    return totals
+
+
+def _one(finding: Finding) -> Tally:
+    if finding.state is FindingState.ACKNOWLEDGED:
+        return Tally(acknowledged=1)
+    return Tally(open=1, inherited=int(finding.inherited))
