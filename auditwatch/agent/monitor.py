@@ -107,8 +107,10 @@ class Monitor:
         """Take what a poll saw, and look if anything is new."""
         if glance.state in ("present", "missing"):
             self.looked = at
-        if glance != self.glance or self._is_unsettled():
+        if glance != self.glance or self.state.standing is Standing.UNREADABLE:
             self.wake()
+        if not self.state.is_settled:
+            self.wake(with_neighbours=True)
         self.glance = glance
 
     def note_count(self, seen: Count | None) -> None:
@@ -120,9 +122,6 @@ class Monitor:
         self.recorder.apply(seen.event)
         if self.state is not before:
             self.services.changed(self.name)
-
-    def _is_unsettled(self) -> bool:
-        return self.state.standing is Standing.UNREADABLE or self.state.suspicion is not None
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -145,11 +144,15 @@ class Monitor:
                 self._could_not_look(error)
                 asyncio.get_running_loop().call_later(self.config.poll_interval_seconds, self.wake)
 
-    async def read_archives(self) -> None:
-        """Turn until every compressed neighbour that can be read is read and judged."""
+    async def settle(self) -> None:
+        """Turn until every compressed neighbour is read and judged, and what one look cannot prove is proved."""
         await self.turn()
         await self._archives.wait()
         await self.turn()
+        if not self.state.is_settled:
+            await asyncio.sleep(self.state.policy.absence_seconds)
+            self.wake(with_neighbours=True)
+            await self.turn()
 
     async def last_look(self) -> None:
         """One more turn, and one more look at the counters, before the end."""

@@ -131,7 +131,14 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
     except Unreadable as error:
         trouble = None if error.reason == "missing" else Trouble.of(error)
     others = tuple(_neighbours(place, expected)) if with_neighbours else None
-    return Observed(clock(), active, trouble, others)
+    return Observed(clock(), active, trouble, others, directory=_device(os.path.dirname(place.path)))
+
+
+def _device(directory: str) -> int:
+    try:
+        return os.stat(directory or ".").st_dev
+    except OSError:
+        return 0
 
 
 def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:

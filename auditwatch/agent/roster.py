@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from auditwatch.agent.monitor import Monitor, TrailServices
 from auditwatch.agent.publishing import Publisher
@@ -21,6 +22,9 @@ from auditwatch.ledger.state import Policy
 from auditwatch.state.store import Store, trail_key
 from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.snapshot import Volume
+
+ABSENCE_SECONDS: Final = 2.0
+"""How long a file must be missing, at least, before it counts as deleted; two polls, if they take longer."""
 
 Guarded = Callable[[str, Callable[[], Coroutine[object, object, None]]], "asyncio.Task[None]"]
 """Starts a task that is restarted when it fails; the name is for the log."""
@@ -119,7 +123,12 @@ class Roster:
 
     def _monitor(self, config: TrailConfig, volume: VolumeWatch) -> Monitor:
         services = self._services
-        policy = Policy(config.rules.reports_id, config.pending_grace_seconds)
+        policy = Policy(
+            config.rules.reports_id,
+            config.pending_grace_seconds,
+            absence_seconds=max(ABSENCE_SECONDS, 2 * config.poll_interval_seconds),
+            keep_seconds=config.keep_seconds,
+        )
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
         means = TrailServices(
             volume.prober, services.pool, services.publisher.changed, services.measured, services.clock

@@ -159,8 +159,7 @@ class Agent:
         """Judge what is new, then do one full and one sample run over every trail."""
         await self._begin(self._config)
         for monitor in self._roster.monitors.values():
-            await monitor.turn()
-            await monitor.read_archives()
+            await monitor.settle()
             await self._runs.full(monitor)
             await self._runs.sample(monitor)
             await monitor.last_look()

@@ -177,7 +177,9 @@ class TrailKeys(DefaultKeys):
     name: Name | None = Field(default=None, description="label of the trail's metrics; taken from the path if absent")
     path: TrailPath = Field(description="path of the file that producers append to; relative to the configuration file")
     segments: NotYet = Field(default=None, description="rotated files")
-    keep: NotYet = Field(default=None, description="retention")
+    keep: Duration | None = Field(
+        default=None, description="how long closed segments are kept; one that goes earlier is missing"
+    )
     rotation: NotYet = Field(default=None, description="copytruncate")
     failure_log: NotYet = Field(default=None, description="a log in which producers report failed writes")
 

@@ -57,6 +57,7 @@ class TrailConfig:
         sample_cover_in: Number of sample runs in which every block is judged again; 0 = no block is.
         expect_append_seconds: A longer silence is reported; 0 = no expectation.
         sequence: Whether sequence numbers are judged where lines carry them.
+        keep_seconds: How long closed segments are kept; None if the file does not say.
     """
 
     name: str
@@ -73,6 +74,7 @@ class TrailConfig:
     expect_append_seconds: float
     follow_symlink: bool
     sequence: Literal["auto", "off"]
+    keep_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,10 @@ def _web(keys: FileKeys, listen_address: str | None) -> WebConfig:
 
 def _file_trails(keys: FileKeys, base: str) -> Iterator[tuple[str | None, TrailConfig]]:
     for trail in keys.trails:
-        yield trail.name, _trail(os.path.normpath(os.path.join(base, trail.path)), _inherited(keys.defaults, trail))
+        yield (
+            trail.name,
+            _own(trail, _trail(os.path.normpath(os.path.join(base, trail.path)), _inherited(keys.defaults, trail))),
+        )
 
 
 def _argument_trails(defaults: DefaultKeys, arguments: Sequence[str]) -> Iterator[tuple[str | None, TrailConfig]]:
@@ -233,6 +238,11 @@ def split_argument(argument: str) -> tuple[str | None, str]:
 def _inherited(defaults: DefaultKeys, trail: TrailKeys) -> DefaultKeys:
     own = {key: getattr(trail, key) for key in trail.model_fields_set if key in DefaultKeys.model_fields}
     return defaults.model_copy(update=own)
+
+
+def _own(keys: TrailKeys, trail: TrailConfig) -> TrailConfig:
+    """The trail with what no default can say."""
+    return dataclasses.replace(trail, keep_seconds=keys.keep)
 
 
 def _trail(path: str, keys: DefaultKeys) -> TrailConfig:

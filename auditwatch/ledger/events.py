@@ -49,6 +49,7 @@ class Observed:
         active: The file at the trail's path; None if there is no file, or it cannot be read (`trouble`).
         trouble: Why it cannot be read; None if it is only missing.
         others: Files beside it that are named like segments, oldest first; None if they were not looked for.
+        directory: Device of the trail's directory; 0 if the directory is not there.
         is_unpacking: Whether a compressed neighbour is still being read: until it is, nothing can be missed.
     """
 
@@ -56,6 +57,7 @@ class Observed:
     active: FileSight | None
     trouble: Trouble | None = None
     others: tuple[FileSight, ...] | None = None
+    directory: int = 0
     is_unpacking: bool = False
 
 

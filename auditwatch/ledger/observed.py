@@ -12,6 +12,7 @@ from auditwatch.ledger.findings import LIVING, reopened
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, rotated_to
 from auditwatch.ledger.segment import Anchor, Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
+from auditwatch.ledger.vanished import let_go, overdue
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.ids import violation_id
 from auditwatch.trail.kinds import Violation
@@ -32,14 +33,25 @@ def _looked(state: TrailState, event: Observed) -> Step:
 
 def _later_look(state: TrailState, event: Observed) -> Step:
     state, effects = _looked_at_path(_neighbours(state, event), event)
-    adopted = _adopted(state, event)
-    if adopted is state:
-        return state, effects
-    others = tuple(effect for effect in effects if not isinstance(effect, Read))
-    return adopted, (*others, Commit(), *wanted(adopted))
+    after = _adopted(state, event)
+    if gone := overdue(after, event.at):
+        after = let_go(after, gone, event.at)
+    if after is not state:
+        others = tuple(effect for effect in effects if not isinstance(effect, Read))
+        effects = (*others, Commit(), *wanted(after))
+    if after.is_settled and event.others is not None:
+        after = replace(after, is_resumed=False)
+    return after, effects
+
+
+def _is_away(state: TrailState, event: Observed) -> bool:
+    """Whether the directory itself is not there, or another file system hides it: then nothing in it was removed."""
+    return state.directory not in (0, event.directory)
 
 
 def _looked_at_path(state: TrailState, event: Observed) -> Step:
+    if event.active is not None:
+        state = replace(state, directory=event.directory)
     if state.active is None:
         return _await(state, event)
     if event.active is None:
@@ -53,7 +65,7 @@ def _first_look(state: TrailState, event: Observed) -> Step:
     """The first look: everything that is there now was there before us."""
     for sight in _strangers(state, event):
         state = _with_closed(state, sight, event.at, history=sight.size)
-    state = replace(state, first_seen=event.at)
+    state = replace(state, first_seen=event.at, directory=event.directory)
     if event.active is None:
         standing = Standing.ROTATED if state.closed else Standing.MISSING
         state = replace(state, standing=standing)
@@ -163,7 +175,11 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
     suspicion = Suspicion(Violation.DELETED, f"no file where {active.anchor.position} bytes had been judged")
     if active.anchor.position == 0:
         return _gone(state, active), (Commit(),)
-    return _suspected(state, suspicion, event.at, lambda s: _gone(s, active))
+    patience = state.policy.absence_seconds
+    if _is_away(state, event):
+        patience = state.policy.pending_grace_seconds
+        state = replace(state, standing=Standing.MISSING)
+    return _suspected(state, suspicion, event.at, lambda s: _gone(s, active), patience)
 
 
 def _gone(state: TrailState, active: Segment) -> TrailState:
@@ -179,10 +195,19 @@ def _changed(state: TrailState, active: Segment, event: Observed, sight: FileSig
     return state, (Commit(tuple((active.number, finding) for finding in lost)), *wanted(state))
 
 
-def _suspected(state: TrailState, suspicion: Suspicion, at: float, confirm: Callable[[TrailState], TrailState]) -> Step:
-    """A violation: suspected at the first look, confirmed at the second."""
-    if state.suspicion is None or state.suspicion.kind is not suspicion.kind:
-        return replace(state, suspicion=suspicion), (LookAgain(),)
+def _suspected(
+    state: TrailState,
+    suspicion: Suspicion,
+    at: float,
+    confirm: Callable[[TrailState], TrailState],
+    patience: float = 0.0,
+) -> Step:
+    """A violation: suspected at the first look, confirmed at a later one, when the patience has passed as well."""
+    known = state.suspicion
+    if known is None or known.kind is not suspicion.kind or at < known.since:
+        return replace(state, suspicion=replace(suspicion, since=at)), () if patience else (LookAgain(),)
+    if at - known.since < patience:
+        return state, ()
     name = state.active.name if state.active else ""
     place = f"{state.active.number if state.active else 0}/{at}"
     row = ViolationRow(violation_id(state.name, suspicion.kind, place), suspicion.kind, name, suspicion.detail, at)
@@ -225,7 +250,8 @@ def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observ
 
 def _strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
     """Neighbours that are neither known closed segments nor the active file, renamed since it was looked at."""
-    closed = (segment for segment in state.closed if not segment.vanished)  # the inode of a vanished one may be reused
+    # The inode of a file that is gone may be reused.
+    closed = (segment for segment in state.closed if not segment.vanished and segment.missing_since is None)
     known = {(file.device, file.inode) for file in (*closed, *((event.active,) if event.active else ()))}
     return tuple(sight for sight in event.others or () if (sight.device, sight.inode) not in known)
 
@@ -248,7 +274,7 @@ def _missed(state: TrailState, event: Observed) -> Iterable[FileSight]:
 
 def _neighbours(state: TrailState, event: Observed) -> TrailState:
     """The closed segments as they are now: renamed, grown by a late append, vanished or back."""
-    if event.others is None:
+    if event.others is None or _is_away(state, event):
         return state
     # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
@@ -257,9 +283,12 @@ def _neighbours(state: TrailState, event: Observed) -> TrailState:
 
 
 def _neighbour(segment: Segment, sight: FileSight | None, event: Observed) -> Segment:
-    if sight is None:
-        return segment if event.is_unpacking else replace(segment, vanished=True)
-    return replace(sighted(segment, sight, event.at), vanished=False)
+    if sight is not None:
+        return replace(sighted(segment, sight, event.at), missing_since=None, vanished=False)
+    if event.is_unpacking or segment.vanished:
+        return segment
+    since = segment.missing_since
+    return replace(segment, missing_since=event.at if since is None else min(since, event.at))
 
 
 def _adopted(state: TrailState, event: Observed) -> TrailState:

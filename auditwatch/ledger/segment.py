@@ -72,6 +72,7 @@ class Segment:
         grown: When a look last showed a new size.
         unverified_since: When the oldest unverified byte was seen; None if there is none.
         closed: Whether the segment was rotated away.
+        missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
         vanished: Whether the file is gone; its findings stay until they are acknowledged.
         torn_tail: The last bytes without a newline, once they were judged as final.
         findings: In order of offset, at most `Policy.max_listed`; dead ones are kept while there is room for them.
@@ -96,6 +97,7 @@ class Segment:
     grown: float = 0.0
     unverified_since: float | None = None
     closed: bool = False
+    missing_since: float | None = None
     vanished: bool = False
     torn_tail: TornTail | None = None
     findings: tuple[Finding, ...] = ()

@@ -29,10 +29,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """A violation of history that was seen once; a second look with the same result confirms it."""
+    """A violation of history that was seen once; a second look with the same result confirms it.
+
+    Attributes:
+        since: When it was first seen.
+    """
 
     kind: Violation
     detail: str
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,16 @@ class Policy:
         pending_grace_seconds: How long a closed segment must not have grown before its tail is judged torn.
         read_bytes: Most bytes that one read effect asks for.
         max_listed: Most living findings that a segment lists.
+        absence_seconds: How long a file must be missing before it counts as gone.
+        keep_seconds: How long the trail's owner keeps closed segments; None if nobody said.
     """
 
     rules_id: str
     pending_grace_seconds: float = 30.0
     read_bytes: int = 16 << 20
     max_listed: int = MAX_LISTED
+    absence_seconds: float = 2.0
+    keep_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,10 @@ class TrailState:
         writes: What the writers counted.
         writes_note: Who last acknowledged failed writes; None if that never happened or was undone.
         suspicion: A violation that was seen once.
+        directory: Device of the trail's directory as last seen with a file in it; 0 = never.
+        expired: Closed segments that retention removed since the first look.
+        expired_unread: Those of them that had not been read to their end: their last lines have no verdict.
+        is_resumed: Whether nothing was looked at since the agent started: much may have happened meanwhile.
     """
 
     name: str
@@ -96,6 +109,10 @@ class TrailState:
     writes: Writes = field(default_factory=Writes)
     writes_note: Acknowledgement | None = None
     suspicion: Suspicion | None = None
+    directory: int = 0
+    expired: int = 0
+    expired_unread: int = 0
+    is_resumed: bool = False
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""
@@ -117,6 +134,11 @@ class TrailState:
     def files(self) -> tuple[Segment, ...]:
         """The segments whose files exist; oldest first, the active file last."""
         return tuple(segment for segment in self.segments if not segment.vanished)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is suspected that a later look has to confirm."""
+        return self.suspicion is None and all(segment.missing_since is None for segment in self.closed)
 
     @property
     def is_up(self) -> bool:
@@ -161,7 +183,7 @@ def begin(name: str, policy: Policy) -> TrailState:
 
 def resume(state: TrailState, policy: Policy) -> TrailState:
     """A stored state under today's policy. If the rules changed, everything is judged again; nothing counts twice."""
-    state = replace(state, policy=policy, suspicion=None)
+    state = replace(state, policy=policy, suspicion=None, is_resumed=True)
     if state.rules_id == policy.rules_id:
         return state
     closed = tuple(_judged_anew(segment) for segment in state.closed)

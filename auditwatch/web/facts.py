@@ -26,7 +26,8 @@ class Facts:
     """One trail and its sums.
 
     Attributes:
-        closed_bytes: Size of all closed segments.
+        closed_segments: Number of closed segments; all sums are over the files that are there.
+        closed_bytes: Their size.
         verified, unverified, pending: Bytes over all segments; their sum is the size of all segments.
         pending_since: When the pending bytes that wait longest last grew; None when there are none.
         unverified_since: When the oldest unverified byte was seen; None when there is none.
@@ -36,6 +37,7 @@ class Facts:
 
     trail: TrailSnapshot
     active_bytes: int
+    closed_segments: int
     closed_bytes: int
     verified: int
     unverified: int
@@ -49,11 +51,12 @@ class Facts:
     @classmethod
     def of(cls, trail: TrailSnapshot) -> Facts:
         """The sums of one trail."""
-        state, segments = trail.state, trail.state.segments
+        state, segments = trail.state, trail.state.files
         return cls(
             trail=trail,
             active_bytes=state.active.size if state.active else 0,
-            closed_bytes=sum(segment.size for segment in state.closed),
+            closed_segments=sum(segment.closed for segment in segments),
+            closed_bytes=sum(segment.size for segment in segments if segment.closed),
             verified=sum(segment.judged for segment in segments),
             unverified=sum(segment.unverified for segment in segments),
             pending=sum(segment.pending for segment in segments),
@@ -77,7 +80,7 @@ class Facts:
     @property
     def lines(self) -> int:
         """Judged lines of all segments."""
-        return sum(segment.lines for segment in self.trail.state.segments)
+        return sum(segment.lines for segment in self.trail.state.files)
 
     @property
     def damage(self) -> Tally:
@@ -122,7 +125,7 @@ class Facts:
     @property
     def basis(self) -> tuple[Basis, ...]:
         """What the verdict rests on; nothing before the first look."""
-        return (Basis.FORMAT,) if self.trail.state.segments else ()
+        return (Basis.FORMAT,) if self.trail.state.files else ()
 
     def trouble(self) -> Trouble | None:
         """Why the trail cannot be looked at."""
@@ -135,7 +138,7 @@ class Facts:
         """Damage first; whole only if everything that was seen is judged and the trail can be looked at."""
         if self.damage.open or self.violations_open:
             return Verdict.DAMAGED
-        if not self.is_up or not self.trail.state.segments or self.catching_up is not None or self._is_late(now):
+        if not self.is_up or not self.trail.state.files or self.catching_up is not None or self._is_late(now):
             return Verdict.UNCHECKED
         return Verdict.WHOLE
 

@@ -118,8 +118,8 @@ _SIZES: Final = (
         "Judged lines in the active file.",
         lambda f: f.trail.state.active.lines if f.trail.state.active else 0,
     ),
-    _single("trail_segments", "Known closed segments.", lambda f: len(f.trail.state.closed)),
-    _single("trail_segments_size_bytes", "Total size of the known closed segments.", lambda f: f.closed_bytes),
+    _single("trail_segments", "Closed segments that are there.", lambda f: f.closed_segments),
+    _single("trail_segments_size_bytes", "Total size of the closed segments that are there.", lambda f: f.closed_bytes),
     _single("trail_verified_bytes", "Bytes whose lines have a verdict, in all segments.", lambda f: f.verified),
     _single("trail_unverified_bytes", "Bytes seen but not read yet, in all segments.", lambda f: f.unverified),
     _single("trail_pending_bytes", "Bytes waiting for their newline, in all segments.", lambda f: f.pending),
@@ -159,6 +159,18 @@ _GROWTH: Final = (
         lambda f: f.trail.expected_append_interval_seconds,
     ),
     _single("trail_rotations_total", "Rotations since watching began.", lambda f: f.trail.state.rotations, "counter"),
+    _single(
+        "trail_segments_expired_total",
+        "Closed segments that retention removed.",
+        lambda f: f.trail.state.expired,
+        "counter",
+    ),
+    _single(
+        "trail_segments_expired_unverified_total",
+        "Closed segments that retention removed before all of them was judged.",
+        lambda f: f.trail.state.expired_unread,
+        "counter",
+    ),
 )
 
 _DAMAGE: Final = (

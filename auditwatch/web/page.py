@@ -147,7 +147,7 @@ def _template() -> Template:
 
 
 def _card(facts: Facts, now: float, most: int) -> Card:
-    trouble, drawn = facts.trouble(), cells(facts.trail.state.segments, most)
+    trouble, drawn = facts.trouble(), cells(facts.trail.state.files, most)
     states = {cell.state for cell in drawn}
     return Card(
         facts=facts,

@@ -79,7 +79,7 @@ def _unchecked_sentence(facts: Facts) -> str:
     trouble = facts.trouble()
     if trouble is not None:
         return trouble.message
-    if not facts.trail.state.segments:
+    if not facts.trail.state.files:
         return "Not looked at yet."
     return "Still reading: no damage found so far."
 
@@ -115,7 +115,8 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         "runs": {mode.value: _run(run) for mode, run in trail.runs.items()},
         "sample_corrupt_ratio_upper_bound": trail.sample_bound,
         "watcher": {"up": trail.watcher_up, "polling": trail.watcher_polling},
-        "segments": [_segment(segment) for segment in state.segments],
+        "expired": {"segments": state.expired, "unverified": state.expired_unread},
+        "segments": [_segment(segment) for segment in state.files],
     }
 
 

@@ -32,7 +32,6 @@ DASHBOARD = ROOT / "dashboards" / "auditwatch.json"
 NOT_BUILT_YET = {
     "auditwatch_trail_sequence_last",
     "auditwatch_trail_unreconciled_records",
-    "auditwatch_trail_segments_expired_total",
 }
 """Names of the contract that nothing feeds: neither exported nor documented until something does."""
 
@@ -50,7 +49,7 @@ NAMES = """
     trail_violations trail_violations_acknowledged
     trail_sequence_last
     trail_unreconciled_records
-    trail_rotations_total trail_segments_expired_total
+    trail_rotations_total trail_segments_expired_total trail_segments_expired_unverified_total
     trail_volume_free_bytes trail_volume_size_bytes trail_volume_free_inodes
     writes_total write_failures_total
     write_failures_open write_last_failure_timestamp_seconds

@@ -41,6 +41,8 @@ class Trail:
         self.state: TrailState = begin("risk", policy)
         self.stored: dict[tuple[int, int, str], Finding] = {}
         self.trouble: Trouble | None = None
+        self.device = 1
+        self.is_away = False
         self.renamed_while_looked_at: str | None = None
         if data is not None:
             self.create(data)
@@ -131,13 +133,21 @@ class Trail:
 
     def _observe(self, neighbours: bool) -> tuple[Effect, ...]:
         expected = expectation(self.state.active)
-        active = None if self.trouble else self._sight(NAME, expected)
+        active = None if self.trouble or self.is_away else self._sight(NAME, expected)
         if self.renamed_while_looked_at:
             self.rename(NAME, self.renamed_while_looked_at)
             self.renamed_while_looked_at = None
-        others = sorted(name for name in self.files if name != NAME)
+        others = sorted(name for name in self.files if name != NAME and not self.is_away)
         sights = tuple(sight for name in others if (sight := self._sight(name, expected)))
-        return self.step(Observed(self.now, active, self.trouble, sights if neighbours else None))
+        return self.step(
+            Observed(
+                self.now,
+                active,
+                self.trouble,
+                sights if neighbours else None,
+                directory=0 if self.is_away else self.device,
+            )
+        )
 
     def _sight(self, name: str, expected: Expectation) -> FileSight | None:
         file = self.files.get(name)
@@ -146,12 +156,12 @@ class Trail:
         if file.is_packed:
             prints = {n: _prints(file, one) for n, one in expectations(self.state).items()}
             return FileSight(
-                name, 1, file.inode, len(file.data), self.now, packed=len(file.data) // 2 + 1, prints=prints
+                name, self.device, file.inode, len(file.data), self.now, packed=len(file.data) // 2 + 1, prints=prints
             )
         data, end = bytes(file.data), expected.marker_offset + expected.marker_length
         return FileSight(
             name=name,
-            device=1,
+            device=self.device,
             inode=file.inode,
             size=len(data),
             modified=self.now,

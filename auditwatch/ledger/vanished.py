@@ -1,0 +1,78 @@
+"""Closed segments whose files are no longer there: rotated out, as it should be, or missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from auditwatch.ledger.damage import ViolationRow
+from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.state import TrailState
+from auditwatch.trail.ids import violation_id
+from auditwatch.trail.kinds import Violation
+
+NAMED: Final = 3
+"""Most segments that the detail of a violation names."""
+
+
+def overdue(state: TrailState, at: float) -> tuple[Segment, ...]:
+    """The segments that have been missing for so long that their absence is proved."""
+    return tuple(
+        segment
+        for segment in state.closed
+        if segment.missing_since is not None and at - segment.missing_since >= state.policy.absence_seconds
+    )
+
+
+def let_go(state: TrailState, gone: Sequence[Segment], at: float) -> TrailState:
+    """The state without these segments, which leave all sums; what was not retention is a violation."""
+    numbers = {segment.number for segment in gone}
+    closed = tuple(
+        replace(segment, vanished=True, missing_since=None) if segment.number in numbers else segment
+        for segment in state.closed
+    )
+    expired = [segment for segment in gone if _holds_lines(segment) and _is_retention(state, segment, numbers, at)]
+    missing = [segment for segment in gone if _holds_lines(segment) and segment not in expired]
+    state = replace(
+        state,
+        closed=closed,
+        expired=state.expired + len(expired),
+        expired_unread=state.expired_unread + sum(not _is_read(segment) for segment in expired),
+    )
+    return _with_missing(state, missing, at) if missing else state
+
+
+def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float) -> bool:
+    """Retention removes what was read to its end, oldest first, and not before `keep`, or else leaves as much as went.
+
+    With `keep: 0s` something else takes segments away at any time. Without `keep`, what went between a stop and the
+    next start need not have been read to its end.
+    """
+    staying = [known for known in state.closed if not known.vanished and known.number not in gone]
+    is_oldest = all(known.number > segment.number for known in staying)
+    is_read = _is_read(segment) or (state.is_resumed and state.policy.keep_seconds is None)
+    keep = state.policy.keep_seconds
+    if keep is not None:
+        return keep == 0 or (is_oldest and is_read and at - segment.grown >= keep)
+    went = sum(_holds_lines(known) for known in state.closed if known.number in gone)
+    return is_oldest and is_read and sum(map(_holds_lines, staying)) >= went
+
+
+def _is_read(segment: Segment) -> bool:
+    return segment.judged == segment.size or segment.torn_tail is not None
+
+
+def _holds_lines(segment: Segment) -> bool:
+    """Empty segments may go without a word."""
+    return segment.size > 0
+
+
+def _with_missing(state: TrailState, missing: Sequence[Segment], at: float) -> TrailState:
+    names = ", ".join(segment.name for segment in missing[:NAMED])
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    size, lines = sum(segment.size for segment in missing), sum(segment.lines for segment in missing)
+    detail = f"{names}{more}: gone with {size} bytes, {lines} judged lines; younger segments or `keep` say too early"
+    kind = Violation.SEGMENT_MISSING
+    row = ViolationRow(violation_id(state.name, kind, f"{missing[0].number}/{at}"), kind, missing[0].name, detail, at)
+    return replace(state, violations=(*state.violations, row))

@@ -1,0 +1,192 @@
+"""Files that are no longer there: deleted, rotated out by retention, or taken away too early."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from auditwatch.ledger.state import Standing
+from auditwatch.trail.kinds import Violation
+from tests.ledger.trails import NAME, POLICY, Trail
+
+GOOD = b'{"event":"TRADE_APPROVED","id":1,"side":"buy","size":100}\n'
+TORN = b'{"event":"TRADE_A\n'
+
+
+def rotated(number: int, *, policy=POLICY) -> Trail:
+    """A trail with this many closed segments: audit.jsonl.1 is the youngest."""
+    trail = Trail(b"", policy)
+    trail.look()
+    for _ in range(number):
+        trail.append(GOOD)
+        trail.look()
+        rotate(trail)
+    return trail
+
+
+def rotate(trail: Trail, most: int = 1000) -> None:
+    """What logrotate does with `rotate most`."""
+    count = len(trail.files) - 1
+    trail.files.pop(f"{NAME}.{most}", None)
+    for number in range(min(count, most - 1), 0, -1):
+        if f"{NAME}.{number}" in trail.files:
+            trail.rename(f"{NAME}.{number}", f"{NAME}.{number + 1}")
+    trail.rename(NAME, f"{NAME}.1")
+    trail.create()
+    trail.look()
+
+
+def pass_absence(trail: Trail) -> None:
+    trail.look()
+    trail.now += POLICY.absence_seconds
+    trail.look()
+
+
+def kinds(trail: Trail) -> list[Violation]:
+    return [row.kind for row in trail.state.violations]
+
+
+def test_a_deleted_file_is_named_when_it_has_been_missing_long_enough_and_once() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    del trail.files[NAME]
+    trail.look()
+    assert trail.state.violations == ()
+    assert not trail.state.is_settled
+    pass_absence(trail)
+    trail.look()
+    assert kinds(trail) == [Violation.DELETED]
+    assert trail.state.standing is Standing.MISSING
+
+
+def test_a_clock_that_was_set_back_proves_no_absence() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    del trail.files[NAME]
+    trail.look()
+    trail.now -= 3600
+    trail.look()
+    assert trail.state.violations == ()
+    pass_absence(trail)
+    assert kinds(trail) == [Violation.DELETED]
+
+
+def test_a_directory_that_is_away_for_a_while_took_nothing_with_it() -> None:
+    trail = rotated(3)
+    trail.is_away = True
+    for _ in range(5):
+        trail.look()
+    trail.is_away = False
+    trail.append(GOOD)
+    trail.look()
+    assert (trail.state.violations, trail.state.expired) == ((), 0)
+    assert [segment.lines for segment in trail.state.files] == [1, 1, 1, 1]
+
+
+def test_another_file_system_over_the_directory_is_no_deletion_until_the_grace_has_passed() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    hidden, trail.files, trail.device = trail.files, {}, 2
+    pass_absence(trail)
+    assert trail.state.violations == ()
+    trail.files, trail.device = hidden, 1
+    trail.look()
+    assert trail.state.violations == ()
+    trail.files, trail.device = {}, 2
+    trail.look()
+    trail.now += POLICY.pending_grace_seconds
+    trail.look()
+    assert kinds(trail) == [Violation.DELETED]
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_retention_that_removes_the_oldest_raises_nothing(most: int) -> None:
+    trail = Trail(b"")
+    trail.look()
+    for _ in range(8):
+        trail.append(GOOD)
+        trail.look()
+        rotate(trail, most)
+        pass_absence(trail)
+    assert trail.state.violations == ()
+    assert trail.state.expired == 8 - most
+    assert len(trail.state.files) == most + 1
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_hole_between_segments_is_a_missing_segment(number: int) -> None:
+    trail = rotated(3)
+    del trail.files[f"{NAME}.{number}"]
+    pass_absence(trail)
+    (row,) = trail.state.violations
+    assert row.kind is Violation.SEGMENT_MISSING
+    assert row.segment == f"{NAME}.{number}"
+    assert f"{len(GOOD)} bytes, 1 judged lines" in row.detail
+    assert trail.state.expired == 0
+
+
+def test_all_segments_removed_at_once_are_one_violation() -> None:
+    trail = rotated(5)
+    for number in range(1, 6):
+        del trail.files[f"{NAME}.{number}"]
+    pass_absence(trail)
+    pass_absence(trail)
+    (row,) = trail.state.violations
+    assert row.kind is Violation.SEGMENT_MISSING
+    assert row.detail.startswith(f"{NAME}.5, {NAME}.4, {NAME}.3 and 2 more: gone with {5 * len(GOOD)} bytes")
+    assert [segment.name for segment in trail.state.files] == [NAME]
+
+
+def test_empty_segments_go_without_a_word() -> None:
+    trail = Trail(b"")
+    trail.look()
+    rotate(trail)
+    del trail.files[f"{NAME}.1"]
+    pass_absence(trail)
+    assert (trail.state.violations, trail.state.expired) == ((), 0)
+
+
+@pytest.mark.parametrize(("keep", "age", "expected"), [(3600, 60, [Violation.SEGMENT_MISSING]), (3600, 7200, [])])
+def test_what_its_owner_keeps_for_a_time_must_be_there_for_that_time(keep: float, age: float, expected) -> None:
+    trail = rotated(1, policy=replace(POLICY, keep_seconds=keep))
+    trail.now += age
+    del trail.files[f"{NAME}.1"]
+    pass_absence(trail)
+    assert kinds(trail) == expected
+    assert trail.state.expired == 1 - len(expected)
+
+
+def test_an_uploader_takes_segments_in_any_order() -> None:
+    trail = rotated(3, policy=replace(POLICY, keep_seconds=0))
+    del trail.files[f"{NAME}.2"]
+    pass_absence(trail)
+    del trail.files[f"{NAME}.1"], trail.files[f"{NAME}.3"]
+    pass_absence(trail)
+    assert (trail.state.violations, trail.state.expired) == ((), 3)
+
+
+def test_a_segment_that_was_not_read_to_its_end_is_missing_unless_nobody_watched() -> None:
+    for is_restarted in (False, True):
+        trail = rotated(2)
+        trail.files[f"{NAME}.2"].data += GOOD
+        trail.glance()
+        assert trail.state.closed[0].unverified
+        del trail.files[f"{NAME}.2"]
+        if is_restarted:
+            trail.restart()
+        trail.glance()
+        trail.now += POLICY.absence_seconds
+        trail.glance()
+        assert kinds(trail) == ([] if is_restarted else [Violation.SEGMENT_MISSING])
+
+
+def test_a_segment_that_is_back_before_its_absence_is_proved_was_never_gone() -> None:
+    trail = rotated(2)
+    taken = trail.files.pop(f"{NAME}.1")
+    trail.look()
+    trail.files[f"{NAME}.1"] = taken
+    pass_absence(trail)
+    assert trail.state.violations == ()
+    assert trail.state.is_settled
+    assert len(trail.state.files) == 3
