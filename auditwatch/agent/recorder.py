@@ -12,6 +12,7 @@ from auditwatch.ledger.effects import Commit, Need
 from auditwatch.ledger.events import Event
 from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
+from auditwatch.ledger.violations import news_of
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.state.store import Store
 
@@ -23,7 +24,7 @@ class News:
     Attributes:
         trail: Its name.
         findings: New damage, including inherited damage.
-        violations: New ones.
+        violations: New ones, and those that were seen again.
         failed: Failed writes that are new, by reason.
     """
 
@@ -84,7 +85,7 @@ class Recorder:
             self._note(commit)
         self.save()
         findings = tuple(f for _, f in changed if f.first_seen == f.last_seen and f.state is FindingState.OPEN)
-        violations = self.state.violations[len(before.violations) :]
+        violations = news_of(before.violations, self.state.violations)
         failed = _newly_failed(before.writes, self.state.writes)
         if findings or violations or failed:
             self._found(News(self.state.name, findings, violations, failed))

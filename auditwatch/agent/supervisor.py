@@ -281,4 +281,5 @@ def _log_news(news: News) -> None:
         reasons = ", ".join(f"{reason} {number}" for reason, number in news.failed.items())
         log.warning("%s: %s: %s", news.trail, count_text(sum(news.failed.values()), "failed write"), reasons)
     for row in news.violations:
-        log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, row.segment, row.detail, row.id)
+        segment, detail = (row.latest_segment, row.latest) if row.latest else (row.segment, row.detail)
+        log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, segment, detail, row.id)

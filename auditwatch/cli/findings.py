@@ -126,7 +126,8 @@ def _is_any_open(found: Mapping[str, Any]) -> bool:
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for row in found["violations"]:
-        yield _said(row, f"violation  {row['detail']}")
+        again = f"  {row['count']} times; the latest: {row['latest']['detail']}" if row["count"] > 1 else ""
+        yield _said(row, f"violation  {row['detail']}{again}")
     for row in found["findings"]:
         place = f"line {row['line']}  offset {row['offset']}  length {row['length']}"
         inside = f"  whole records inside: {row['records_inside']}" if row["records_inside"] else ""

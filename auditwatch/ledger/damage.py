@@ -62,6 +62,10 @@ class ViolationRow:
         segment: Name of the file in which it was seen.
         detail: One line for people: sizes and positions, never contents.
         seen: When it was confirmed.
+        count: How often it was confirmed: what the same cause does while it is open, opens no other one.
+        latest: The detail of its newest occurrence; empty as long as there was only one.
+        latest_segment: Where that was; empty in the same case.
+        latest_seen: When that was confirmed; 0 in the same case.
     """
 
     id: str
@@ -70,6 +74,10 @@ class ViolationRow:
     detail: str
     seen: float
     acknowledgement: Acknowledgement | None = None
+    count: int = 1
+    latest: str = ""
+    latest_segment: str = ""
+    latest_seen: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

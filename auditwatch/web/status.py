@@ -277,6 +277,12 @@ def _violation(trail: TrailSnapshot, row: ViolationRow) -> dict[str, Any]:
         "kind": row.kind.value,
         "detail": visible(row.detail),
         "seen": row.seen,
+        "count": row.count,
+        "latest": {
+            "segment": visible(row.latest_segment or row.segment),
+            "detail": visible(row.latest or row.detail),
+            "seen": row.latest_seen or row.seen,
+        },
         "state": "open" if row.acknowledgement is None else "acknowledged",
         "acknowledgement": _note(row.acknowledgement),
     }

@@ -1,0 +1,58 @@
+"""The life of violations: one cause opens one, and what it does later is counted in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from auditwatch.ledger.damage import ViolationRow
+from auditwatch.ledger.state import TrailState
+from auditwatch.trail.ids import violation_id
+from auditwatch.trail.kinds import Violation
+
+MOST_VIOLATIONS: Final = 1_000
+"""Most violations that a trail remembers; of more, the oldest acknowledged ones are forgotten."""
+
+
+def with_violation(state: TrailState, kind: Violation, segment: str, detail: str, at: float) -> TrailState:
+    """The state with one more violation, or one more occurrence of the open one of the same kind.
+
+    Args:
+        state: Of the trail.
+        kind: Which violation.
+        segment: Name of the file in which it was seen.
+        detail: One line for people: sizes and positions, never contents.
+        at: When it was confirmed.
+    """
+    known = open_violation(state, kind)
+    if known is None:
+        place = f"{len(state.violations)}/{segment}/{at}"
+        row = ViolationRow(violation_id(state.name, kind, place), kind, segment, detail, at)
+        return replace(state, violations=_within_bounds((*state.violations, row)))
+    again = replace(known, count=known.count + 1, latest=detail, latest_segment=segment, latest_seen=at)
+    return with_row(state, again)
+
+
+def open_violation(state: TrailState, kind: Violation) -> ViolationRow | None:
+    """The violation of this kind that is open, the newest if there are several; None if there is none."""
+    return next((row for row in reversed(state.violations) if row.kind is kind and row.acknowledgement is None), None)
+
+
+def with_row(state: TrailState, row: ViolationRow) -> TrailState:
+    """The state with this row in place of the one with the same id."""
+    return replace(state, violations=tuple(row if known.id == row.id else known for known in state.violations))
+
+
+def news_of(before: Iterable[ViolationRow], after: Iterable[ViolationRow]) -> tuple[ViolationRow, ...]:
+    """The violations that are new, or were seen again, in a step."""
+    counts = {row.id: row.count for row in before}
+    return tuple(row for row in after if row.count > counts.get(row.id, 0))
+
+
+def _within_bounds(rows: tuple[ViolationRow, ...]) -> tuple[ViolationRow, ...]:
+    surplus = len(rows) - MOST_VIOLATIONS
+    if surplus <= 0:
+        return rows
+    forgotten = [row.id for row in rows if row.acknowledgement is not None][:surplus]
+    return tuple(row for row in rows if row.id not in forgotten)
