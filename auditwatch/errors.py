@@ -7,6 +7,7 @@
     |   |-- OutputTaken                    2  the output path is not an empty directory and cannot become one
     |   `-- MissingExtra                   2  a package of an extra is not installed
     |-- Unreadable                         3  a trail could not be looked at (reason says why)
+    |   `-- CutOff                         3  compressed data cannot be read to its end
     |-- WorkerDied                         3  a worker process ended before it answered
     |-- StateError                         3  the state directory cannot be used
     |   |-- StateLocked                    3  another agent uses it
@@ -52,7 +53,7 @@ permission     this user may not read it, or may not search a directory on the w
 directory      it is a directory
 not_regular    it is a pipe, a socket or a device
 symlink        it is a symbolic link, and following it was not asked for
-io_error       the system could not read it, or compressed data is damaged or cut off
+io_error       the system could not read it, or its compressed data is damaged or cut off
 changed        it shrank, or another file took its place, while it was being read
 hung           its file system is not responding
 unsupported    reading it needs a library that is not installed
@@ -110,6 +111,13 @@ class Unreadable(AuditwatchError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason, str(self))
+
+
+class CutOff(Unreadable):
+    """The compressed data of a file is damaged or cut off: its bytes are to blame, and reading them again is of no use.
+
+    Of a trail's segment this is damage, `archive_cut`, and what could be read is judged.
+    """
 
 
 class WorkerDied(AuditwatchError):

@@ -24,6 +24,7 @@ from auditwatch.trail.judge.json_schema import check_schema
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.verdict import Verdict
+from auditwatch.trail.words import count_text
 from auditwatch.validation.once.as_trail import segments_in, validate_as_trail
 from auditwatch.validation.once.outcome import Outcome
 from auditwatch.validation.once.paths import STANDARD_INPUT, Options, RecordedBlocksOf, nothing_recorded, validate_paths
@@ -246,4 +247,6 @@ def _print(outcome: Outcome, segments: Sequence[str], asked: _Asked) -> str:
     print(text, end="", flush=True)
     if outcome.trouble is not None:
         print(f"auditwatch: {printable(outcome.trouble.message)}", file=sys.stderr)
+    for name, read in outcome.cut_in:
+        print(f"auditwatch: {printable(name)}: damaged or cut off after {count_text(read, 'byte')}", file=sys.stderr)
     return outcome.verdict

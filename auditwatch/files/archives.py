@@ -1,4 +1,4 @@
-"""Compressed segments as streams of bytes, in bounded memory; a cut one is an error, never a shorter trail."""
+"""Compressed segments as streams of bytes, in bounded memory; a cut one ends in an error, never in silence."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from functools import partial
 from types import ModuleType
 from typing import BinaryIO, Final, Protocol, cast
 
-from auditwatch.errors import Unreadable
-from auditwatch.files.opening import opened
+from auditwatch.errors import CutOff, Unreadable
 from auditwatch.files.reading import CHUNK_BYTES
 from auditwatch.trail.names import COMPRESSED
 
@@ -22,8 +21,12 @@ _MAGIC: Final = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00":
 """How compressed files begin: RFC 1952, RFC 8878, the .xz format and bzip2. No JSON text begins so."""
 
 
+_TEXT_BEGINS: Final = (b"{", b"[", b" ", b"\t", b"\r", b"\n", b"\xef\xbb\xbf")
+"""What begins so is text, whatever its name says."""
+
+
 class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+    def read1(self, size: int, /) -> bytes: ...
 
 
 def is_compressed(path: str) -> bool:
@@ -41,14 +44,14 @@ def compression_of(descriptor: int) -> str | None:
     return next((name for magic, name in _MAGIC.items() if begin.startswith(magic)), None)
 
 
-def read_archive(path: str) -> Iterator[bytes]:
-    """The contents of a compressed file, piece by piece.
+def is_archive(descriptor: int, name: str) -> bool:
+    """Whether an open file is to be unpacked: by its first bytes; if they say nothing, by its name.
 
-    Raises:
-        Unreadable: As `opened`; io_error if its data is damaged or cut off; unsupported without the library.
+    An empty `.gz` is one that was cut off before its first byte.
     """
-    with opened(path) as descriptor:
-        yield from unpacked(descriptor)
+    if compression_of(descriptor) is not None:
+        return True
+    return is_compressed(name) and not os.pread(descriptor, 3, 0).startswith(_TEXT_BEGINS)
 
 
 def unpacked(descriptor: int) -> Iterator[bytes]:
@@ -58,12 +61,12 @@ def unpacked(descriptor: int) -> Iterator[bytes]:
         descriptor: Stays the caller's; its position moves.
 
     Raises:
-        Unreadable: io_error if it is not compressed, or its data is damaged or cut off; unsupported without
-            the library.
+        CutOff: It is not compressed, or its data is damaged or cut off; what could be read was given before.
+        Unreadable: io_error if the system cannot read it; unsupported without the library.
     """
     compression = compression_of(descriptor)
     if compression is None:
-        raise Unreadable("io_error", "not a compressed file, or cut off at its start; use another copy")
+        raise CutOff("io_error", "not a compressed file, or cut off at its start; use another copy")
     pieces_of, failures = _reader(compression)
     os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(os.dup(descriptor), "rb") as raw:
@@ -96,7 +99,8 @@ def _reader(compression: str) -> tuple[Callable[[BinaryIO], Iterator[bytes]], tu
 
 
 def _pieces(file: _Readable) -> Iterator[bytes]:
-    while piece := file.read(CHUNK_BYTES):
+    """Not by `read`: where the data is cut off, that would lose the bytes that it had collected before."""
+    while piece := file.read1(CHUNK_BYTES):
         yield piece
 
 
@@ -122,7 +126,9 @@ def _next(pieces: Iterator[bytes], failures: tuple[type[Exception], ...]) -> byt
     try:
         return next(pieces, b"")
     except failures as error:
-        raise Unreadable("io_error", _DAMAGED) from error
+        if isinstance(error, OSError) and error.errno is not None:  # the disk, not the data
+            raise Unreadable("io_error", f"reading compressed data: {error.strerror}") from error
+        raise CutOff("io_error", _DAMAGED) from error
 
 
 def _zstd() -> ModuleType:

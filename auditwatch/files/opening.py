@@ -58,7 +58,7 @@ def opened(path: str, follow_symlink: bool = False) -> Iterator[int]:
     try:
         yield descriptor
     except Unreadable as error:
-        raise Unreadable(error.reason, f"{printable(path)}: {error}") from error
+        raise type(error)(error.reason, f"{printable(path)}: {error}") from error
     finally:
         os.close(descriptor)
 

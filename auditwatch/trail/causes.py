@@ -142,6 +142,12 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
         "A producer that does not use the stamping writer.",
         "Make every producer stamp its records, or set `sequence: auto`.",
     ),
+    Violation.ARCHIVE_CUT: Cause(
+        "A compressed segment cannot be read to its end: its data is damaged or cut off.",
+        "The disk was full or the machine stopped while it was compressed, a copy was broken off, or the storage is "
+        "failing.",
+        "Put another copy in its place, then `acknowledge`. Everything before the named offset was read and judged.",
+    ),
     Violation.TRUNCATED: Cause(
         "The file is shorter than what was already judged.",
         "logrotate's copytruncate, `> file`, a file system repair, or a manual edit.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from blake3 import blake3
 
+from auditwatch.errors import CutOff
 from auditwatch.files.archives import unpacked
 from auditwatch.files.reading import (
     CHUNK_BYTES,
@@ -46,14 +47,16 @@ class JudgedArchive:
     """What a compressed file holds.
 
     Attributes:
-        size: Bytes of its content.
+        size: Bytes of its content, as far as it could be read.
         prints: BLAKE3-256 of each span that was asked for; empty if the content ends before it.
         report: On the bytes that were to be judged, with places counted from their start.
+        is_cut: Whether it could not be read to its end: its compressed data is damaged or cut off.
     """
 
     size: int
     prints: tuple[bytes, ...]
     report: Report
+    is_cut: bool = False
 
 
 Span = tuple[int, int]
@@ -71,22 +74,45 @@ def judge_archive(
         end: Of what is judged; at or before `start`, nothing is.
         rules: What the lines are judged by.
         spans: Of the content.
-        final: Whether bytes after the last newline are a torn line.
+        final: Whether bytes after the last newline are a torn line; where the data is cut off, they are unread.
 
     Raises:
         Unreadable: io_error or unsupported.
     """
-    scan, position = Scan(rules), 0
+    scan, content = Scan(rules), _Content(descriptor)
     digests = [blake3() for _ in spans]
-    for chunk in unpacked(descriptor):
+    for position, chunk in content.pieces():
         for (offset, length), digest in zip(spans, digests, strict=True):
             if offset < position + len(chunk) and position < offset + length:
                 digest.update(chunk[max(0, offset - position) : offset + length - position])
         if start < min(end, position + len(chunk)):
             scan.feed(chunk[max(0, start - position) : max(0, end - position)])
-        position += len(chunk)
-    prints = (d.digest() if sum(span) <= position else b"" for span, d in zip(spans, digests, strict=True))
-    return JudgedArchive(position, tuple(prints), scan.finish(final))
+    prints = (d.digest() if sum(span) <= content.size else b"" for span, d in zip(spans, digests, strict=True))
+    report = scan.finish(final and not content.is_cut)
+    return JudgedArchive(content.size, tuple(prints), report, content.is_cut)
+
+
+class _Content:
+    """What a compressed file holds, as far as it can be read.
+
+    Attributes:
+        size: Bytes that were read so far.
+        is_cut: Whether it ended before its end.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = 0
+        self.is_cut = False
+
+    def pieces(self) -> Iterator[tuple[int, bytes]]:
+        """Each piece with its offset."""
+        try:
+            for piece in unpacked(self._descriptor):
+                yield self.size, piece
+                self.size += len(piece)
+        except CutOff:
+            self.is_cut = True
 
 
 def judge_range(

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from auditwatch.errors import Unreadable
 from auditwatch.files.opening import opened
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
@@ -47,6 +46,18 @@ def test_prints_are_those_of_the_content(archive: Path) -> None:
     assert beyond == b""
 
 
+def test_what_precedes_a_cut_is_judged_and_the_rest_is_unread(archive: Path) -> None:
+    archive.write_bytes(archive.read_bytes()[:100_000])
+    with opened(str(archive)) as descriptor:
+        found = judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10), (0, len(DATA))], final=True)
+    assert found.is_cut
+    assert 100_000 < found.size < len(DATA)
+    assert found.report == scan_all([DATA[: found.size]], Rules())
+    assert found.report.torn_tail == 0
+    assert found.report.pending_bytes > 0
+    assert found.prints == (blake3(DATA[:10]).digest(), b"")
+
+
 def test_a_worker_says_what_this_process_says(archive: Path) -> None:
     cut = archive.with_name("cut.gz")
     cut.write_bytes(archive.read_bytes()[:-100])
@@ -57,8 +68,10 @@ def test_a_worker_says_what_this_process_says(archive: Path) -> None:
             with opened(str(archive)) as descriptor:
                 here = judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10)], final=True)
                 assert await pool.judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10)], final=True) == here
-            with opened(str(cut)) as descriptor, pytest.raises(Unreadable, match="cut off"):
-                await pool.judge_archive(descriptor, 0, 0, Rules(), ())
+            with opened(str(cut)) as descriptor:
+                here = judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10)], final=True)
+                assert await pool.judge_archive(descriptor, 0, len(DATA), Rules(), [(0, 10)], final=True) == here
+                assert here.is_cut
         finally:
             await pool.close()
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 
 from auditwatch.errors import Unreadable, UsageError, WorkerDied
-from auditwatch.files.archives import is_compressed, read_archive
+from auditwatch.files.archives import is_archive
 from auditwatch.files.opening import opened
 from auditwatch.files.reading import Progress
 from auditwatch.ledger.runs import Mode
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable, segment_number, segment_order, trail_name, uncompressed
-from auditwatch.trail.report import Report
-from auditwatch.trail.scan import scan_all
+from auditwatch.trail.report import MAX_DEFECTS, Defect, Report
 from auditwatch.trail.verdict import Trouble
+from auditwatch.trail.words import count_text
 from auditwatch.validation.once.comparison import Comparison
 from auditwatch.validation.once.outcome import MAX_FINDINGS, Outcome, found_in
 from auditwatch.validation.once.paths import Options, full_outcome
+from auditwatch.validation.ranges import judge_archive
 from auditwatch.validation.workers.pool import WorkerPool
 
 
@@ -46,7 +48,7 @@ def segments_in(directory: str) -> list[str]:
 async def validate_as_trail(
     path: str, segments: Sequence[str], options: Options, on_progress: Progress | None = None
 ) -> Outcome:
-    """The outcome for a trail; a trail that cannot be read gives an outcome too.
+    """The outcome for a trail; a segment that cannot be checked does not hide what is in the others.
 
     Args:
         path: What the trail is called in the outcome.
@@ -62,55 +64,85 @@ async def validate_as_trail(
             await _segment(segment, trail, options, pool, on_progress, is_last=segment is segments[-1])
             for segment in segments
         ]
-        outcome = _joined(path, outcomes)
-    except (Unreadable, WorkerDied) as error:
-        outcome = Outcome(path, Mode.FULL, trouble=Trouble.of(error))
     finally:
         await pool.close()
-    return replace(outcome, seconds=time.monotonic() - begun)
+    return replace(_joined(path, outcomes), seconds=time.monotonic() - begun)
 
 
 async def _segment(
     path: str, trail: str, options: Options, pool: WorkerPool, on_progress: Progress | None, *, is_last: bool
 ) -> Outcome:
-    if is_compressed(path):
-        return _archive(path, trail, options)
     options = replace(options, final=options.final or not is_last)
-    with opened(path) as descriptor:
-        return await full_outcome(path, trail, descriptor, options, pool, on_progress)
+    try:
+        with opened(path) as descriptor:
+            if is_archive(descriptor, path):
+                return _archive(path, trail, descriptor, options)
+            return await full_outcome(path, trail, descriptor, options, pool, on_progress)
+    except (Unreadable, WorkerDied) as error:
+        return Outcome(path, Mode.FULL, trouble=Trouble.of(error))
 
 
-def _archive(path: str, trail: str, options: Options) -> Outcome:
-    """A compressed file is no longer written to: bytes after its last newline are torn."""
-    report = scan_all(read_archive(path), options.rules, final=True)
-    return Outcome(path, Mode.FULL, report=report, findings=found_in(report.defects, trail, os.path.basename(path)))
+def _archive(path: str, trail: str, descriptor: int, options: Options) -> Outcome:
+    """A compressed file is no longer written to: bytes after its last newline are torn, or unread where it is cut."""
+    name = os.path.basename(path)
+    found = judge_archive(descriptor, 0, sys.maxsize, options.rules, (), final=True)
+    report = replace(found.report, pending_bytes=0)
+    cut_in = ((name, found.size),) if found.is_cut else ()
+    return Outcome(path, Mode.FULL, report=report, findings=found_in(report.defects, trail, name), cut_in=cut_in)
 
 
 def _joined(path: str, outcomes: Sequence[Outcome]) -> Outcome:
     names = tuple(os.path.basename(outcome.path) for outcome in outcomes)
+    cut_in = tuple(chain.from_iterable(outcome.cut_in for outcome in outcomes))
+    unchecked = [outcome.trouble for outcome in outcomes if outcome.trouble]
+    if len(unchecked) == len(outcomes):
+        return Outcome(path, Mode.FULL, trouble=_first(unchecked))
     return Outcome(
         path,
         Mode.FULL,
         report=_summed([outcome.report for outcome in outcomes]),
         findings=tuple(islice(chain.from_iterable(outcome.findings for outcome in outcomes), MAX_FINDINGS)),
-        coverage=1.0,
+        coverage=(len(outcomes) - len(unchecked) - len(cut_in)) / len(outcomes),
+        trouble=_first(unchecked),
         comparison=_compared([outcome.comparison for outcome in outcomes if outcome.comparison]),
         segments=names,
-        violations=_missing(names),
+        torn_in=tuple(name for name, outcome in zip(names, outcomes, strict=True) if outcome.report.torn_tail),
+        cut_in=cut_in,
+        violations={**_missing(names), **({Violation.ARCHIVE_CUT: len(cut_in)} if cut_in else {})},
     )
 
 
+def _first(troubles: Sequence[Trouble]) -> Trouble | None:
+    """The first of them, with the number of the others."""
+    if len(troubles) < 2:
+        return troubles[0] if troubles else None
+    more = count_text(len(troubles) - 1, "more segment")
+    return Trouble(troubles[0].reason, f"{troubles[0].message} (and {more})")
+
+
 def _summed(reports: Sequence[Report]) -> Report:
-    """The counts of all reports; the places are in the findings, counted from the start of each segment."""
+    """The counts of all reports, with places as if the segments were one file: of use for a map alone."""
     by_kind = {kind: sum(report.by_kind.get(kind, 0) for report in reports) for kind in Kind}
     return Report(
         bytes=sum(report.bytes for report in reports),
         lines=sum(report.lines for report in reports),
         records=sum(report.records for report in reports),
         by_kind={kind: number for kind, number in by_kind.items() if number},
+        defects=tuple(islice(_placed(reports), MAX_DEFECTS)),
         torn_tail=sum(report.torn_tail for report in reports),
         pending_bytes=sum(report.pending_bytes for report in reports),
     )
+
+
+def _placed(reports: Iterable[Report]) -> Iterator[Defect]:
+    """The defects one after another, up to the first that a report counts and does not list."""
+    lines = offset = 0
+    for report in reports:
+        yield from (defect.shifted(lines, offset) for defect in report.defects)
+        if report.corrupt_lines > len(report.defects):
+            return
+        lines += report.lines
+        offset += report.bytes
 
 
 def _compared(comparisons: Sequence[Comparison]) -> Comparison | None:

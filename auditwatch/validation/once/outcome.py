@@ -73,13 +73,15 @@ class Outcome:
         mode: How much was judged.
         report: Counts over everything that was judged.
         findings: The first damaged lines.
-        coverage: Share of the newline-ended bytes that was judged.
+        coverage: Share of the newline-ended bytes that was judged; of segments, if not all could be read to their end.
         seconds: How long it took.
         digest: Digest of the file, if asked for.
         sampling: How the sample was drawn, in mode sample.
-        trouble: Why the path could not be checked; None if it was.
+        trouble: Why the path, or a segment of it, could not be checked; None if all of it was.
         comparison: How the file compares with what an agent recorded, if that was asked for.
         segments: Names of the files in order, if they are one trail.
+        torn_in: Names of the segments whose last line has no newline.
+        cut_in: Names of compressed segments that cannot be read to their end, and how many bytes of content they gave.
         violations: How many violations of each kind there are; only kinds that occurred.
         witnessed: Number of the record that a witness remembers and what became of it, if that was asked for.
     """
@@ -95,6 +97,8 @@ class Outcome:
     trouble: Trouble | None = None
     comparison: Comparison | None = None
     segments: tuple[str, ...] = ()
+    torn_in: tuple[str, ...] = ()
+    cut_in: tuple[tuple[str, int], ...] = ()
     violations: Mapping[Violation, int] = field(default_factory=dict)
     witnessed: tuple[int, str] | None = None
 
@@ -108,10 +112,13 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the path; hygiene counts as damage here, tolerated lines do not."""
-        if self.trouble is not None:
-            return Verdict.UNCHECKED
-        return Verdict.DAMAGED if self.report.corrupt_lines or self.violations else Verdict.WHOLE
+        """The verdict on the path; hygiene counts as damage here, tolerated lines do not.
+
+        Damage in one segment is damage, even if another segment could not be checked.
+        """
+        if self.report.corrupt_lines or self.violations:
+            return Verdict.DAMAGED
+        return Verdict.UNCHECKED if self.trouble is not None else Verdict.WHOLE
 
     def as_json(self) -> dict[str, object]:
         """The object that `validate --format json` prints."""

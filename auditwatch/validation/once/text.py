@@ -39,12 +39,13 @@ class _Place:
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     name = printable(outcome.path)
-    if outcome.verdict is Verdict.UNCHECKED:
+    if outcome.verdict is Verdict.UNCHECKED and not outcome.segments:
         yield f"{name}: UNCHECKED"
-        yield f"  could not check   {printable(outcome.trouble.message) if outcome.trouble else ''}"
+        yield from _unchecked(outcome)
         return
     yield f"{name}: {outcome.verdict.upper()}, {_summary(outcome)}"
     yield from _segments(outcome)
+    yield from _unchecked(outcome)
     yield from _witnessed(outcome)
     yield from _basis(outcome)
     yield from _pending(outcome)
@@ -55,6 +56,11 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield from _next_steps(outcome)
     if outcome.digest is not None:
         yield f"  digest            {outcome.digest}"
+
+
+def _unchecked(outcome: Outcome) -> Iterator[str]:
+    if outcome.trouble is not None:
+        yield f"  could not check   {printable(outcome.trouble.message)}"
 
 
 def _summary(outcome: Outcome) -> str:
@@ -71,7 +77,8 @@ def _basis(outcome: Outcome) -> Iterator[str]:
     if outcome.sampling is not None:
         yield from _sampling(outcome)
     else:
-        yield "  judged            every line: is it one whole JSON object?"
+        which = "every line" if outcome.coverage == 1 else "every line that could be read"
+        yield f"  judged            {which}: is it one whole JSON object?"
         yield from _recorded(outcome)
     yield "  not judged        whether records were removed: sequence numbers and hash chains were not read,"
     yield "                    so missing lines cannot be detected"
@@ -85,6 +92,11 @@ def _segments(outcome: Outcome) -> Iterator[str]:
         yield f"                    and {len(names) - MAX_PLACES:,} more"
     if missing := outcome.violations.get(Violation.SEGMENT_MISSING):
         yield f"  segment_missing   {count_text(missing, 'segment')} missing, going by the numbers in their names"
+    for name, read in outcome.cut_in[:MAX_PLACES]:
+        yield f"  archive_cut       {printable(name)}: damaged or cut off after {count_text(read, 'byte')}"
+        yield "                    of its content, which were judged; what follows could not be read"
+    if len(outcome.cut_in) > MAX_PLACES:
+        yield f"                    and {len(outcome.cut_in) - MAX_PLACES:,} more"
 
 
 _WITNESSED: Final = {
@@ -136,7 +148,12 @@ def _pending(outcome: Outcome) -> Iterator[str]:
         pending = count_text(report.pending_bytes, "byte")
         yield f"  pending           {pending} after the last newline: a producer may still be"
         yield "                    writing there, so this is not damage; use --final to judge it"
-    if report.torn_tail:
+    if outcome.torn_in:
+        for number, segment in enumerate(outcome.torn_in[:MAX_PLACES]):
+            yield f"  {'' if number else 'torn tail':<18}{printable(segment)}: its last line was never completed"
+        if len(outcome.torn_in) > MAX_PLACES:
+            yield f"                    and {len(outcome.torn_in) - MAX_PLACES:,} more"
+    elif report.torn_tail:
         yield "  torn tail         the last line has no newline: it was never completed"
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from auditwatch.errors import Unreadable
-from auditwatch.files.archives import is_compressed, read_archive
+from auditwatch.errors import CutOff, Unreadable
+from auditwatch.files.archives import is_archive, unpacked
 from auditwatch.files.opening import opened
 from auditwatch.files.reading import read_chunks
 from auditwatch.trail.kinds import Violation
@@ -71,25 +71,40 @@ class _Search:
     Attributes:
         latest: The highest number seen so far; 0 before the first.
         other: Whether the number was seen with another hash.
+        cut: Why a segment could not be searched to its end; None if all could.
     """
 
     expected: Expected
     max_line_bytes: int
     latest: int = 0
     other: bool = False
+    cut: CutOff | None = None
     _needle: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self._needle = b'"_seq":%d,' % self.expected.seq
 
     def through(self, segments: Sequence[str]) -> Witnessed:
-        """What became of the record."""
+        """What became of the record.
+
+        Raises:
+            Unreadable: A segment cannot be read; or the record was not found, and may be where one is cut off.
+        """
         for path in reversed(segments):
-            if self._is_in(_chunks(path)):
+            if self._is_in_file(path):
                 return "there"
         if self.other:
             return "changed"
+        if self.cut is not None:
+            raise self.cut
         return "removed" if self.latest > self.expected.seq else "cut"
+
+    def _is_in_file(self, path: str) -> bool:
+        try:
+            return self._is_in(_chunks(path))
+        except CutOff as error:
+            self.cut = error
+            return False
 
     def _is_in(self, chunks: Iterable[bytes]) -> bool:
         for lines in _whole_lines(chunks, self.max_line_bytes):
@@ -121,8 +136,8 @@ def _whole_lines(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 
 def _chunks(path: str) -> Iterator[bytes]:
-    if is_compressed(path):
-        yield from read_archive(path)
-        return
     with opened(path) as descriptor:
-        yield from read_chunks(descriptor, 0, os.fstat(descriptor).st_size)
+        if is_archive(descriptor, path):
+            yield from unpacked(descriptor)
+        else:
+            yield from read_chunks(descriptor, 0, os.fstat(descriptor).st_size)

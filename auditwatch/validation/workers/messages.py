@@ -55,6 +55,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
         marks: Running count of lines at the end of each piece of the range; empty if no digest was asked for.
         size: Bytes of the content of a compressed file.
         prints: Of the spans of that content.
+        is_cut: Whether that content could not be read to its end.
     """
 
     report: Report
@@ -65,6 +66,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
     marks: tuple[int, ...] = ()
     size: int = 0
     prints: tuple[bytes, ...] = ()
+    is_cut: bool = False
 
 
 AnyRequest = RangeRequest | ArchiveRequest

@@ -99,7 +99,7 @@ class WorkerPool:
             WorkerDied: The worker ended before it answered; the next call starts another.
         """
         answer = await self._answer(fd, ArchiveRequest(start, end, rules, tuple(spans), final))
-        return JudgedArchive(answer.size, answer.prints, answer.report)
+        return JudgedArchive(answer.size, answer.prints, answer.report, answer.is_cut)
 
     async def _answer(self, fd: int, request: AnyRequest) -> RangeAnswer:
         async with self._free:

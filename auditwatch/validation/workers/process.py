@@ -85,7 +85,7 @@ def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
 
 def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:
     found = judge_archive(descriptor, request.start, request.end, request.rules, request.spans, final=request.final)
-    return RangeAnswer(found.report, b"", 0.0, 0, size=found.size, prints=found.prints)
+    return RangeAnswer(found.report, b"", 0.0, 0, size=found.size, prints=found.prints, is_cut=found.is_cut)
 
 
 def _receive(connection: socket.socket) -> tuple[AnyRequest, int] | None:
