@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from auditwatch.ledger.damage import Finding, FindingState, ViolationRow
+from auditwatch.ledger.damage import Finding, FindingState
 from auditwatch.ledger.effects import Commit, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import LIVING, reopened
@@ -13,8 +13,8 @@ from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, 
 from auditwatch.ledger.segment import Anchor, Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.vanished import let_go, overdue
+from auditwatch.ledger.violations import with_violation
 from auditwatch.ledger.wanted import wanted
-from auditwatch.trail.ids import violation_id
 from auditwatch.trail.kinds import Violation
 
 
@@ -209,9 +209,7 @@ def _suspected(
     if at - known.since < patience:
         return state, ()
     name = state.active.name if state.active else ""
-    place = f"{state.active.number if state.active else 0}/{at}"
-    row = ViolationRow(violation_id(state.name, suspicion.kind, place), suspicion.kind, name, suspicion.detail, at)
-    state = replace(state, suspicion=None, violations=(*state.violations, row))
+    state = with_violation(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
     return confirm(state), (Commit(),)
 
 

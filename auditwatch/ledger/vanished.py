@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from auditwatch.ledger.damage import ViolationRow
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
-from auditwatch.trail.ids import violation_id
+from auditwatch.ledger.violations import with_violation
 from auditwatch.trail.kinds import Violation
 
 NAMED: Final = 3
@@ -73,6 +72,4 @@ def _with_missing(state: TrailState, missing: Sequence[Segment], at: float) -> T
     more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
     size, lines = sum(segment.size for segment in missing), sum(segment.lines for segment in missing)
     detail = f"{names}{more}: gone with {size} bytes, {lines} judged lines; younger segments or `keep` say too early"
-    kind = Violation.SEGMENT_MISSING
-    row = ViolationRow(violation_id(state.name, kind, f"{missing[0].number}/{at}"), kind, missing[0].name, detail, at)
-    return replace(state, violations=(*state.violations, row))
+    return with_violation(state, Violation.SEGMENT_MISSING, missing[0].name, detail, at)
