@@ -210,7 +210,7 @@ class Monitor:
         descriptor = await prober.call(open_segment, self.place, segment)
         try:
             report = await self._worker_report(descriptor, read)
-            return await prober.call(conclude, descriptor, read, report, rules, self.services.clock)
+            return await prober.call(conclude, descriptor, segment, read, report, rules, self.services.clock)
         finally:
             os.close(descriptor)
 

@@ -11,7 +11,7 @@ from auditwatch.errors import Unreadable
 from auditwatch.files.archives import compression_of, is_compressed
 from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import open_trail, opened
-from auditwatch.files.reading import find_newline, fingerprint, read_chunks
+from auditwatch.files.reading import find_newline, fingerprint, read_chunks, reader
 from auditwatch.files.segments import neighbours
 from auditwatch.host.births import born_ns
 from auditwatch.host.clock import Clock
@@ -24,6 +24,7 @@ from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
+from auditwatch.trail.sketch import extended, overlap
 from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.ranges import JudgedArchive, Span
 
@@ -127,11 +128,18 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
     active, trouble = None, None
     try:
         with opened(place.path, place.follow_symlink) as descriptor:
-            active = _sight(descriptor, os.path.basename(place.path), expected)
+            active = _compared(descriptor, _sight(descriptor, os.path.basename(place.path), expected), expected)
     except Unreadable as error:
         trouble = None if error.reason == "missing" else Trouble.of(error)
     others = tuple(_neighbours(place, expected)) if with_neighbours else None
     return Observed(clock(), active, trouble, others, directory=_device(os.path.dirname(place.path)))
+
+
+def _compared(descriptor: int, sight: FileSight, expected: Expectation) -> FileSight:
+    """Another file than the known one shows what it has in common with it."""
+    if not expected.sketch.lines or (sight.device, sight.inode) == (expected.device, expected.inode):
+        return sight
+    return replace(sight, overlap=overlap(expected.sketch, reader(descriptor), sight.size))
 
 
 def _device(directory: str) -> int:
@@ -247,15 +255,16 @@ def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: 
     descriptor = open_segment(place, segment)
     try:
         report = scan_all(read_chunks(descriptor, read.start, read.end), rules, final=read.final)
-        return conclude(descriptor, read, report, rules, clock)
+        return conclude(descriptor, segment, read, report, rules, clock)
     finally:
         os.close(descriptor)
 
 
-def conclude(descriptor: int, read: Read, report: Report, rules: Rules, clock: Clock) -> Judged:
+def conclude(descriptor: int, segment: Segment, read: Read, report: Report, rules: Rules, clock: Clock) -> Judged:
     """The answer to a read, with the fingerprints of the new position."""
     judged = read.start + report.bytes
     length = min(FINGERPRINT_BYTES, judged)
+    known = segment.anchor.position
     return Judged(
         at=clock(),
         segment=read.segment,
@@ -265,6 +274,7 @@ def conclude(descriptor: int, read: Read, report: Report, rules: Rules, clock: C
         report=report,
         head=_print(descriptor, 0, length),
         marker=_print(descriptor, judged - length, length),
+        sketch=extended(segment.sketch, reader(descriptor), known, judged) if judged > known else None,
     )
 
 

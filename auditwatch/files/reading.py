@@ -46,6 +46,11 @@ def read_chunks(descriptor: int, start: int, end: int, size: int = CHUNK_BYTES) 
         start += len(chunk)
 
 
+def reader(descriptor: int) -> Callable[[int, int], bytes]:
+    """A function that reads up to so many bytes from an offset; it raises Unreadable (io_error) like the others."""
+    return lambda offset, length: b"".join(read_chunks(descriptor, offset, offset + length))
+
+
 def find_newline(descriptor: int, offset: int, end: int | None = None) -> int | None:
     """The offset of the first newline at or after `offset` and before `end` (by default, the end of the file).
 

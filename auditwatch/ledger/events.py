@@ -9,6 +9,7 @@ from enum import StrEnum
 from auditwatch.ledger.segment import Fingerprint
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.report import Report
+from auditwatch.trail.sketch import Overlap, Sketch
 from auditwatch.trail.verdict import Trouble
 
 Prints = tuple[Fingerprint, Fingerprint]
@@ -27,6 +28,7 @@ class FileSight:
         born_ns: When the file was born; 0 if that is not known.
         packed: Bytes of the file if it is compressed, else 0. Then `size` is that of its content.
         prints: Head and marker of that content for each known segment, by its number.
+        overlap: What it has in common with the active segment; None if they were not compared.
     """
 
     name: str
@@ -39,6 +41,7 @@ class FileSight:
     born_ns: int = 0
     packed: int = 0
     prints: Mapping[int, Prints] = field(default_factory=dict)
+    overlap: Overlap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Judged:
         report: The report, with places counted from `start`.
         head: Fingerprint of the first min(4096, judged) bytes, where judged is `start + report.bytes`.
         marker: Fingerprint of the last min(4096, judged) bytes before that position.
+        sketch: Sampled lines before that position; None if it is not beyond the anchor.
     """
 
     at: float
@@ -83,6 +87,7 @@ class Judged:
     report: Report
     head: Fingerprint
     marker: Fingerprint
+    sketch: Sketch | None = None
 
 
 @dataclass(frozen=True, slots=True)

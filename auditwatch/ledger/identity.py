@@ -11,6 +11,7 @@ from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Suspicion, TrailState
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import uncompressed
+from auditwatch.trail.sketch import NO_SKETCH, Overlap, Sketch
 
 FINGERPRINT_BYTES: Final = 4096
 """Most bytes that the head covers, and the marker too."""
@@ -26,11 +27,16 @@ class Expectation:
     Attributes:
         head_length: How many first bytes to cover.
         marker_offset: Where the marker begins; it is `marker_length` bytes long.
+        device: Of the known file, like `inode`.
+        sketch: What another file at its path should be compared with.
     """
 
     head_length: int = 0
     marker_offset: int = 0
     marker_length: int = 0
+    device: int = 0
+    inode: int = 0
+    sketch: Sketch = NO_SKETCH
 
 
 def expectation(segment: Segment | None) -> Expectation:
@@ -38,7 +44,14 @@ def expectation(segment: Segment | None) -> Expectation:
     if segment is None:
         return Expectation()
     anchor = segment.anchor
-    return Expectation(anchor.head.length, anchor.position - anchor.marker.length, anchor.marker.length)
+    return Expectation(
+        anchor.head.length,
+        anchor.position - anchor.marker.length,
+        anchor.marker.length,
+        segment.device,
+        segment.inode,
+        segment.sketch,
+    )
 
 
 def expectations(state: TrailState) -> dict[int, Expectation]:
@@ -66,15 +79,43 @@ def fault(segment: Segment, sight: FileSight) -> Suspicion | None:
 
 
 def _violation(segment: Segment, sight: FileSight) -> Violation | None:
+    is_same = is_same_inode(segment, sight)
     if sight.size == 0:
-        return Violation.EMPTIED
+        return Violation.EMPTIED if is_same else Violation.REPLACED
+    if not is_same and sight.overlap is not None and segment.sketch.is_telling:
+        return _by_its_lines(segment, sight, sight.overlap)
     if not _is_same_head(segment, sight):
         return Violation.REPLACED
     if sight.size < segment.anchor.position:
-        return Violation.TRUNCATED if is_same_inode(segment, sight) else Violation.ROLLED_BACK
+        return Violation.TRUNCATED if is_same else Violation.ROLLED_BACK
     if _prints(segment, sight)[1] != segment.anchor.marker:
         return Violation.REWRITTEN
     return None
+
+
+def _by_its_lines(segment: Segment, sight: FileSight, common: Overlap) -> Violation | None:
+    """What another file at the path is, by all that was judged: the same, an earlier state, an edited copy, or new.
+
+    A shared beginning alone is a header.
+    """
+    is_in_place = common.in_place == common.comparable > 0 and _is_same_head(segment, sight)
+    if sight.size < segment.anchor.position:
+        if is_in_place:
+            return Violation.ROLLED_BACK
+    elif is_in_place and _prints(segment, sight)[1] == segment.anchor.marker:
+        return None
+    return Violation.REWRITTEN if common.late or common.shared > 1 else Violation.REPLACED
+
+
+def repetition(segment: Segment, sight: FileSight) -> Suspicion | None:
+    """The violation, if the next file of a trail repeats what was judged of this one, perhaps edited; no rotation does.
+
+    It repeats a quarter of the sampled lines, and not only from the first half: files of one trail may begin alike.
+    """
+    common, lines = sight.overlap, len(segment.sketch.hashes)
+    if common is None or not segment.sketch.is_telling or not common.late or common.shared * 4 < lines:
+        return None
+    return Suspicion(Violation.REPLACED, f"{common.shared} of {lines} lines that were sampled before are repeated")
 
 
 def _is_same_head(segment: Segment, sight: FileSight) -> bool:

@@ -56,6 +56,7 @@ def _moved(segment: Segment, event: Judged) -> Segment:
         lines=segment.lines + event.report.lines,
         counted_until=max(segment.counted_until, judged),
         anchor=Anchor(judged, event.head, event.marker) if judged >= segment.anchor.position else segment.anchor,
+        sketch=event.sketch or segment.sketch,
         torn_tail=tail_of(segment, event.start, event.report),
         unverified_since=None if event.read == segment.size else segment.unverified_since,
     )

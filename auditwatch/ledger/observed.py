@@ -9,13 +9,14 @@ from auditwatch.ledger.damage import Finding, FindingState
 from auditwatch.ledger.effects import Commit, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import LIVING, reopened
-from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, rotated_to
+from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, repetition, rotated_to
 from auditwatch.ledger.segment import Anchor, Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.vanished import let_go, overdue
 from auditwatch.ledger.violations import with_violation
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Violation
+from auditwatch.trail.sketch import NO_SKETCH
 
 
 def observed(state: TrailState, event: Observed) -> Step:
@@ -107,6 +108,9 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
     if event.others is None:
         return state, (LookAgain(),)
     if (renamed := rotated_to(active, _strangers(state, event))) is not None:
+        repeated = repetition(active, sight)
+        if repeated is not None:
+            return _copied(state, active, renamed, event, repeated)
         return _rotated(state, active, renamed, event)
     if event.is_unpacking:
         return state, ()
@@ -115,6 +119,21 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
         fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
         return _present(state, fresh, sight, event.at, commit=True)
     return _compared(state, active, event, sight)
+
+
+def _copied(state: TrailState, active: Segment, renamed: FileSight, event: Observed, repeated: Suspicion) -> Step:
+    """The old file lives on beside a copy of it, as `sed -i.1` leaves them."""
+    suspicion = replace(repeated, detail=f"{repeated.detail}; the file that was judged is {renamed.name} now")
+
+    def confirm(state: TrailState) -> TrailState:
+        state, _ = _rotated(state, active, renamed, event)
+        return replace(state, active=_not_as_growth(state.active)) if state.active else state
+
+    return _suspected(state, suspicion, event.at, confirm)
+
+
+def _not_as_growth(segment: Segment) -> Segment:
+    return replace(segment, counted_until=segment.size)
 
 
 def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
@@ -192,7 +211,7 @@ def _changed(state: TrailState, active: Segment, event: Observed, sight: FileSig
     state, effects = _suspected(state, suspicion, event.at, lambda s: replace(s, active=restarted))
     if state.active is not restarted:
         return state, effects
-    return state, (Commit(tuple((active.number, finding) for finding in lost)), *wanted(state))
+    return state, (Commit(tuple((active.number, finding) for finding in lost)), *effects)
 
 
 def _suspected(
@@ -210,7 +229,8 @@ def _suspected(
         return state, ()
     name = state.active.name if state.active else ""
     state = with_violation(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
-    return confirm(state), (Commit(),)
+    state = confirm(state)
+    return state, (Commit(), *wanted(state))
 
 
 def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
@@ -221,7 +241,12 @@ def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
     findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
     lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
     anew = replace(
-        segment.unjudged(), anchor=Anchor(), counted_until=segment.size, inherited_until=0, findings=findings
+        segment.unjudged(),
+        anchor=Anchor(),
+        sketch=NO_SKETCH,
+        counted_until=segment.size,
+        inherited_until=0,
+        findings=findings,
     )
     return anew, lost
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from auditwatch.ledger.damage import Finding, FindingState, Tally
 from auditwatch.trail.kinds import Kind
+from auditwatch.trail.sketch import NO_SKETCH, Sketch
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,14 @@ class Segment:
         grown: When a look last showed a new size.
         unverified_since: When the oldest unverified byte was seen; None if there is none.
         closed: Whether the segment was rotated away.
-        missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
         vanished: Whether the file is gone; its findings stay until they are acknowledged.
         torn_tail: The last bytes without a newline, once they were judged as final.
         findings: In order of offset, at most `Policy.max_listed`; dead ones are kept while there is room for them.
         unlisted: Counts of damaged lines for which `findings` had no room.
         unlisted_ranges: Ranges of bytes with unlisted lines, in order; each damaged line in them is listed or counted.
         born_ns: Hint only: when its file was born; 0 if that is not known.
+        sketch: Sampled lines before the anchor's position: they tell a copy from a new file.
+        missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
         packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
     """
 
@@ -97,7 +99,6 @@ class Segment:
     grown: float = 0.0
     unverified_since: float | None = None
     closed: bool = False
-    missing_since: float | None = None
     vanished: bool = False
     torn_tail: TornTail | None = None
     findings: tuple[Finding, ...] = ()
@@ -105,6 +106,8 @@ class Segment:
     unlisted_ranges: tuple[tuple[int, int], ...] = ()
     packed: int = 0
     born_ns: int = 0
+    sketch: Sketch = NO_SKETCH
+    missing_since: float | None = None
 
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""

@@ -402,3 +402,70 @@ def test_a_line_longer_than_a_read_is_pending_until_it_ends() -> None:
     trail.look()
     assert trail.state.active.lines == 1
     assert open_places(trail.state) == []
+
+
+def numbered(number: int, start: int = 0) -> bytes:
+    return b"".join(b'{"event":"TRADE_APPROVED","id":%d}\n' % n for n in range(start, start + number))
+
+
+EDITED = numbered(50) + numbered(149, 51) + GOOD
+
+OTHER_FILES = {
+    "the same bytes": (numbered(200), None),
+    "the same bytes and growth": (numbered(210), None),
+    "an earlier state": (numbered(120), Violation.ROLLED_BACK),
+    "an edited copy": (EDITED, Violation.REWRITTEN),
+    "a copy without its beginning": (numbered(150, 50), Violation.REWRITTEN),
+    "an edited copy of an earlier state": (numbered(50) + numbered(50, 60), Violation.REWRITTEN),
+    "another file": (numbered(200, 1000), Violation.REPLACED),
+    "another file with the same first line": (numbered(1) + numbered(200, 1000), Violation.REPLACED),
+    "an empty file": (b"", Violation.REPLACED),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), OTHER_FILES.values(), ids=OTHER_FILES)
+def test_another_file_whose_predecessor_has_no_name_is_named_by_its_bytes(data: bytes, expected) -> None:
+    trail = Trail(numbered(200))
+    trail.look()
+    trail.create(data)
+    trail.look()
+    trail.look()
+    assert violations(trail) == ([expected] if expected else [])
+    assert trail.state.active.judged == len(data)
+    assert trail.state.appended_lines == (10 if len(data) > len(numbered(200)) and not expected else 0)
+    assert trail.state.rotations == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "is_copy"),
+    [
+        (EDITED, True),
+        (numbered(200), True),
+        (numbered(100, 100), True),
+        (b"", False),
+        (numbered(10, 1000), False),
+        (numbered(5), False),
+        (numbered(3) + numbered(300, 1000), False),
+    ],
+)
+def test_a_new_file_that_repeats_the_renamed_one_is_no_rotation(data: bytes, is_copy: bool) -> None:
+    """`sed -i.1` and `cp` with an edit leave the old bytes beside a copy: a rotation begins anew."""
+    trail = Trail(numbered(200))
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create(data)
+    trail.look()
+    trail.look()
+    assert violations(trail) == ([Violation.REPLACED] if is_copy else [])
+    assert [segment.name for segment in trail.state.files] == ["audit.jsonl.1", NAME]
+    assert trail.state.active.judged == len(data)
+    assert trail.state.appended_lines == (0 if is_copy else data.count(b"\n"))
+
+
+def test_a_trail_whose_lines_repeat_may_rotate() -> None:
+    trail = Trail(GOOD * 200)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create(GOOD * 150)
+    trail.look()
+    assert (trail.state.rotations, trail.state.violations) == (1, ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from auditwatch.ledger.advance import advance
@@ -11,10 +11,11 @@ from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.effects import Commit, Effect, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations
-from auditwatch.ledger.segment import Fingerprint
+from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+from auditwatch.trail.sketch import Sketch, extended, overlap
 from auditwatch.trail.verdict import Trouble
 
 RULES = Rules(max_line_bytes=200)
@@ -129,7 +130,12 @@ class Trail:
             report=report,
             head=printed(data[:length]),
             marker=printed(data[judged - length : judged]),
+            sketch=self._sketch(segment, data, judged),
         )
+
+    def _sketch(self, segment: Segment, data: bytes, judged: int) -> Sketch | None:
+        known = segment.anchor.position
+        return extended(segment.sketch, _reader(data), known, judged) if judged > known else None
 
     def _observe(self, neighbours: bool) -> tuple[Effect, ...]:
         expected = expectation(self.state.active)
@@ -158,6 +164,7 @@ class Trail:
             return FileSight(
                 name, self.device, file.inode, len(file.data), self.now, packed=len(file.data) // 2 + 1, prints=prints
             )
+        is_other = name == NAME and expected.sketch.lines and expected.inode != file.inode
         data, end = bytes(file.data), expected.marker_offset + expected.marker_length
         return FileSight(
             name=name,
@@ -167,12 +174,17 @@ class Trail:
             modified=self.now,
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
+            overlap=overlap(expected.sketch, _reader(data), len(data)) if is_other else None,
         )
 
 
 def _prints(file: File, expected: Expectation) -> tuple[Fingerprint, Fingerprint]:
     end = expected.marker_offset + expected.marker_length
     return printed(bytes(file.data[: expected.head_length])), printed(bytes(file.data[expected.marker_offset : end]))
+
+
+def _reader(data: bytes) -> Callable[[int, int], bytes]:
+    return lambda offset, length: data[offset : offset + length]
 
 
 def printed(data: bytes) -> Fingerprint:
