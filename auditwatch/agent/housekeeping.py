@@ -12,7 +12,7 @@ from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.requests import event_of, meant, objection
+from auditwatch.agent.requests import event_of, meant, objection, outcome
 from auditwatch.agent.selftest import judges_rightly
 from auditwatch.config.settings import Config
 from auditwatch.errors import StateError, StateUnwritable, Unreadable
@@ -121,14 +121,13 @@ class Housekeeping:
         refused = objection(request, states)
         if refused is not None:
             return refused
-        event = event_of(request, time.time())
         asked = [self._monitors[name] for name in meant(request, states)]
+        before = [monitor.state for monitor in asked]
         for monitor in asked:
-            monitor.apply(event)
-        is_saved = all(monitor.recorder.is_saved for monitor in asked)
-        return inbox.Answer(
-            is_saved, message="" if is_saved else "applied, but not saved yet: the state cannot be written now"
-        )
+            monitor.apply(event_of(request, monitor.state, time.time()))
+        if all(monitor.recorder.is_saved for monitor in asked):
+            return inbox.Answer(True, message=outcome(request, before, (monitor.state for monitor in asked)))
+        return inbox.Answer(False, message="applied, but not saved yet: the state cannot be written now")
 
     def _save_again(self) -> None:
         """Try again to store what could not be stored."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from auditwatch.agent.about import agent_status
-from auditwatch.agent.requests import event_of, meant, objection
+from auditwatch.agent.requests import event_of, meant, objection, outcome
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
 from auditwatch.ledger.runs import Mode
@@ -67,9 +67,13 @@ def _applied(store: Store, request: Request) -> Answer:
     if refused is not None:
         return refused
     names = meant(request, watched.values())
-    for key, before in watched.items():
-        if before.name in names:
-            after, effects = advance(before, event_of(request, time.time()))
-            findings = [pair for effect in effects if isinstance(effect, Commit) for pair in effect.findings]
-            store.commit(key, before, after, findings)
-    return Answer(True)
+    asked = {key: state for key, state in watched.items() if state.name in names}
+    changed = [_changed(store, key, state, request) for key, state in asked.items()]
+    return Answer(True, message=outcome(request, asked.values(), changed))
+
+
+def _changed(store: Store, key: str, before: TrailState, request: Request) -> TrailState:
+    after, effects = advance(before, event_of(request, before, time.time()))
+    findings = [pair for effect in effects if isinstance(effect, Commit) for pair in effect.findings]
+    store.commit(key, before, after, findings)
+    return after

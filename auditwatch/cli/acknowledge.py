@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,12 +16,15 @@ from auditwatch.errors import NotApplied, StateLocked, UnknownFinding, UsageErro
 
 if TYPE_CHECKING:
     from auditwatch.ledger.events import Scope
-    from auditwatch.state.inbox import Answer, Request
+    from auditwatch.state.inbox import Answer, Request, Seen
 
 GRACE_SECONDS: Final = 5.0
 """How long beyond a poll interval an agent may take."""
 
 _LONGEST_REASON: Final = 1000
+
+_GROUPS: Final = ("u", "w")
+"""What the ids begin with that stand for however many there are."""
 
 
 @click.command("acknowledge")
@@ -57,7 +61,8 @@ def command(  # noqa: PLR0913  click passes one argument an option
         timeout = duration_seconds(poll_interval) + GRACE_SECONDS
     except ValueError as error:
         raise UsageError(f"--poll-interval {error}") from None
-    _report(_carried_out(chosen_state_dir(state_dir), request, timeout))
+    directory = chosen_state_dir(state_dir)
+    _report(_carried_out(directory, replace(request, seen=_seen(directory, request)), timeout))
 
 
 def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_all: bool, inherited: bool) -> Scope:
@@ -93,6 +98,27 @@ def _request(
         trail=trail or "",
         undo=undo,
     )
+
+
+def _seen(state_dir: str, request: Request) -> dict[str, Seen]:
+    """What is known now of the trails of which not single findings are meant, but whatever is open.
+
+    Raises:
+        StateError: The state cannot be read.
+    """
+    from auditwatch.ledger.acknowledged import group_ids
+    from auditwatch.state.inbox import Seen
+
+    if not request.trail and not any(given.startswith(_GROUPS) for given in request.ids):
+        return {}
+    from auditwatch.agent.offline import load_snapshot
+
+    unknown = {request.trail: Seen(0.0, 0)} if request.trail else {}
+    return unknown | {
+        trail.name: Seen(trail.state.first_seen, trail.state.step)
+        for trail in load_snapshot(state_dir).trails
+        if trail.name == request.trail or group_ids(trail.name) & set(request.ids)
+    }
 
 
 def _one_line(text: str, needed: str) -> str:

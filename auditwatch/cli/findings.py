@@ -121,7 +121,9 @@ def _wanted(query: Mapping[str, str]) -> FindingsQuery:
 
 
 def _is_any_open(found: Mapping[str, Any]) -> bool:
-    return bool(found["beyond"]) or any(row["state"] == "open" for row in (*found["findings"], *found["violations"]))
+    return bool(found["beyond_open"]) or any(
+        row["state"] == "open" for row in (*found["findings"], *found["violations"])
+    )
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -150,5 +152,6 @@ def _summary(found: Mapping[str, Any]) -> str:
     total = found["total"] + found["violations_total"]
     parts = [f"{listed} of {total} listed" if listed < total else f"{total} found"]
     if found["beyond"]:
-        parts.append(f"{found['beyond']} more counted, but not listed individually")
+        ids = printable(", ".join(found["beyond_ids"]))
+        parts.append(f"{found['beyond']} more counted, but not listed individually ({ids})")
     return "; ".join(parts)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auditwatch.ledger.acknowledged import acknowledged
 from auditwatch.ledger.counted import counted
-from auditwatch.ledger.effects import Step
+from auditwatch.ledger.damage import ViolationRow
+from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Acknowledged, Counted, Event, Judged, Observed, Reviewed, Ticked
 from auditwatch.ledger.judged import judged, reviewed
 from auditwatch.ledger.observed import observed
@@ -17,6 +20,13 @@ def advance(state: TrailState, event: Event) -> Step:
 
     Pure: equal arguments give equal results. A stale event gives the same state and no effects.
     """
+    after, effects = _decided(state, event)
+    if any(isinstance(effect, Commit) for effect in effects):
+        after = replace(after, step=state.step + 1, violations=_dated(state, after))
+    return after, effects
+
+
+def _decided(state: TrailState, event: Event) -> Step:
     match event:
         case Observed():
             return observed(state, event)
@@ -30,3 +40,14 @@ def advance(state: TrailState, event: Event) -> Step:
             return acknowledged(state, event)
         case Ticked():
             return state, overdue_tails(state, event.at)
+
+
+def _dated(before: TrailState, after: TrailState) -> tuple[ViolationRow, ...]:
+    """The violations, with the number of this step on those that it opened, or changed while they were open."""
+    if after.violations is before.violations:
+        return after.violations
+    known = {row.id: row for row in before.violations}
+    return tuple(
+        row if row.acknowledgement or known.get(row.id) == row else replace(row, step=before.step + 1)
+        for row in after.violations
+    )

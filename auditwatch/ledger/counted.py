@@ -18,5 +18,7 @@ def counted(state: TrailState, event: Counted) -> Step:
     else:
         is_old = not state.first_seen or event.last_failure <= state.first_seen
         is_history = not writes.id and is_old
-        writes = with_counts(writes, event.id, event.counts, event.last_failure, event.at, is_history=is_history)
+        writes = with_counts(
+            writes, event.id, event.counts, event.last_failure, event.at, step=state.step + 1, is_history=is_history
+        )
     return (state, ()) if writes == state.writes else (replace(state, writes=writes), (Commit(),))

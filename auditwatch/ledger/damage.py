@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,6 +37,7 @@ class Finding:
         offset: Offset of its first byte in the segment.
         length: Bytes before the newline.
         inherited: Whether it was there when the agent first looked at the trail.
+        step: The step of its trail that opened it, for the first time or again.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Finding:
     last_seen: float
     state: FindingState = FindingState.OPEN
     acknowledgement: Acknowledgement | None = None
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class ViolationRow:
         latest: The detail of its newest occurrence; empty as long as there was only one.
         latest_segment: Where that was; empty in the same case.
         latest_seen: When that was confirmed; 0 in the same case.
+        step: The step of its trail that opened it or last changed it while it was open; `advance` sets it.
     """
 
     id: str
@@ -78,6 +82,7 @@ class ViolationRow:
     latest: str = ""
     latest_segment: str = ""
     latest_seen: float = 0.0
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +105,16 @@ class Tally:
             self.inherited + other.inherited,
             self.acknowledged + other.acknowledged,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Unlisted damaged lines that one step opened; if several steps were put together, the last of them.
+
+    Attributes:
+        step: Number of the step of their trail.
+        counts: How many of each kind, and how many of these are inherited; none of them is acknowledged.
+    """
+
+    step: int
+    counts: Mapping[Kind, Tally]

@@ -141,13 +141,13 @@ class Acknowledged:
     """An operator acknowledged findings, or undoes that.
 
     Attributes:
-        asked: When the operator asked; `all` and `inherited` apply to what had been seen by then.
+        step: The step of the trail that the operator saw: what a later one opened is not meant, unless its id is named.
         ids: Ids of findings, violations and failed writes, if `scope` is `ids`.
         undo: Whether to open them again instead.
     """
 
     at: float
-    asked: float
+    step: int
     scope: Scope
     by: str
     reason: str

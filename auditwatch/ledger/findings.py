@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from auditwatch.ledger.damage import Finding, FindingState, Tally
 from auditwatch.ledger.segment import Segment, TornTail
 from auditwatch.ledger.state import TrailState
+from auditwatch.ledger.unlisted import with_unlisted, without_one
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
@@ -63,11 +64,12 @@ def reconcile(state: TrailState, segment: Segment, start: int, report: Report, a
     end = _listed_end(report, defects, start)
     met = {(d.offset, d.sha256): d for d in defects}
     at_offset = {d.offset for d in defects}
-    aged = tuple(_aged(f, met, at_offset, at) if start <= f.offset < end else f for f in segment.findings)
-    new = [_finding(state.name, segment, d, at) for d in _unknown(segment, defects)]
+    step = state.step + 1
+    aged = tuple(_aged(f, met, at_offset, at, step) if start <= f.offset < end else f for f in segment.findings)
+    new = [_finding(state, segment, d, at) for d in _unknown(segment, defects)]
     room = max(0, state.policy.max_listed - sum(finding.state in LIVING for finding in aged))
     unlisted = _unlisted(segment, new[room:], report, end, start + report.bytes)
-    return _stored(segment, aged, new[:room], unlisted, state.policy.max_listed)
+    return _stored(state, segment, aged, new[:room], unlisted)
 
 
 def tail_of(segment: Segment, start: int, report: Report) -> TornTail | None:
@@ -81,22 +83,8 @@ def tail_of(segment: Segment, start: int, report: Report) -> TornTail | None:
 def reopened(segment: Segment, tail: TornTail) -> Segment:
     """The segment, to be judged again from the beginning of its torn tail, because the tail has grown after all."""
     ranges = tuple((low, min(high, tail.offset)) for low, high in segment.unlisted_ranges if low < tail.offset)
-    unlisted = segment.unlisted if tail.is_listed else _without_one_torn(segment.unlisted)
-    return replace(
-        segment,
-        judged=tail.offset,
-        read=tail.offset,
-        torn_tail=None,
-        unlisted=unlisted,
-        unlisted_ranges=ranges,
-    )
-
-
-def _without_one_torn(unlisted: Mapping[Kind, Tally]) -> dict[Kind, Tally]:
-    known = unlisted.get(Kind.TORN, Tally())
-    opened = min(known.open, 1)
-    left = Tally(known.open - opened, min(known.inherited, known.open - opened), known.acknowledged - (1 - opened))
-    return {**unlisted, Kind.TORN: left}
+    segment = segment if tail.is_listed else without_one(segment, Kind.TORN)
+    return replace(segment, judged=tail.offset, read=tail.offset, torn_tail=None, unlisted_ranges=ranges)
 
 
 def _living_between(findings: tuple[Finding, ...], start: int, end: int) -> bool:
@@ -122,20 +110,22 @@ def _is_unlisted(segment: Segment, offset: int) -> bool:
     return any(low <= offset < high for low, high in segment.unlisted_ranges)
 
 
-def _aged(finding: Finding, met: Mapping[tuple[int, str], Defect], at_offset: set[int], at: float) -> Finding:
+def _aged(
+    finding: Finding, met: Mapping[tuple[int, str], Defect], at_offset: set[int], at: float, step: int
+) -> Finding:
     defect = met.get((finding.offset, finding.sha256))
     if defect is not None:
-        state = finding.state if finding.state in LIVING else FindingState.OPEN
-        return replace(finding, state=state, kind=defect.kind, line=defect.line, last_seen=at)
+        known = replace(finding, kind=defect.kind, line=defect.line, last_seen=at)
+        return known if finding.state in LIVING else replace(known, state=FindingState.OPEN, step=step)
     if finding.state not in LIVING:
         return finding
     state = FindingState.SUPERSEDED if finding.offset in at_offset else FindingState.GONE
     return replace(finding, state=state)
 
 
-def _finding(trail: str, segment: Segment, defect: Defect, at: float) -> Finding:
+def _finding(state: TrailState, segment: Segment, defect: Defect, at: float) -> Finding:
     return Finding(
-        id=finding_id(trail, defect.offset, defect.sha256),
+        id=finding_id(state.name, defect.offset, defect.sha256),
         line=defect.line,
         offset=defect.offset,
         length=defect.length,
@@ -145,6 +135,7 @@ def _finding(trail: str, segment: Segment, defect: Defect, at: float) -> Finding
         inherited=defect.offset + defect.length < segment.inherited_until,
         first_seen=at,
         last_seen=at,
+        step=state.step + 1,
     )
 
 
@@ -171,15 +162,15 @@ def _uncarried(report: Report) -> dict[Kind, int]:
 
 
 def _stored(
-    segment: Segment, aged: tuple[Finding, ...], listed: list[Finding], unlisted: _Unlisted, max_listed: int
+    state: TrailState, segment: Segment, aged: tuple[Finding, ...], listed: list[Finding], unlisted: _Unlisted
 ) -> Reconciled:
     """The segment with its findings; living ones take the room of dead ones."""
-    dropped = _oldest_dead(aged, len(aged) + len(listed) - max_listed)
+    dropped = _oldest_dead(aged, len(aged) + len(listed) - state.policy.max_listed)
     changed = [new for old, new in zip(segment.findings, aged, strict=True) if old is not new]
     if dropped:
         aged, changed = _without(aged, dropped), list(_without(changed, dropped))
     findings = tuple(sorted((*aged, *listed), key=lambda f: f.offset)) if listed else aged
-    segment = _counted(replace(segment, findings=findings), unlisted)
+    segment = _counted(replace(segment, findings=findings), unlisted, state.step + 1)
     return Reconciled(segment, (*changed, *listed), dropped, _fresh(listed, unlisted.counts))
 
 
@@ -195,14 +186,11 @@ def _without(findings: Iterable[Finding], dropped: Iterable[Finding]) -> tuple[F
     return tuple(finding for finding in findings if (finding.offset, finding.sha256) not in places)
 
 
-def _counted(segment: Segment, new: _Unlisted) -> Segment:
+def _counted(segment: Segment, new: _Unlisted, step: int) -> Segment:
     if not new.counts:
         return segment
-    unlisted = dict(segment.unlisted)
-    for kind, tally in new.counts.items():
-        unlisted[kind] = unlisted.get(kind, Tally()) + tally
     ranges = _joined(sorted((*segment.unlisted_ranges, (new.start, new.end))))
-    return replace(segment, unlisted=unlisted, unlisted_ranges=ranges)
+    return replace(with_unlisted(segment, new.counts, step), unlisted_ranges=ranges)
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from auditwatch.ledger.damage import Finding, FindingState, Tally
+from auditwatch.ledger.damage import Finding, FindingState, Opened, Tally
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.sketch import NO_SKETCH, Sketch
 
@@ -78,6 +78,8 @@ class Segment:
         findings: In order of offset, at most `Policy.max_listed`; dead ones are kept while there is room for them.
         unlisted: Counts of damaged lines for which `findings` had no room.
         unlisted_ranges: Ranges of bytes with unlisted lines, in order; each damaged line in them is listed or counted.
+        unlisted_opened: Which steps opened the unlisted lines, oldest first; those that are in none of them are older.
+        unlisted_noted: How many of the acknowledged unlisted lines of each kind are inherited.
         born_ns: Hint only: when its file was born; 0 if that is not known.
         sketch: Sampled lines before the anchor's position: they tell a copy from a new file.
         missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
@@ -108,6 +110,8 @@ class Segment:
     born_ns: int = 0
     sketch: Sketch = NO_SKETCH
     missing_since: float | None = None
+    unlisted_opened: tuple[Opened, ...] = ()
+    unlisted_noted: Mapping[Kind, int] = field(default_factory=dict)
 
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""
@@ -119,6 +123,8 @@ class Segment:
             torn_tail=None,
             unlisted={},
             unlisted_ranges=(),
+            unlisted_opened=(),
+            unlisted_noted={},
         )
 
     @property

@@ -88,6 +88,8 @@ class TrailState:
         expired: Closed segments that retention removed since the first look.
         expired_unread: Those of them that had not been read to their end: their last lines have no verdict.
         is_resumed: Whether nothing was looked at since the agent started: much may have happened meanwhile.
+        step: How many steps were to be stored so far; `advance` counts them. What is opened knows the step that did it.
+        unlisted_note: Who last acknowledged unlisted damaged lines; None if that never happened or was undone.
     """
 
     name: str
@@ -113,6 +115,8 @@ class TrailState:
     expired: int = 0
     expired_unread: int = 0
     is_resumed: bool = False
+    step: int = 0
+    unlisted_note: Acknowledgement | None = None
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""

@@ -64,10 +64,12 @@ class Failures:
     Attributes:
         seen: When they were seen; if several moments were put together, the last.
         failed: How many failed, by reason, in the order of `FAILURES`.
+        step: The step of the trail that opened them; if several were put together, the last.
     """
 
     seen: float
     failed: Numbers
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Writes:
 
 
 def with_counts(
-    writes: Writes, counters_id: str, counts: Counts, last_failure: float, at: float, *, is_history: bool
+    writes: Writes, counters_id: str, counts: Counts, last_failure: float, at: float, *, step: int, is_history: bool
 ) -> Writes:
     """What is known after a counters file was read.
 
@@ -114,6 +116,7 @@ def with_counts(
         counts: What the file says now. If it is less than before, nothing is taken back: it was read while it changed.
         last_failure: When a write last failed, according to the file; not believed if that is in the future.
         at: When the file was read.
+        step: The step of the trail that this is.
         is_history: Whether failures that are new here date from before the first look and need no acknowledgement.
     """
     known = writes.seen if counters_id == writes.id else Counts()
@@ -124,22 +127,22 @@ def with_counts(
         trouble="",
         seen=counts.with_each(known, max),
         total=writes.total.with_each(new, int.__add__),
-        open=writes.open if is_history else _with(writes.open, Failures(at, new.failed)),
+        open=writes.open if is_history else _with(writes.open, Failures(at, new.failed, step)),
         last_failure=max(writes.last_failure, min(last_failure, at)),
     )
 
 
-def noted(writes: Writes, asked: float) -> Writes:
-    """The failures that had been seen when the operator asked are acknowledged; later ones stay open."""
-    taken = tuple(failures for failures in writes.open if failures.seen <= asked)
-    left = tuple(failures for failures in writes.open if failures.seen > asked)
+def noted(writes: Writes, step: int) -> Writes:
+    """The failures that were open at the step that the operator saw are acknowledged; later ones stay open."""
+    taken = tuple(failures for failures in writes.open if failures.step <= step)
+    left = tuple(failures for failures in writes.open if failures.step > step)
     numbers = _joined(writes.acknowledged, _summed(taken).failed, int.__add__)
     return replace(writes, open=left, acknowledged=numbers)
 
 
-def unnoted(writes: Writes, at: float) -> Writes:
-    """No failure is acknowledged any more: all of them are open again."""
-    return replace(writes, open=_with(writes.open, Failures(at, writes.acknowledged)), acknowledged=NO_FAILURES)
+def unnoted(writes: Writes, at: float, step: int) -> Writes:
+    """No failure is acknowledged any more: this step opens all of them again."""
+    return replace(writes, open=_with(writes.open, Failures(at, writes.acknowledged, step)), acknowledged=NO_FAILURES)
 
 
 def by_reason(failed: Numbers) -> dict[str, int]:
@@ -159,7 +162,9 @@ def _summed(found: tuple[Failures, ...]) -> Failures:
 
 
 def _together(one: Failures, other: Failures) -> Failures:
-    return Failures(max(one.seen, other.seen), _joined(one.failed, other.failed, int.__add__))
+    return Failures(
+        max(one.seen, other.seen), _joined(one.failed, other.failed, int.__add__), max(one.step, other.step)
+    )
 
 
 def _joined(left: Numbers, right: Numbers, join: Callable[[int, int], int]) -> Numbers:

@@ -13,9 +13,9 @@ import re
 import stat
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from auditwatch.errors import NotApplied, StateError, StateUnwritable
@@ -32,6 +32,21 @@ _ANSWER_SECONDS: Final = 3600.0  # an answer that was never collected
 _POLL_SECONDS: Final = 0.05
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _FINDING: Final = re.compile(r"[a-z][0-9a-f]{1,40}")
+_NOT_A_REQUEST: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading JSON that is not a request, or not an answer, raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was known of a trail when somebody asked: everything that its steps up to this one opened.
+
+    Attributes:
+        first_seen: When the trail was first looked at: another time means that its steps were counted anew.
+        step: Number of the last step.
+    """
+
+    first_seen: float
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +55,12 @@ class Request:
 
     Attributes:
         id: 32 hex digits.
-        asked: When; `all` and `inherited` mean what had been seen by then.
+        asked: When, for people: clocks are changed, so it decides nothing.
         ids: Findings and violations, if `scope` is `ids`.
         trail: Name; empty = every trail.
         undo: Reopen them instead.
+        seen: What the asker saw, by name of the trail: `all` and `inherited` mean what was open then.
+        number: Higher than that of every request that was waiting when this one was submitted; `submit` sets it.
     """
 
     id: str
@@ -54,6 +71,8 @@ class Request:
     ids: tuple[str, ...] = ()
     trail: str = ""
     undo: bool = False
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +105,22 @@ def is_finding_id(text: str) -> bool:
 
 
 def submit(state_dir: str, request: Request) -> None:
-    """Put a request into the inbox, durably.
+    """Put a request into the inbox, durably, after those that are waiting there.
 
     Raises:
         StateError: There is no such state directory.
         StateUnwritable: It cannot be written.
     """
     directory = _made(state_dir)
-    _write(directory, f"{request.id}.request", _request_fields(request))
+    number = 1 + max((waiting.number for waiting in _waiting(directory)), default=0)
+    _write(directory, f"{request.id}.request", _request_fields(replace(request, number=number)))
 
 
 def pending(state_dir: str) -> list[Request]:
-    """Requests without an answer, oldest first; what is not a request is set aside."""
+    """Requests without an answer, in the order in which they were made; what is not a request is set aside."""
     directory = os.path.join(state_dir, INBOX)
     found = [_taken(directory, name) for name in _names(directory, ".request")[:_MAX_PENDING]]
-    return sorted((request for request in found if request), key=lambda request: (request.asked, request.id))
+    return sorted((request for request in found if request), key=lambda request: (request.number, request.id))
 
 
 def answer(state_dir: str, request_id: str, given: Answer) -> None:
@@ -188,11 +208,18 @@ def _names(directory: str, ending: str) -> list[str]:
         return []
 
 
+def _waiting(directory: str) -> Iterator[Request]:
+    """Requests without an answer; nothing is touched."""
+    for name in _names(directory, ".request"):
+        with suppress(*_NOT_A_REQUEST, OSError):
+            yield _request(name.removesuffix(".request"), _read(os.path.join(directory, name)))
+
+
 def _taken(directory: str, name: str) -> Request | None:
     path = os.path.join(directory, name)
     try:
         return _request(name.removesuffix(".request"), _read(path))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except _NOT_A_REQUEST:
         _set_aside(path)
     except OSError:
         pass  # gone again, or not readable now: the next look will show
@@ -210,7 +237,7 @@ def _answer_at(path: str) -> Answer | None:
         return Answer(fields["applied"] is True, tuple(map(str, fields["unknown"])), str(fields["message"]))
     except OSError:
         return None
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except _NOT_A_REQUEST:
         return Answer(False, (), "the answer cannot be read")
 
 
@@ -245,6 +272,8 @@ def _request_fields(request: Request) -> dict[str, object]:
         "ids": list(request.ids),
         "trail": request.trail,
         "undo": request.undo,
+        "seen": {name: {"first_seen": seen.first_seen, "step": seen.step} for name, seen in request.seen.items()},
+        "number": request.number,
     }
 
 
@@ -258,7 +287,13 @@ def _request(request_id: str, fields: Any) -> Request:
         ids=tuple(_matching(_FINDING, finding) for finding in fields["ids"]),
         trail=_text(fields["trail"]),
         undo=bool(fields["undo"]),
+        seen={_text(name): _seen(seen) for name, seen in fields.get("seen", {}).items()},
+        number=_count(fields.get("number", 0)),
     )
+
+
+def _seen(fields: Any) -> Seen:
+    return Seen(_seconds(fields["first_seen"]), _count(fields["step"]))
 
 
 def _matching(pattern: re.Pattern[str], text: str) -> str:
@@ -270,6 +305,12 @@ def _matching(pattern: re.Pattern[str], text: str) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():  # it goes into a log line
         raise ValueError("not a short printable text")
+    return value
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 62:
+        raise ValueError("not a number of something")
     return value
 
 

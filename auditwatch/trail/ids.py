@@ -26,5 +26,10 @@ def write_failures_id(trail: str) -> str:
     return "w" + _digest(trail, "write_failures")
 
 
+def unlisted_id(trail: str) -> str:
+    """The id that stands for all damaged lines of a trail that are only counted: `u` and 10 hex digits."""
+    return "u" + _digest(trail, "unlisted")
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:10]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, ViolationRow
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
-from auditwatch.trail.ids import write_failures_id
+from auditwatch.trail.ids import unlisted_id, write_failures_id
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Verdict
 from auditwatch.trail.words import count_text
@@ -108,7 +108,9 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         },
         "writes": _writes(facts),
         "appended": {"bytes": state.appended_bytes, "lines": state.appended_lines, "last": state.last_append},
+        "unlisted": _unlisted(facts),
         "first_seen": state.first_seen,
+        "step": state.step,
         "last_damage": facts.last_damage,
         "rotations": state.rotations,
         "catching_up": facts.catching_up,
@@ -156,6 +158,18 @@ def _writes(facts: Facts) -> dict[str, Any]:
         "id": write_failures_id(facts.trail.name),
         "last_failure": writes.last_failure,
         "lock_waits": lock_waits(writes),
+    }
+
+
+def _unlisted(facts: Facts) -> dict[str, Any]:
+    """Damaged lines that are only counted, because their segments have too many."""
+    state = facts.trail.state
+    counted = [tally for segment in state.segments for tally in segment.unlisted.values()]
+    return {
+        "id": unlisted_id(state.name),
+        "open": sum(tally.open for tally in counted),
+        "acknowledged": sum(tally.acknowledged for tally in counted),
+        "acknowledgement": _note(state.unlisted_note),
     }
 
 
@@ -220,15 +234,18 @@ def findings_json(
     """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines.
 
     At most `limit` are listed; `total` counts all that are stored and match, `beyond` those that are only counted
-    because their segment has too many.
+    because their segment has too many, and `beyond_ids` are the ids that stand for them, one a trail.
     """
     found = [place for trail in wanted.trails(snapshot) for place in _findings(trail, wanted)]
     broken = [row for trail in wanted.trails(snapshot) for row in _violations(trail, wanted)]
+    as_open = replace(wanted, open_only=True)
     return {
         "at": snapshot.at,
         "revision": snapshot.revision,
         "total": len(found),
         "beyond": sum(_beyond(trail, wanted) for trail in wanted.trails(snapshot)),
+        "beyond_open": sum(_beyond(trail, as_open) for trail in wanted.trails(snapshot)),
+        "beyond_ids": [unlisted_id(trail.name) for trail in wanted.trails(snapshot) if _beyond(trail, wanted)],
         "findings": [_finding(*place) for place in found[:limit]],
         "violations": broken[:limit],
         "violations_total": len(broken),

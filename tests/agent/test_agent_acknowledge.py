@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,48 @@ def test_an_unknown_id_or_trail_is_status_2_and_nothing_changes(agent: Agent) ->
     assert counted(agent) == (4, 2, 0)
     agent.stop()
     assert acknowledge(agent, "f0123456789", "--reason", "x").returncode == 2
+
+
+def test_what_is_found_while_a_request_waits_is_not_meant_even_if_clocks_differ(agent: Agent, trail: Path) -> None:
+    """The agent does not answer for a while; the one who asks has a clock that is an hour ahead."""
+    agent.process.send_signal(signal.SIGSTOP)
+    ahead = "import time; now = time.time; time.time = lambda: now() + 3600\n"
+    asking = [*ahead_of(ahead), "acknowledge", "--trail", "risk", "--all", "--reason", "seen"]
+    with subprocess.Popen([*asking, "--state-dir", agent.state_dir], stdout=subprocess.PIPE, text=True) as asked:
+        until(lambda: list((agent.state_dir / "inbox").glob("*.request")))
+        append(trail, SPLICED)
+        agent.process.send_signal(signal.SIGCONT)
+        said, _ = asked.communicate(timeout=60)
+    assert (asked.returncode, said) == (0, "acknowledged: 4 damaged lines\n")
+    until(lambda: counted(agent) == (2, 0, 4))
+    agent.stop()
+
+
+def ahead_of(code: str) -> list[str]:
+    """The command, with this code run before it."""
+    return [sys.executable, "-P", "-c", f"{code}import sys\nfrom auditwatch.__main__ import main\nmain()"]
+
+
+def test_where_nothing_was_open_that_is_said_and_is_no_mistake(agent: Agent) -> None:
+    for said in ("acknowledged: 4 damaged lines\n", "nothing was open\n"):
+        done = acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen")
+        assert (done.returncode, done.stdout) == (0, said)
+    agent.stop()
+    assert acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen").stdout == "nothing was open\n"
+
+
+def test_a_request_that_does_not_say_what_its_asker_saw_is_refused(agent: Agent) -> None:
+    inbox, number = agent.state_dir / "inbox", "a" * 32
+    inbox.mkdir(exist_ok=True)
+    old = {"asked": 1e10, "scope": "all", "by": "ann", "reason": "r", "ids": [], "trail": "risk", "undo": False}
+    (inbox / "written").write_text(json.dumps(old))
+    (inbox / "written").rename(inbox / f"{number}.request")
+    answer = json.loads(
+        until(lambda: (inbox / f"{number}.answer").exists() and (inbox / f"{number}.answer").read_text())
+    )
+    assert answer["applied"] is False
+    assert "an earlier version of auditwatch made it" in answer["message"]
+    assert counted(agent) == (4, 2, 0)
 
 
 def test_rubbish_in_the_inbox_stops_nobody(agent: Agent, trail: Path) -> None:

@@ -10,7 +10,8 @@ from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.events import Acknowledged, Reviewed, Scope
-from auditwatch.trail.ids import finding_id
+from auditwatch.ledger.unlisted import MOST_OPENED
+from auditwatch.trail.ids import finding_id, unlisted_id
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.scan import Scan
 from tests.ledger.trails import NAME, POLICY, RULES, Trail, open_places
@@ -29,9 +30,9 @@ def review(trail: Trail) -> None:
         trail.step(Reviewed(trail.now, segment.number, 0, 0, RULES.rules_id, scan.finish()))
 
 
-def acknowledge(trail: Trail, scope: Scope = Scope.ALL, *, asked: float | None = None, **more) -> None:
-    asked = trail.now if asked is None else asked
-    trail.step(Acknowledged(trail.now, asked, scope, by="ann", reason="known", **more))
+def acknowledge(trail: Trail, scope: Scope = Scope.ALL, *, step: int | None = None, **more) -> None:
+    seen = trail.state.step if step is None else step
+    trail.step(Acknowledged(trail.now, seen, scope, by="ann", reason="known", **more))
 
 
 def states(trail: Trail) -> list[str]:
@@ -98,12 +99,64 @@ def test_an_id_is_the_same_on_every_host() -> None:
 
 def test_all_means_what_was_open_when_asked() -> None:
     trail = damaged()
-    asked = trail.now
+    seen = trail.state.step
     trail.append(TORN)
     trail.look()
-    acknowledge(trail, asked=asked)
+    acknowledge(trail, step=seen)
     assert states(trail) == ["acknowledged", "acknowledged", "open"]
     assert trail.state.tallies()[Kind.TORN] == Tally(open=1, inherited=0, acknowledged=1)
+
+
+def test_what_was_open_when_asked_is_told_by_steps_whatever_the_clocks_say() -> None:
+    trail = damaged()
+    seen = trail.state.step
+    trail.now -= 86_400  # somebody sets the clock back a day
+    trail.append(TORN)
+    trail.look()
+    trail.files[NAME].data.clear()
+    trail.look()
+    assert [row.kind for row in trail.state.open_violations] == [Violation.EMPTIED]
+    acknowledge(trail, step=seen)
+    assert [row.kind for row in trail.state.open_violations] == [Violation.EMPTIED]
+    acknowledge(trail)
+    assert trail.state.open_violations == ()
+
+
+def test_what_was_gone_when_asked_and_is_open_again_is_not_meant() -> None:
+    trail = damaged()
+    place = slice(len(GOOD), len(GOOD) + len(TORN))
+    trail.files[NAME].data[place] = b'{"e":"TRADE_APP"}\n'
+    review(trail)
+    seen = trail.state.step
+    trail.files[NAME].data[place] = TORN
+    review(trail)
+    acknowledge(trail, step=seen)
+    assert states(trail) == ["open", "acknowledged"]
+
+
+def test_what_was_reopened_after_the_question_stays_open() -> None:
+    trail = damaged()
+    trail.files[NAME].data.clear()
+    trail.look()
+    (row,) = trail.state.violations
+    finding = trail.state.active.findings[0]
+    acknowledge(trail)
+    seen = trail.state.step
+    acknowledge(trail, Scope.IDS, ids=frozenset({row.id, finding.id}), undo=True)
+    acknowledge(trail, step=seen)
+    assert trail.state.open_violations == (replace(row, step=seen + 1),)
+
+
+def test_each_step_that_is_stored_is_counted_and_no_other() -> None:
+    trail = damaged()
+    before = trail.state.step
+    trail.glance()
+    assert trail.state.step == before
+    trail.append(GOOD)
+    trail.look()
+    assert trail.state.step == before + 1
+    trail.restart()
+    assert trail.state.step == before + 1
 
 
 def test_inherited_means_the_inherited_ones_alone() -> None:
@@ -144,7 +197,7 @@ def test_nothing_is_stored_where_nothing_was_meant() -> None:
     trail = Trail(GOOD)
     trail.look()
     before = trail.state
-    assert trail.step(Acknowledged(trail.now, trail.now, Scope.ALL, "ann", "nothing there")) == ()
+    assert trail.step(Acknowledged(trail.now, before.step, Scope.ALL, "ann", "nothing there")) == ()
     assert trail.state is before
 
 
@@ -179,6 +232,57 @@ class TestMoreDamageThanRows:
         trail = self.full()
         acknowledge(trail)
         assert trail.state.tallies()[Kind.TORN] == Tally(acknowledged=6)
+
+    def test_all_leaves_open_what_was_counted_after_the_question(self) -> None:
+        trail = self.full()
+        seen = trail.state.step
+        trail.append(TORN * 2 + GOOD)
+        trail.look()
+        acknowledge(trail, step=seen)
+        assert trail.state.tallies()[Kind.TORN] == Tally(open=2, acknowledged=6)
+        acknowledge(trail)
+        assert trail.state.tallies()[Kind.TORN] == Tally(acknowledged=8)
+
+    def test_inherited_means_what_is_counted_too(self) -> None:
+        trail = Trail(TORN * 5 + GOOD, FEW_ROWS)
+        trail.look()
+        trail.append(TORN * 2)
+        trail.look()
+        acknowledge(trail, Scope.INHERITED)
+        assert trail.state.tallies()[Kind.TORN] == Tally(open=2, acknowledged=5)
+
+    def test_they_have_one_id_and_open_again_as_they_were(self) -> None:
+        trail = Trail(TORN * 5 + GOOD, FEW_ROWS)
+        trail.look()
+        trail.append(TORN * 2)
+        trail.look()
+        ids = frozenset({unlisted_id("risk")})
+        assert ids <= known_ids(trail.state)
+        acknowledge(trail, Scope.IDS, ids=ids)
+        assert trail.state.tallies()[Kind.TORN] == Tally(open=3, inherited=3, acknowledged=4)
+        assert trail.state.unlisted_note.by == "ann"
+        seen = trail.state.step
+        acknowledge(trail, Scope.IDS, ids=ids, undo=True)
+        assert trail.state.tallies()[Kind.TORN] == Tally(open=7, inherited=5)
+        assert trail.state.unlisted_note is None
+        acknowledge(trail, step=seen)
+        assert trail.state.tallies()[Kind.TORN] == Tally(open=4, inherited=2, acknowledged=3)
+
+    def test_of_very_many_steps_the_latest_are_kept_apart_and_too_little_is_acknowledged_never_too_much(self) -> None:
+        trail = Trail(TORN * 3, FEW_ROWS)
+        trail.look()
+        seen = [trail.state.step]
+        for _ in range(MOST_OPENED + 10):
+            trail.append(TORN)
+            trail.look()
+            seen.append(trail.state.step)
+        assert len(trail.state.active.unlisted_opened) == MOST_OPENED
+        left = [self.left_open(trail, step) for step in seen]
+        assert left == [MOST_OPENED + 10] * 11 + list(range(MOST_OPENED - 1, -1, -1))
+
+    def left_open(self, trail: Trail, step: int) -> int:
+        asked = Acknowledged(trail.now, step, Scope.ALL, by="ann", reason="known")
+        return advance(trail.state, asked)[0].tallies()[Kind.TORN].open
 
     def test_the_map_knows_where_they_are(self) -> None:
         trail = self.full()

@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from auditwatch.ledger.damage import FindingState
+from auditwatch.ledger.acknowledged import known_ids
+from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.effects import Read
-from auditwatch.ledger.state import Policy
+from auditwatch.ledger.events import Acknowledged, Scope
+from auditwatch.ledger.state import Policy, TrailState
 from auditwatch.trail.kinds import Kind
 from tests.ledger.trails import NAME, POLICY, Trail, open_places, verdicts
 
@@ -199,6 +201,29 @@ class Hostile(RuleBasedStateMachine):
         self.trail.state = replace(self.trail.state, rules_id="older")
         self.trail.restart()
 
+    @rule(share=st.floats(0, 1), scope=st.sampled_from([Scope.ALL, Scope.INHERITED]))
+    def acknowledge(self, share: float, scope: Scope) -> None:
+        """Somebody asked at some earlier step: nothing that was opened later is taken."""
+        state, step = self.trail.state, int(self.trail.state.step * share)
+        later = newer(state, step)
+        self.trail.step(Acknowledged(self.trail.now, step, scope, "ann", "known"))
+        assert newer(self.trail.state, step) == later
+
+    @rule()
+    def undo(self) -> None:
+        ids = known_ids(self.trail.state)
+        self.trail.step(Acknowledged(self.trail.now, 0, Scope.IDS, "ann", "", ids, undo=True))
+        assert not any(tally.acknowledged for tally in self.trail.state.tallies().values())
+
+    @invariant()
+    def steps_account_for_what_is_only_counted(self) -> None:
+        for segment in self.trail.state.segments:
+            for kind, tally in segment.unlisted.items():
+                opened = [one.counts.get(kind, Tally()) for one in segment.unlisted_opened]
+                assert sum(one.open for one in opened) == tally.open
+                assert sum(one.inherited for one in opened) == tally.inherited
+                assert 0 <= segment.unlisted_noted.get(kind, 0) <= tally.acknowledged
+
     @invariant()
     def nothing_is_counted_twice(self) -> None:
         for segment in self.trail.state.segments:
@@ -228,6 +253,13 @@ class Hostile(RuleBasedStateMachine):
         data = bytes(self.trail.files[NAME].data)
         assert active.judged == data.rfind(b"\n") + 1
         assert active.read == len(data)
+
+
+def newer(state: TrailState, step: int) -> tuple[int, int]:
+    """Open damage, listed and only counted, that a later step opened."""
+    listed = sum(f.state == "open" and f.step > step for s in state.segments for f in s.findings)
+    opened = [one for s in state.segments for one in s.unlisted_opened if one.step > step]
+    return listed, sum(tally.open for one in opened for tally in one.counts.values())
 
 
 SETTINGS = settings(max_examples=1500, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))

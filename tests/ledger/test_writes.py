@@ -38,9 +38,12 @@ def read(
     return after
 
 
-def told(state: TrailState, asked: float, scope: Scope = Scope.ALL, *, undo: bool = False) -> TrailState:
+def told(
+    state: TrailState, at: float, scope: Scope = Scope.ALL, *, seen: TrailState | None = None, undo: bool = False
+) -> TrailState:
     ids = frozenset({write_failures_id("risk")} if scope is Scope.IDS else ())
-    after, _ = advance(state, Acknowledged(asked + 1, asked, scope, "ann", "disk was full", ids, undo))
+    step = (seen or state).step
+    after, _ = advance(state, Acknowledged(at, step, scope, "ann", "disk was full", ids, undo))
     return after
 
 
@@ -110,17 +113,20 @@ def test_numbers_that_no_writer_reaches_stay_numbers() -> None:
 
 
 def test_all_means_what_had_been_seen_when_it_was_asked() -> None:
-    state = told(read(read(read(watched(), 101, last=1), 102, 3), 200, 5), asked=150)
+    seen = read(read(watched(), 101, last=1), 102, 3)
+    state = told(read(seen, 90, 5), 250, seen=seen)  # the clock was set back in between
     assert (open_(state), sum(state.writes.acknowledged)) == (2, 3)
     assert state.writes_note
     assert state.writes_note.by == "ann"
-    assert (open_(told(state, asked=200)), state.writes.total.failed) == (0, failed(5))
+    assert (open_(told(state, 260)), state.writes.total.failed) == (0, failed(5))
 
 
 @pytest.mark.parametrize("scope", [Scope.ALL, Scope.IDS])
 def test_a_note_is_stored_once(scope: Scope) -> None:
     state = read(read(watched(), 101, last=1), 102, 3)
-    after, effects = advance(state, Acknowledged(104, 103, scope, "a", "b", frozenset({write_failures_id("risk")})))
+    after, effects = advance(
+        state, Acknowledged(104, state.step, scope, "a", "b", frozenset({write_failures_id("risk")}))
+    )
     assert effects == (Commit(),)
     assert open_(after) == 0
     assert told(after, 110) is after
@@ -148,11 +154,11 @@ def test_failures_have_an_id_as_soon_as_there_are_some_to_take_note_of() -> None
 
 
 def test_failures_seen_at_very_many_moments_are_all_kept() -> None:
-    state = read(watched(), 101, last=1)
+    states = [read(watched(), 101, last=1)]
     for number in range(1, 100):
-        state = read(state, 101 + number, number)
-    assert (open_(state), len(state.writes.open)) == (99, MOST_OPEN)
-    assert open_(told(state, asked=195)) == 5
+        states.append(read(states[-1], 101 + number, number))
+    assert (open_(states[-1]), len(states[-1].writes.open)) == (99, MOST_OPEN)
+    assert open_(told(states[-1], 300, seen=states[94])) == 5
 
 
 def test_reasons_are_named() -> None:

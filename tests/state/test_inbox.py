@@ -11,7 +11,7 @@ import pytest
 
 from auditwatch.errors import NotApplied, StateError, StateUnwritable
 from auditwatch.ledger.events import Scope
-from auditwatch.state.inbox import Answer, Request, answer, await_answer, new_request_id, pending, submit
+from auditwatch.state.inbox import Answer, Request, Seen, answer, await_answer, new_request_id, pending, submit
 
 REQUEST = Request("0" * 32, 1000.0, Scope.IDS, "ann", "a crash in March", ("f0123456789",), "risk")
 
@@ -39,10 +39,22 @@ def test_an_answer_takes_the_request_out_and_is_forgotten_once_read(tmp_path: Pa
     assert names(tmp_path) == []
 
 
-def test_requests_come_oldest_first(tmp_path: Path) -> None:
+def test_requests_come_in_the_order_in_which_they_were_made_whatever_the_clocks_said(tmp_path: Path) -> None:
     for asked in (3.0, 1.0, 2.0):
         submit(str(tmp_path), replace(REQUEST, id=new_request_id(), asked=asked))
-    assert [request.asked for request in pending(str(tmp_path))] == [1.0, 2.0, 3.0]
+    assert [request.asked for request in pending(str(tmp_path))] == [3.0, 1.0, 2.0]
+
+
+def test_what_the_asker_saw_is_in_the_request(tmp_path: Path) -> None:
+    request = replace(REQUEST, scope=Scope.ALL, ids=(), seen={"risk": Seen(1_800_000_000.123456, 41)})
+    submit(str(tmp_path), request)
+    assert pending(str(tmp_path)) == [request]
+
+
+def test_a_request_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    old = b'{"asked":1000.0,"scope":"all","by":"ann","reason":"r","ids":[],"trail":"risk","undo":false}'
+    put(tmp_path, f"{'a' * 32}.request", old)
+    assert [(request.scope, request.seen) for request in pending(str(tmp_path))] == [(Scope.ALL, {})]
 
 
 def test_no_answer_in_time_leaves_the_request_in_the_inbox(tmp_path: Path) -> None:
@@ -79,6 +91,9 @@ def test_an_answer_that_comes_while_one_waits_is_seen(tmp_path: Path) -> None:
         b'{"asked":1,"scope":"all","by":"a","reason":"two\\nlines","ids":[],"trail":"","undo":false}',
         b'{"asked":1,"scope":"all","by":"\\ud800","reason":"r","ids":[],"trail":"","undo":false}',
         b'{"asked":1,"scope":"all","by":7,"reason":"r","ids":[],"trail":"","undo":false}',
+        b'{"asked":1,"scope":"all","by":"a","reason":"r","ids":[],"trail":"","undo":false,"seen":[]}',
+        b'{"asked":1,"scope":"all","by":"a","reason":"r","ids":[],"trail":"","undo":false,"seen":{"risk":41}}',
+        b'{"asked":1,"scope":"all","by":"a","reason":"r","ids":[],"trail":"","undo":false,"number":-1}',
     ],
 )
 def test_what_is_no_request_is_set_aside_and_the_others_still_count(content: bytes, tmp_path: Path) -> None:

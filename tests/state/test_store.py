@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from auditwatch.errors import StateNewer, StateUnwritable
-from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Tally, ViolationRow
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Opened, Tally, ViolationRow
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.segment import Anchor, Fingerprint, Segment, TornTail
 from auditwatch.ledger.state import Policy, Standing, TrailState, begin
@@ -38,7 +38,7 @@ KEY = trail_key("risk", "/var/log/risk.jsonl")
 
 def finding(offset: int, state: FindingState = FindingState.OPEN) -> Finding:
     note = NOTE if state is FindingState.ACKNOWLEDGED else None
-    return Finding(f"f{offset:010x}", 1, offset, 9, Kind.TORN, f"{offset:064x}", 1, True, NOW, NOW, state, note)
+    return Finding(f"f{offset:010x}", 1, offset, 9, Kind.TORN, f"{offset:064x}", 1, True, NOW, NOW, state, note, 3)
 
 
 def known(judged: int = 100, findings: int = 3) -> TrailState:
@@ -47,6 +47,8 @@ def known(judged: int = 100, findings: int = 3) -> TrailState:
     active = Segment(2, "risk.jsonl", 3, 4, 200, NOW, judged, judged, 7, 50, 60, Anchor(judged, head, head), NOW, NOW)
     active = replace(active, findings=tuple(finding(10 * n) for n in range(findings)))
     active = replace(active, unlisted={Kind.BLANK: Tally(5, 2, 1)}, unlisted_ranges=((0, 90),))
+    opened = (Opened(7, {Kind.BLANK: Tally(3, 2)}), Opened(9, {Kind.BLANK: Tally(2)}))
+    active = replace(active, unlisted_opened=opened, unlisted_noted={Kind.BLANK: 1})
     closed = replace(
         active, number=1, name="risk-1\udcff.jsonl", closed=True, vanished=True, torn_tail=TornTail(90, is_listed=True)
     )
@@ -64,9 +66,11 @@ def known(judged: int = 100, findings: int = 3) -> TrailState:
         rotations=1,
         detected={Kind.TORN: 3},
         last_corrupt={Kind.TORN: NOW},
-        writes=Writes("ab" * 16, "", COUNTS, COUNTS, (Failures(NOW, COUNTS.failed),), COUNTS.failed, NOW),
+        writes=Writes("ab" * 16, "", COUNTS, COUNTS, (Failures(NOW, COUNTS.failed, 5),), COUNTS.failed, NOW),
         writes_note=NOTE,
-        violations=(ViolationRow("v1", Violation.TRUNCATED, "risk.jsonl", "shorter", NOW, NOTE),),
+        step=9,
+        unlisted_note=NOTE,
+        violations=(ViolationRow("v1", Violation.TRUNCATED, "risk.jsonl", "shorter", NOW, NOTE, step=4),),
     )
 
 
