@@ -48,6 +48,7 @@ class Housekeeping:
         self._pool = pool
         self._turned = 0.0
         self._can_answer = True
+        self._complaints: frozenset[str] = frozenset()
         # A separate thread, not the loop's pool: the process waits for that pool before it ends, even if a mount hangs.
         self._aside = Prober("housekeeping")
         self._due = {self._check_watcher: 0.0, self.selftest: 0.0}
@@ -108,13 +109,17 @@ class Housekeeping:
 
     def _answer_requests(self) -> None:
         """A request whose answer cannot be written stays, and does not hold up anything else."""
+        complaints: list[str] = []
         try:
-            for request in inbox.pending(self._state.path):
+            for request in inbox.pending(self._state.path, complaints.append):
                 inbox.answer(self._state.path, request.id, self._answered(request))
         except StateUnwritable:
             self._can_answer = False
         else:
             self._can_answer = True
+        for complaint in sorted(set(complaints) - self._complaints):
+            self._warn(complaint)
+        self._complaints = frozenset(complaints)
 
     def _answered(self, request: inbox.Request) -> inbox.Answer:
         states = [monitor.state for monitor in self._monitors.values()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from auditwatch.agent.about import agent_status
 from auditwatch.agent.requests import event_of, meant, objection, outcome
@@ -39,11 +39,11 @@ def load_snapshot(state_dir: str) -> Snapshot:
         store.close()
 
 
-def apply_pending(state_dir: str) -> None:
-    """Apply what is waiting in the inbox; the caller holds the agent's lock."""
+def apply_pending(state_dir: str, complain: Callable[[str], None]) -> None:
+    """Apply what is waiting in the inbox, and complain about what cannot be believed; the caller holds the lock."""
     store = Store.open(state_dir, time.time())
     try:
-        for request in pending(state_dir):
+        for request in pending(state_dir, complain):
             answer(state_dir, request.id, _applied(store, request))
     finally:
         store.close()

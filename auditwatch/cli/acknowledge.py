@@ -13,6 +13,7 @@ import click
 from auditwatch.cli import options
 from auditwatch.cli.sources import chosen_state_dir
 from auditwatch.errors import NotApplied, StateLocked, UnknownFinding, UsageError
+from auditwatch.trail.names import printable
 
 if TYPE_CHECKING:
     from auditwatch.ledger.events import Scope
@@ -157,7 +158,7 @@ def _apply(state_dir: str) -> None:
     from auditwatch.state.lock import AgentLock
 
     with AgentLock(state_dir):
-        apply_pending(state_dir)
+        apply_pending(state_dir, lambda complaint: click.echo(printable(f"auditwatch: {complaint}"), err=True))
 
 
 def _report(answer: Answer) -> None:

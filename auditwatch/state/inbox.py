@@ -1,16 +1,14 @@
 """Requests to the one writer of the state, as files that appear whole or not at all.
 
 `NAME.request` is written by a command, read by the agent, and removed once `NAME.answer` is there. What is not a
-request becomes `NAME.rejected` and stays for a person to look at. The directory belongs only to the agent (0700), yet
-nothing in it is trusted: a link, a FIFO or a gigabyte must not stop the agent.
+request, or could be somebody else's, becomes `NAME.rejected` and stays for a person to look at. The directory belongs
+only to the agent (0700), yet nothing in it is trusted: a link, a FIFO or a gigabyte must not stop the agent.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,14 +16,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from auditwatch.errors import NotApplied, StateError, StateUnwritable
-from auditwatch.host.durable import sync_directory
+from auditwatch.errors import NotApplied
 from auditwatch.ledger.events import Scope
-from auditwatch.state.lock import give_to_owner_of
+from auditwatch.state.inbox_files import (
+    INBOX,
+    Disbelieved,
+    complaint_about_inbox,
+    complaint_about_state,
+    made_inbox,
+    names_in,
+    put_aside,
+    read_fields,
+    remove,
+    write_fields,
+)
 
-INBOX: Final = "inbox"
-
-_MAX_BYTES: Final = 4 << 20  # the ids of 10,000 findings are 150 kB
 _MAX_TEXT: Final = 4096
 _MAX_PENDING: Final = 1000  # per look
 _ANSWER_SECONDS: Final = 3600.0  # an answer that was never collected
@@ -111,15 +116,25 @@ def submit(state_dir: str, request: Request) -> None:
         StateError: There is no such state directory.
         StateUnwritable: It cannot be written.
     """
-    directory = _made(state_dir)
-    number = 1 + max((waiting.number for waiting in _waiting(directory)), default=0)
-    _write(directory, f"{request.id}.request", _request_fields(replace(request, number=number)))
+    directory = made_inbox(state_dir)
+    number = 1 + max((waiting.number for waiting in _waiting(state_dir)), default=0)
+    write_fields(directory, f"{request.id}.request", _request_fields(replace(request, number=number)))
 
 
-def pending(state_dir: str) -> list[Request]:
-    """Requests without an answer, in the order in which they were made; what is not a request is set aside."""
+def pending(state_dir: str, complain: Callable[[str], None] = lambda _complaint: None) -> list[Request]:
+    """Requests without an answer, in the order in which they were made; what is not a request is set aside.
+
+    Args:
+        state_dir: The state directory.
+        complain: Called at each look with what others could have written or changed, and with what is set aside.
+    """
+    if (complaint := complaint_about_state(state_dir)) is not None:
+        complain(complaint)
+    if (complaint := complaint_about_inbox(state_dir)) is not None:
+        complain(complaint)
+        return []
     directory = os.path.join(state_dir, INBOX)
-    found = [_taken(directory, name) for name in _names(directory, ".request")[:_MAX_PENDING]]
+    found = [_taken(state_dir, name, complain) for name in names_in(directory, ".request")[:_MAX_PENDING]]
     return sorted((request for request in found if request), key=lambda request: (request.number, request.id))
 
 
@@ -129,10 +144,10 @@ def answer(state_dir: str, request_id: str, given: Answer) -> None:
     Raises:
         StateUnwritable: The inbox cannot be written.
     """
-    directory = _made(state_dir)
+    directory = made_inbox(state_dir)
     fields = {"applied": given.applied, "unknown": list(given.unknown), "message": given.message}
-    _write(directory, f"{request_id}.answer", fields)
-    _remove(os.path.join(directory, f"{request_id}.request"))
+    write_fields(directory, f"{request_id}.answer", fields)
+    remove(os.path.join(directory, f"{request_id}.request"))
     _forget_old_answers(directory)
 
 
@@ -149,118 +164,47 @@ def await_answer(
     Raises:
         NotApplied: There was none in time; the request stays in the inbox.
     """
-    path = os.path.join(state_dir, INBOX, f"{request_id}.answer")
     deadline = clock() + timeout_seconds
-    while (found := _answer_at(path)) is None:
+    while (found := _answer_to(state_dir, request_id)) is None:
         if clock() >= deadline:
             raise NotApplied(
                 f"the agent did not apply the request within {timeout_seconds:.0f} s; it stays in {state_dir}/{INBOX}"
                 " and takes effect as soon as an agent reads it"
             )
         pause(_POLL_SECONDS)
-    _remove(path)
+    remove(os.path.join(state_dir, INBOX, f"{request_id}.answer"))
     return found
 
 
-def _made(state_dir: str) -> str:
-    directory = os.path.join(state_dir, INBOX)
-    try:
-        os.mkdir(directory, 0o700)
-        _give_directory(state_dir, directory)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        raise StateError(f"there is no state directory {state_dir}; name the agent's with --state-dir") from None
-    except OSError as error:
-        raise StateUnwritable(f"{directory} cannot be created: {error.strerror}") from None
-    return directory
-
-
-def _give_directory(state_dir: str, directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        give_to_owner_of(state_dir, descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write(directory: str, name: str, fields: Mapping[str, object]) -> None:
-    """Not `replace_file`: the file must belong to the agent before it appears, even if root runs the command."""
-    fresh = os.path.join(directory, f".{name}.{os.getpid()}.new")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            give_to_owner_of(directory, descriptor)
-            file.write(json.dumps(fields).encode())
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(fresh, os.path.join(directory, name))
-        sync_directory(directory)
-    except OSError as error:
-        _remove(fresh)
-        raise StateUnwritable(f"{directory} cannot be written: {error.strerror}; does it belong to you?") from None
-
-
-def _names(directory: str, ending: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(directory) if name.endswith(ending) and not name.startswith("."))
-    except OSError:
-        return []
-
-
-def _waiting(directory: str) -> Iterator[Request]:
+def _waiting(state_dir: str) -> Iterator[Request]:
     """Requests without an answer; nothing is touched."""
-    for name in _names(directory, ".request"):
+    for name in names_in(os.path.join(state_dir, INBOX), ".request"):
         with suppress(*_NOT_A_REQUEST, OSError):
-            yield _request(name.removesuffix(".request"), _read(os.path.join(directory, name)))
+            yield _request(name.removesuffix(".request"), read_fields(state_dir, name))
 
 
-def _taken(directory: str, name: str) -> Request | None:
-    path = os.path.join(directory, name)
+def _taken(state_dir: str, name: str, complain: Callable[[str], None]) -> Request | None:
+    path = os.path.join(state_dir, INBOX, name)
     try:
-        return _request(name.removesuffix(".request"), _read(path))
-    except _NOT_A_REQUEST:
-        _set_aside(path)
+        return _request(name.removesuffix(".request"), read_fields(state_dir, name))
+    except _NOT_A_REQUEST as error:
+        why = str(error) if isinstance(error, Disbelieved) else "is not a request that this version understands"
+        aside = put_aside(path)
+        then = f"it is now {os.path.basename(aside)}" if aside else "it cannot be renamed either: remove it"
+        complain(f"{path} {why}, so it was not applied; {then}")
     except OSError:
         pass  # gone again, or not readable now: the next look will show
     return None
 
 
-def _set_aside(path: str) -> None:
-    with suppress(OSError):  # it stays and is looked at again; the other requests go on
-        os.rename(path, path.removesuffix(".request") + ".rejected")
-
-
-def _answer_at(path: str) -> Answer | None:
+def _answer_to(state_dir: str, request_id: str) -> Answer | None:
     try:
-        fields = _read(path)
+        fields = read_fields(state_dir, f"{request_id}.answer")
         return Answer(fields["applied"] is True, tuple(map(str, fields["unknown"])), str(fields["message"]))
     except OSError:
         return None
     except _NOT_A_REQUEST:
         return Answer(False, (), "the answer cannot be read")
-
-
-def _read(path: str) -> Any:
-    """The JSON in a small regular file.
-
-    Raises:
-        ValueError: It is not that.
-        OSError: It does not exist, or may not be read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if os.path.islink(path):
-            raise ValueError("a symbolic link") from error
-        raise
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            raise ValueError("not a small regular file")
-        return json.loads(os.read(descriptor, _MAX_BYTES))
-    finally:
-        os.close(descriptor)  # `open` would not: given a directory it raises, and leaves the descriptor open
 
 
 def _request_fields(request: Request) -> dict[str, object]:
@@ -321,16 +265,11 @@ def _seconds(value: object) -> float:
     return seconds
 
 
-def _remove(path: str) -> None:
-    with suppress(OSError):  # already gone, or it will be tried again
-        os.unlink(path)
-
-
 def _forget_old_answers(directory: str, now: Callable[[], float] = time.time) -> None:
-    for name in _names(directory, ".answer"):
+    for name in names_in(directory, ".answer"):
         path = os.path.join(directory, name)
         try:
             if now() - os.stat(path, follow_symlinks=False).st_mtime > _ANSWER_SECONDS:
-                _remove(path)
+                remove(path)
         except OSError:
             continue

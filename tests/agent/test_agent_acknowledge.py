@@ -116,6 +116,25 @@ def test_a_request_that_does_not_say_what_its_asker_saw_is_refused(agent: Agent)
     assert counted(agent) == (4, 2, 0)
 
 
+def test_what_others_could_have_asked_is_refused_and_said_once(agent: Agent) -> None:
+    inbox = agent.state_dir / "inbox"
+    inbox.mkdir(0o700, exist_ok=True)
+    (inbox / "written").write_text("{}")
+    (inbox / "written").chmod(0o666)
+    (inbox / "written").rename(inbox / "x.request")
+    until((inbox / "x.rejected").exists)
+    inbox.chmod(0o777)
+    until(lambda: "no request in it is read" in agent.log())
+    done = acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
+    assert "may be written by others (mode 0777)" in done.stderr
+    inbox.chmod(0o700)
+    assert acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen").returncode == 0
+    log = agent.stop()
+    assert log.count("x.request may be written by others (mode 0666), so it was not applied") == 1
+    assert log.count("no request in it is read") == 1
+
+
 def test_rubbish_in_the_inbox_stops_nobody(agent: Agent, trail: Path) -> None:
     inbox = agent.state_dir / "inbox"
     inbox.mkdir(exist_ok=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +19,9 @@ REQUEST = Request("0" * 32, 1000.0, Scope.IDS, "ann", "a crash in March", ("f012
 
 
 def put(tmp_path: Path, name: str, content: bytes) -> None:
-    (tmp_path / "inbox").mkdir(exist_ok=True)
+    (tmp_path / "inbox").mkdir(0o700, exist_ok=True)
     (tmp_path / "inbox" / name).write_bytes(content)
+    (tmp_path / "inbox" / name).chmod(0o600)
 
 
 def names(tmp_path: Path) -> list[str]:
@@ -121,12 +124,150 @@ def test_links_pipes_directories_large_files_and_odd_names_are_set_aside_unread(
     assert (tmp_path / "secret").exists()
 
 
-def test_a_directory_in_the_place_of_a_request_costs_no_descriptor(tmp_path: Path) -> None:
+def directory_with_content(path: Path) -> None:
+    path.mkdir()
+    (path / "something").touch()
+
+
+def socket_at(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        os.chdir(path.parent)  # the path of a test is longer than a socket's name may be
+        bound.bind(path.name)
+
+
+def huge(path: Path) -> None:
+    path.touch(0o600)
+    os.truncate(path, 1 << 40)
+
+
+ODD: list[tuple[Callable[[Path], object], str]] = [
+    (Path.mkdir, "is not a regular file"),
+    (directory_with_content, "is not a regular file"),
+    (os.mkfifo, "is not a regular file"),
+    (socket_at, "is not a regular file"),
+    (lambda path: path.symlink_to("/etc/passwd"), "is a symbolic link"),
+    (lambda path: path.symlink_to("nothing"), "is a symbolic link"),
+    (huge, "is larger than 4 MiB"),
+    (lambda path: path.write_bytes(b"{"), "is not a request that this version understands"),
+]
+
+
+@pytest.mark.parametrize(("make", "said"), ODD)
+def test_whatever_lies_in_the_place_of_a_request_is_set_aside_once_and_costs_no_descriptor(
+    make: Callable[[Path], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     submit(str(tmp_path), REQUEST)
-    (tmp_path / "inbox" / "x.request").mkdir()
+    make(tmp_path / "inbox" / "x.request")
     before = len(os.listdir("/proc/self/fd"))
-    assert pending(str(tmp_path)) == [REQUEST]
+    complaints: list[str] = []
+    for _ in range(3):
+        assert pending(str(tmp_path), complaints.append) == [REQUEST]
     assert len(os.listdir("/proc/self/fd")) == before
+    assert complaints == [f"{tmp_path}/inbox/x.request {said}, so it was not applied; it is now x.rejected"]
+
+
+def test_what_was_set_aside_before_is_not_overwritten(tmp_path: Path) -> None:
+    put(tmp_path, "x.rejected", b"evidence")
+    put(tmp_path, "x.1.rejected", b"more")
+    put(tmp_path, "x.request", b"rubbish")
+    assert pending(str(tmp_path)) == []
+    assert names(tmp_path) == ["x.1.rejected", "x.2.rejected", "x.rejected"]
+    assert (tmp_path / "inbox" / "x.rejected").read_bytes() == b"evidence"
+
+
+def complaints_about(tmp_path: Path) -> list[str]:
+    complaints: list[str] = []
+    assert pending(str(tmp_path), complaints.append) == []
+    return complaints
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_request_that_others_may_have_written_is_set_aside(mode: int, tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    (tmp_path / "inbox" / f"{REQUEST.id}.request").chmod(mode)
+    (complaint,) = complaints_about(tmp_path)
+    assert f"may be written by others (mode {mode:04o}), so it was not applied" in complaint
+    assert names(tmp_path) == [f"{REQUEST.id}.rejected"]
+
+
+def test_an_inbox_in_which_others_may_write_is_not_read_and_nothing_is_put_there(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    (tmp_path / "inbox").chmod(0o770)
+    (complaint,) = complaints_about(tmp_path)
+    assert "may be written by others (mode 0770): no request in it is read" in complaint
+    with pytest.raises(StateUnwritable, match="no request in it is read"):
+        submit(str(tmp_path), REQUEST)
+    (tmp_path / "inbox").chmod(0o700)
+    assert pending(str(tmp_path)) == [REQUEST]
+
+
+def test_an_inbox_that_is_a_link_is_not_read(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    (tmp_path / "inbox").rename(tmp_path / "elsewhere")
+    (tmp_path / "inbox").symlink_to("elsewhere")
+    (complaint,) = complaints_about(tmp_path)
+    assert "inbox is not a directory: no request in it is read" in complaint
+
+
+def test_a_state_directory_that_others_may_change_is_said_and_requests_still_count(tmp_path: Path) -> None:
+    submit(str(tmp_path), REQUEST)
+    tmp_path.chmod(0o775)
+    complaints: list[str] = []
+    assert pending(str(tmp_path), complaints.append) == [REQUEST]
+    (complaint,) = complaints
+    assert "may be written by others (mode 0775): others can change what the agent knows" in complaint
+
+
+def as_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("NOT RUN: only root can give files away")
+
+
+def test_requests_and_inboxes_of_other_users_are_refused(tmp_path: Path) -> None:
+    as_root()
+    submit(str(tmp_path), REQUEST)
+    os.chown(tmp_path / "inbox", 4242, 4242)
+    (complaint,) = complaints_about(tmp_path)
+    assert "inbox belongs to user 4242: no request in it is read" in complaint
+    os.chown(tmp_path / "inbox", 0, 0)
+    os.chown(tmp_path / "inbox" / f"{REQUEST.id}.request", 4242, 4242)
+    (complaint,) = complaints_about(tmp_path)
+    assert "belongs to user 4242, so it was not applied" in complaint
+
+
+def test_root_believes_the_owner_of_the_state_and_the_owner_believes_root(tmp_path: Path) -> None:
+    as_root()
+    os.chown(tmp_path, 4242, 4242)
+    submit(str(tmp_path), REQUEST)
+    assert pending(str(tmp_path)) == [REQUEST]
+    assert as_user(4242, tmp_path) == 1
+    os.chown(tmp_path / "inbox" / f"{REQUEST.id}.request", 0, 4242)
+    (tmp_path / "inbox" / f"{REQUEST.id}.request").chmod(0o640)
+    assert as_user(4242, tmp_path) == 1
+
+
+def test_a_request_that_the_agent_may_not_read_is_set_aside(tmp_path: Path) -> None:
+    as_root()
+    os.chown(tmp_path, 4242, 4242)
+    submit(str(tmp_path), REQUEST)
+    os.chown(tmp_path / "inbox" / f"{REQUEST.id}.request", 0, 0)
+    assert as_user(4242, tmp_path) == 0
+    assert names(tmp_path) == [f"{REQUEST.id}.rejected"]
+
+
+def as_user(number: int, tmp_path: Path) -> int:
+    """How many requests an agent of this user finds; its parent directories are opened before it becomes that user."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(tmp_path)
+            os.setresgid(number, number, number)
+            os.setresuid(number, number, number)
+            os._exit(len(pending(".")))
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_half_written_files_are_not_looked_at(tmp_path: Path) -> None:
@@ -156,8 +297,7 @@ def test_the_inbox_is_for_the_agent_alone(tmp_path: Path) -> None:
 
 
 def test_what_root_asks_belongs_to_the_owner_of_the_state(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("NOT RUN: only root can give files away")
+    as_root()
     os.chown(tmp_path, 4242, 4243)
     submit(str(tmp_path), REQUEST)
     for path in (tmp_path / "inbox", tmp_path / "inbox" / f"{REQUEST.id}.request"):
