@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.agent.archives import Archives
+from auditwatch.agent.held import Held
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import (
     SMALL_READ_BYTES,
@@ -23,6 +24,7 @@ from auditwatch.agent.probes import (
     ends_no_line,
     look,
     look_at_counters,
+    open_known,
     open_segment,
     read_small,
 )
@@ -86,6 +88,7 @@ class Monitor:
         self._wake = asyncio.Event()
         self._with_neighbours = True
         self._turning = asyncio.Lock()
+        self._held = Held()
         self._archives = Archives(self.place, services.prober, services.pool, lambda: self.wake(with_neighbours=True))
 
     @property
@@ -132,6 +135,7 @@ class Monitor:
                 await self.turn()
         finally:
             self._archives.cancel()
+            self.services.prober.submit(self._held.close)
 
     async def turn(self) -> None:
         """Look, and read until nothing is left. What cannot be read now is tried again at the next poll."""
@@ -172,11 +176,14 @@ class Monitor:
                 await asyncio.sleep(SETTLE_SECONDS if self.state.suspicion else 0)
                 requests = await self._look(with_neighbours=True)
             else:
-                requests = await self._read_and_look(requests[0])
+                again = requests[-1:] if requests[-1] == LookAgain() else ()
+                requests = (*await self._read_and_look(requests[0]), *again)
 
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expectation(self.state.active)
-        seen = await self.services.prober.call(look, self.place, expected, with_neighbours, self.services.clock)
+        seen = await self.services.prober.call(
+            look, self.place, expected, with_neighbours, self.services.clock, self._held
+        )
         seen = self._archives.filled(seen, self.state)
         if seen.trouble is None:
             self.looked = seen.at
@@ -206,8 +213,8 @@ class Monitor:
         is_small = read.end - read.start <= SMALL_READ_BYTES
         prober, rules = self.services.prober, self.config.rules
         if is_small:
-            return await prober.call(read_small, self.place, segment, read, rules, self.services.clock)
-        descriptor = await prober.call(open_segment, self.place, segment)
+            return await prober.call(read_small, self.place, segment, read, rules, self.services.clock, self._held)
+        descriptor = await prober.call(open_known, self.place, segment, self._held)
         try:
             report = await self._worker_report(descriptor, read)
             return await prober.call(conclude, descriptor, segment, read, report, rules, self.services.clock)

@@ -53,6 +53,10 @@ class Prober:
             self._stuck = future  # type: ignore[assignment]  # only asked whether it is done
             raise self._hung() from None
 
+    def submit(self, job: Job) -> None:
+        """Have something done after the calls that are waiting; it must not fail."""
+        self._jobs.put(job)
+
     def close(self) -> None:
         """End the thread after the calls that are waiting."""
         self._jobs.put(None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from auditwatch.agent.held import Held
 from auditwatch.errors import Unreadable
 from auditwatch.files.archives import compression_of, is_compressed
 from auditwatch.files.counters import read_counters
@@ -123,16 +124,28 @@ def _counted(found: Counters, at: float) -> Counted:
     return Counted(at, found.header.id.hex(), counts, total.last_failure_ns / 1e9)
 
 
-def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Clock) -> Observed:
-    """Open the active file and take what identifies it; the same for its neighbours if asked for."""
-    active, trouble = None, None
+def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Clock, held: Held) -> Observed:
+    """Open the active file and take what identifies it; the same for its neighbours if asked for.
+
+    The file that the ledger knows is held from now on. If it is no longer at the path, it is looked at as well.
+    """
+    active, former, trouble = None, None, None
     try:
         with opened(place.path, place.follow_symlink) as descriptor:
             active = _compared(descriptor, _sight(descriptor, os.path.basename(place.path), expected), expected)
+            former = _former(held, expected, descriptor)
     except Unreadable as error:
-        trouble = None if error.reason == "missing" else Trouble.of(error)
+        if error.reason == "missing":
+            former = _former(held, expected, None)
+        else:
+            trouble = Trouble.of(error)
     others = tuple(_neighbours(place, expected)) if with_neighbours else None
-    return Observed(clock(), active, trouble, others, directory=_device(os.path.dirname(place.path)))
+    return Observed(clock(), active, trouble, others, former, directory=_device(os.path.dirname(place.path)))
+
+
+def _former(held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
+    descriptor = held.settle((expected.device, expected.inode), at_path)
+    return None if descriptor is None else _sight(descriptor, "", expected)
 
 
 def _compared(descriptor: int, sight: FileSight, expected: Expectation) -> FileSight:
@@ -178,6 +191,7 @@ def _sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
         size=status.st_size,
         modified=status.st_mtime_ns / 1e9,
         born_ns=born_ns(descriptor),
+        links=status.st_nlink,
         head=_print(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
         marker=_print(descriptor, expected.marker_offset, expected.marker_length)
         if status.st_size >= marker_end
@@ -193,6 +207,12 @@ def open_segment(place: Place, segment: Segment) -> int:
     """
     follow_symlink = place.follow_symlink and not segment.closed
     return _opened_as(place, segment.name, segment.device, segment.inode, follow_symlink=follow_symlink)
+
+
+def open_known(place: Place, segment: Segment, held: Held) -> int:
+    """The same as `open_segment`, even if its name is gone, as long as it is held."""
+    descriptor = held.duplicate((segment.device, segment.inode))
+    return open_segment(place, segment) if descriptor is None else descriptor
 
 
 def open_sight(place: Place, sight: FileSight) -> int:
@@ -246,13 +266,13 @@ def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: R
     )
 
 
-def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock) -> Judged:
+def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock, held: Held) -> Judged:
     """Judge a few bytes on the spot.
 
     Raises:
         Unreadable: If the file cannot be read or has been replaced.
     """
-    descriptor = open_segment(place, segment)
+    descriptor = open_known(place, segment, held)
     try:
         report = scan_all(read_chunks(descriptor, read.start, read.end), rules, final=read.final)
         return conclude(descriptor, segment, read, report, rules, clock)

@@ -28,6 +28,7 @@ class FileSight:
         born_ns: When the file was born; 0 if that is not known.
         packed: Bytes of the file if it is compressed, else 0. Then `size` is that of its content.
         prints: Head and marker of that content for each known segment, by its number.
+        links: How many names it has.
         overlap: What it has in common with the active segment; None if they were not compared.
     """
 
@@ -41,6 +42,7 @@ class FileSight:
     born_ns: int = 0
     packed: int = 0
     prints: Mapping[int, Prints] = field(default_factory=dict)
+    links: int = 1
     overlap: Overlap | None = None
 
 
@@ -52,6 +54,7 @@ class Observed:
         active: The file at the trail's path; None if there is no file, or it cannot be read (`trouble`).
         trouble: Why it cannot be read; None if it is only missing.
         others: Files beside it that are named like segments, oldest first; None if they were not looked for.
+        former: The active segment's own file, held open, if another or none is at the path now.
         directory: Device of the trail's directory; 0 if the directory is not there.
         is_unpacking: Whether a compressed neighbour is still being read: until it is, nothing can be missed.
     """
@@ -60,6 +63,7 @@ class Observed:
     active: FileSight | None
     trouble: Trouble | None = None
     others: tuple[FileSight, ...] | None = None
+    former: FileSight | None = None
     directory: int = 0
     is_unpacking: bool = False
 

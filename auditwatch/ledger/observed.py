@@ -34,6 +34,8 @@ def _looked(state: TrailState, event: Observed) -> Step:
 
 def _later_look(state: TrailState, event: Observed) -> Step:
     state, effects = _looked_at_path(_neighbours(state, event), event)
+    if state.suspicion is not None or LookAgain() in effects:
+        return state, effects
     after = _adopted(state, event)
     if gone := overdue(after, event.at):
         after = let_go(after, gone, event.at)
@@ -112,13 +114,19 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
         if repeated is not None:
             return _copied(state, active, renamed, event, repeated)
         return _rotated(state, active, renamed, event)
-    if event.is_unpacking:
-        return state, ()
-    if active.anchor.position == 0:  # no history that could be violated
-        state = _with_missed(state, event)
-        fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
-        return _present(state, fresh, sight, event.at, commit=True)
-    return _compared(state, active, event, sight)
+    return (state, ()) if event.is_unpacking else _without_a_name(state, active, event, sight)
+
+
+def _without_a_name(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
+    """Another file is at the path, and the old one is nowhere."""
+    state, active, rest = _with_rest(state, active, event)
+    if active.anchor.position:
+        return _after(rest, _compared(state, active, event, sight))
+    if rest:
+        return state, (*rest, LookAgain())
+    state = _with_missed(state, event)  # no history that could be violated
+    fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
+    return _present(state, fresh, sight, event.at, commit=True)
 
 
 def _copied(state: TrailState, active: Segment, renamed: FileSight, event: Observed, repeated: Suspicion) -> Step:
@@ -191,14 +199,31 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
         return state, (LookAgain(),)
     if event.is_unpacking:
         return state, ()
-    suspicion = Suspicion(Violation.DELETED, f"no file where {active.anchor.position} bytes had been judged")
+    state, active, rest = _with_rest(state, active, event)
     if active.anchor.position == 0:
-        return _gone(state, active), (Commit(),)
+        return (state, (*rest, LookAgain())) if rest else (_gone(state, active), (Commit(),))
     patience = state.policy.absence_seconds
     if _is_away(state, event):
         patience = state.policy.pending_grace_seconds
         state = replace(state, standing=Standing.MISSING)
-    return _suspected(state, suspicion, event.at, lambda s: _gone(s, active), patience)
+    suspicion = Suspicion(Violation.DELETED, f"no file where {active.anchor.position} bytes had been judged")
+    return _after(rest, _suspected(state, suspicion, event.at, lambda s: _gone(s, active), patience))
+
+
+def _with_rest(state: TrailState, active: Segment, event: Observed) -> tuple[TrailState, Segment, tuple[Read, ...]]:
+    """With what was still written to the file before it lost its name, and how to read it: it is held open."""
+    former = event.former
+    if former is None or former.size < active.size or fault(active, former) is not None:
+        return state, active, ()
+    active = sighted(active, replace(former, name=active.name), event.at)
+    state = state.with_segment(active)
+    return state, active, tuple(read for read in wanted(state) if read.segment == active.number)
+
+
+def _after(rest: tuple[Read, ...], step: Step) -> Step:
+    """A step that suspects something about a file, after the rest of that file was read; a confirmed one waits not."""
+    state = step[0]
+    return (state, (*rest, LookAgain())) if rest and state.suspicion else step
 
 
 def _gone(state: TrailState, active: Segment) -> TrailState:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.damage import Finding
-from auditwatch.ledger.effects import Commit, Effect, Read
+from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations
 from auditwatch.ledger.segment import Fingerprint, Segment
@@ -44,6 +44,7 @@ class Trail:
         self.trouble: Trouble | None = None
         self.device = 1
         self.is_away = False
+        self.held: File | None = None
         self.renamed_while_looked_at: str | None = None
         if data is not None:
             self.create(data)
@@ -73,8 +74,8 @@ class Trail:
             requests = [effect for effect in effects if not isinstance(effect, Commit)]
             if not requests:
                 return
-            first = requests[0]
-            effects = self.read(first) if isinstance(first, Read) else self._observe(neighbours=True)
+            first, later = requests[0], tuple(need for need in requests if isinstance(need, LookAgain))
+            effects = (*self.read(first), *later) if isinstance(first, Read) else self._observe(neighbours=True)
         raise AssertionError("a look that never ends")
 
     def glance(self) -> tuple[Effect, ...]:
@@ -115,7 +116,8 @@ class Trail:
     def judged(self, read: Read) -> Judged:
         """The answer to a read, as of now."""
         segment = next(s for s in self.state.segments if s.number == read.segment)
-        data = bytes(next(file.data for file in self.files.values() if file.inode == segment.inode))
+        there = [*self.files.values(), *([self.held] if self.held else [])]
+        data = bytes(next(file.data for file in there if file.inode == segment.inode))
         scan = Scan(RULES)
         scan.feed(data[read.start : read.end])
         report = scan.finish(read.final)
@@ -145,20 +147,30 @@ class Trail:
             self.renamed_while_looked_at = None
         others = sorted(name for name in self.files if name != NAME and not self.is_away)
         sights = tuple(sight for name in others if (sight := self._sight(name, expected)))
+        former = self._former(expected)
         return self.step(
             Observed(
                 self.now,
                 active,
                 self.trouble,
                 sights if neighbours else None,
+                former,
                 directory=0 if self.is_away else self.device,
             )
         )
 
+    def _former(self, expected: Expectation) -> FileSight | None:
+        """The agent holds the file that the ledger knows."""
+        at_path = None if self.is_away else self.files.get(NAME)
+        if self.held is None or self.held.inode != expected.inode:
+            self.held = at_path if at_path and expected.inode in (0, at_path.inode) else None
+        return None if self.held in (None, at_path) else self._sight_of(self.held, NAME, expected)
+
     def _sight(self, name: str, expected: Expectation) -> FileSight | None:
         file = self.files.get(name)
-        if file is None:
-            return None
+        return self._sight_of(file, name, expected) if file else None
+
+    def _sight_of(self, file: File, name: str, expected: Expectation) -> FileSight:
         if file.is_packed:
             prints = {n: _prints(file, one) for n, one in expectations(self.state).items()}
             return FileSight(
@@ -172,6 +184,7 @@ class Trail:
             inode=file.inode,
             size=len(data),
             modified=self.now,
+            links=sum(file is named for named in self.files.values()),
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
             overlap=overlap(expected.sketch, _reader(data), len(data)) if is_other else None,

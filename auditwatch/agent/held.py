@@ -1,0 +1,52 @@
+"""The active file of a trail, held open: what was written before it lost its name can still be read."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+
+class Held:
+    """At most one descriptor. Only the prober's thread uses it: closing a file may take as long as any call."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+
+    def settle(self, known: tuple[int, int], at_path: int | None) -> int | None:
+        """Hold the known file, and give the descriptor of that which is no longer at the path.
+
+        Args:
+            known: Device and inode of the active segment; zeros if there is none.
+            at_path: A descriptor of the file that is at the path now, which is not kept; None if there is none.
+
+        Returns:
+            The held descriptor, if the known file is no longer at the path; it stays ours.
+        """
+        now = _identity(at_path)
+        if self._descriptor is not None and _identity(self._descriptor) != known:
+            self.close()
+        if self._descriptor is None:
+            if at_path is not None and known in (now, (0, 0)):
+                with suppress(OSError):  # too many are open: then this one is not held
+                    self._descriptor = os.dup(at_path)
+            return None
+        return None if now == known else self._descriptor
+
+    def duplicate(self, known: tuple[int, int]) -> int | None:
+        """A descriptor of the known file, which the caller closes; None if it is not held."""
+        if self._descriptor is None or _identity(self._descriptor) != known:
+            return None
+        return os.dup(self._descriptor)
+
+    def close(self) -> None:
+        """Hold nothing."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _identity(descriptor: int | None) -> tuple[int, int] | None:
+    if descriptor is None:
+        return None
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
