@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import Place, open_sight
 from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.host.clock import Clock
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.identity import Expectation, expectations
-from auditwatch.ledger.segment import Fingerprint
+from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.trail.rules import Rules
 from auditwatch.validation.ranges import Span
@@ -22,29 +23,59 @@ from auditwatch.validation.workers.pool import WorkerPool
 AGAIN_SECONDS: Final = 1.0
 """How soon to look again after an archive could not be read: the program that compresses may still be writing it."""
 
-_OF_ITS_BYTES: Final = ("io_error", "unsupported")
-"""Why reading it again is of no use until it changes."""
+_TRIES_BEFORE_GOING_ON: Final = 3
+"""After so many failures in a row, what cannot be read no longer keeps the ledger from missing what is gone."""
+
+_MOST_AGAIN_SECONDS: Final = 300.0
 
 _Key = tuple[int, int, int, float]
+_Inode = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveServices:
+    """What reading compressed neighbours takes.
+
+    Attributes:
+        prober: Opens them.
+        pool: Reads them.
+        wake: Called when there is something new to look at.
+        troubled: Called with the reason each time that one could not be read.
+        clock: Seconds since 1970.
+        grace_seconds: How long a file that may still be written must not have changed.
+    """
+
+    prober: Prober
+    pool: WorkerPool
+    wake: Callable[[], None]
+    troubled: Callable[[str], None]
+    clock: Clock
+    grace_seconds: float
+
+
+@dataclass(slots=True)
+class _Failing:
+    """An archive that could not be read, for a reason that may pass: a dead worker, a missing library, a disk."""
+
+    times: int = 0
+    again_at: float = 0.0
+
+    def failed(self, at: float) -> None:
+        self.times += 1
+        self.again_at = at + min(AGAIN_SECONDS * 2 ** (self.times - 1), _MOST_AGAIN_SECONDS)
 
 
 class Archives:
-    """What the compressed neighbours of one trail hold, as far as they were read. Belongs to the agent's loop.
+    """What the compressed neighbours of one trail hold, as far as they were read. Belongs to the agent's loop."""
 
-    Args:
-        place: Of the trail.
-        prober: Opens them.
-        pool: Reads them.
-        wake: Called when one more was read.
-    """
-
-    def __init__(self, place: Place, prober: Prober, pool: WorkerPool, wake: Callable[[], None]) -> None:
+    def __init__(self, place: Place, services: ArchiveServices) -> None:
         self._place = place
-        self._prober = prober
-        self._pool = pool
-        self._wake = wake
-        self._read: dict[_Key, FileSight | None] = {}
+        self._services = services
+        self._read: dict[_Key, FileSight] = {}
+        self._since: dict[_Key, float] = {}
+        self._failing: dict[_Key, _Failing] = {}
         self._task: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def filled(self, seen: Observed, state: TrailState) -> Observed:
         """A look with what is known of compressed neighbours; those that were not read yet are left out, and are read.
@@ -55,15 +86,15 @@ class Archives:
         if not packed:
             return seen
         if not state.first_seen:
-            self._wake()
+            self._services.wake()
             return replace(seen, others=_plain(seen.others))
-        known = {(s.device, s.inode, s.packed): s.size for s in state.files if s.packed}
-        unread = [s for s in packed if (s.device, s.inode, s.packed) not in known and _key(s) not in self._read]
-        there = set(map(_key, packed))
-        self._read = {key: found for key, found in self._read.items() if key in there}
-        self._begin(unread, expectations(state))
+        known = {(s.device, s.inode, s.packed): s for s in state.files if s.packed}
+        unread = [sight for sight in packed if _inode(sight) not in known and _key(sight) not in self._read]
+        self._keep({_key(sight) for sight in packed}, seen.at)
+        self._begin([sight for sight in unread if self._is_due(sight, seen.at)], expectations(state))
+        self._wake_later(unread, seen.at)
         others = tuple(self._filled(seen.others or (), known))
-        return replace(seen, others=others, is_unpacking=bool(unread))
+        return replace(seen, others=others, is_unpacking=any(map(self._is_awaited, unread)))
 
     async def wait(self) -> None:
         """Until what is being read is read."""
@@ -74,44 +105,69 @@ class Archives:
         """Read no more."""
         if self._task is not None:
             self._task.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
 
-    def _filled(self, others: Iterable[FileSight], known: Mapping[tuple[int, int, int], int]) -> Iterator[FileSight]:
+    def _keep(self, there: set[_Key], at: float) -> None:
+        """Remember since when each file is as it is; forget what is there no longer."""
+        self._since = {key: self._since.get(key, at) for key in there}
+        self._read = {key: found for key, found in self._read.items() if key in there}
+        self._failing = {key: failing for key, failing in self._failing.items() if key in there}
+
+    def _filled(self, others: Iterable[FileSight], known: Mapping[_Inode, Segment]) -> Iterator[FileSight]:
         for sight in others:
-            size = known.get((sight.device, sight.inode, sight.packed))
-            found = self._read.get(_key(sight))
+            segment, found = known.get(_inode(sight)), self._read.get(_key(sight))
             if not sight.packed:
                 yield sight
-            elif size is not None:
-                yield replace(sight, size=size)
+            elif segment is not None:
+                yield replace(sight, size=segment.size, is_cut=segment.is_cut)
             elif found is not None:
-                yield replace(found, name=sight.name)
+                yield replace(found, name=sight.name, since=self._since[_key(sight)])
+
+    def _is_due(self, sight: FileSight, at: float) -> bool:
+        failing = self._failing.get(_key(sight))
+        return failing is None or failing.again_at <= at
+
+    def _is_awaited(self, sight: FileSight) -> bool:
+        failing = self._failing.get(_key(sight))
+        return failing is None or failing.times < _TRIES_BEFORE_GOING_ON
+
+    def _wake_later(self, unread: Iterable[FileSight], at: float) -> None:
+        """Look again when an archive that does not change any more gets its verdict, or is to be read again."""
+        grace = self._services.grace_seconds
+        due = [since + grace for since in self._since.values()]
+        due += [self._failing[_key(sight)].again_at for sight in unread if _key(sight) in self._failing]
+        later = [moment - at for moment in due if moment > at]
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if later:
+            self._alarm = asyncio.get_running_loop().call_later(min(later), self._services.wake)
 
     def _begin(self, unread: list[FileSight], expected: Mapping[int, Expectation]) -> None:
         if unread and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._read_all(unread, expected))
 
     async def _read_all(self, unread: list[FileSight], expected: Mapping[int, Expectation]) -> None:
-        failed = 0
         for sight in unread:
             try:
                 self._read[_key(sight)] = await self._sight(sight, expected)
             except (Unreadable, WorkerDied) as error:
-                failed += 1
-                if isinstance(error, WorkerDied) or error.reason in _OF_ITS_BYTES:
-                    self._read[_key(sight)] = None
-        asyncio.get_running_loop().call_later(AGAIN_SECONDS if failed else 0, self._wake)
+                self._failing.setdefault(_key(sight), _Failing()).failed(self._services.clock())
+                if error.reason not in ("changed", "missing"):  # then the next look will show
+                    self._services.troubled(f"{sight.name}: {error}")
+        self._services.wake()
 
     async def _sight(self, sight: FileSight, expected: Mapping[int, Expectation]) -> FileSight:
         """The archive with its content's size and prints."""
         spans = [span for one in expected.values() for span in _spans(one)]
-        descriptor = await self._prober.call(open_sight, self._place, sight)
+        descriptor = await self._services.prober.call(open_sight, self._place, sight)
         try:
-            found = await self._pool.judge_archive(descriptor, 0, 0, Rules(), spans)
+            found = await self._services.pool.judge_archive(descriptor, 0, 0, Rules(), spans)
         finally:
             os.close(descriptor)
         prints = [Fingerprint(length, digest.hex()) for (_, length), digest in zip(spans, found.prints, strict=True)]
         by_number = dict(zip(expected, zip(prints[::2], prints[1::2], strict=True), strict=True))
-        return replace(sight, size=found.size, prints=by_number)
+        return replace(sight, size=found.size, prints=by_number, is_cut=found.is_cut)
 
 
 def _spans(expected: Expectation) -> tuple[Span, Span]:
@@ -120,6 +176,10 @@ def _spans(expected: Expectation) -> tuple[Span, Span]:
 
 def _plain(others: Iterable[FileSight] | None) -> tuple[FileSight, ...]:
     return tuple(sight for sight in others or () if not sight.packed)
+
+
+def _inode(sight: FileSight) -> _Inode:
+    return sight.device, sight.inode, sight.packed
 
 
 def _key(sight: FileSight) -> _Key:

@@ -7,10 +7,11 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
-from auditwatch.agent.archives import Archives
+from auditwatch.agent.archives import Archives, ArchiveServices
 from auditwatch.agent.held import Held
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import (
@@ -56,6 +57,7 @@ class TrailServices:
     Attributes:
         changed: Called after each change of anything that is shown.
         measured: Called with the seconds from an append until it was committed.
+        troubled: Called with a trail and the reason why a file beside it could not be looked at.
         clock: Seconds since 1970.
     """
 
@@ -63,6 +65,7 @@ class TrailServices:
     pool: WorkerPool
     changed: Callable[[str], None]
     measured: Callable[[float], None]
+    troubled: Callable[[str, str], None] = lambda _trail, _message: None
     clock: Clock = time.time
 
 
@@ -89,7 +92,17 @@ class Monitor:
         self._with_neighbours = True
         self._turning = asyncio.Lock()
         self._held = Held()
-        self._archives = Archives(self.place, services.prober, services.pool, lambda: self.wake(with_neighbours=True))
+        self._archives = Archives(
+            self.place,
+            ArchiveServices(
+                prober=services.prober,
+                pool=services.pool,
+                wake=lambda: self.wake(with_neighbours=True),
+                troubled=self._could_not_unpack,
+                clock=services.clock,
+                grace_seconds=config.pending_grace_seconds,
+            ),
+        )
 
     @property
     def name(self) -> str:
@@ -224,9 +237,12 @@ class Monitor:
     async def _judged_archive(self, segment: Segment, read: Read) -> Judged:
         descriptor = await self.services.prober.call(open_segment, self.place, segment)
         try:
-            found = await self.services.pool.judge_archive(
-                descriptor, read.start, read.end, self.config.rules, archive_spans(segment), final=read.final
-            )
+            judge = partial(self.services.pool.judge_archive, descriptor)
+            found = await judge(read.start, read.end, self.config.rules, archive_spans(segment.size), final=read.final)
+            judged = read.start + found.report.bytes
+            if segment.anchor.position < judged < segment.size:  # cut off in the middle of a line
+                again = await judge(0, 0, self.config.rules, archive_spans(judged))
+                found = replace(found, prints=again.prints)
         finally:
             os.close(descriptor)
         return archive_verdict(segment, read, found, self.config.rules, self.services.clock)
@@ -299,6 +315,10 @@ class Monitor:
         self._count_error()
         if isinstance(error, Unreadable):
             self._apply(Observed(self.services.clock(), None, Trouble.of(error)))
+
+    def _could_not_unpack(self, message: str) -> None:
+        self._count_error()
+        self.services.troubled(self.name, f"a compressed segment could not be looked at: {message}")
 
     def _count_error(self) -> None:
         self.recorder.record(Mode.TAIL, errors=self.recorder.run(Mode.TAIL).errors + 1)

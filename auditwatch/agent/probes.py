@@ -9,7 +9,7 @@ from typing import Final
 
 from auditwatch.agent.held import Held
 from auditwatch.errors import Unreadable
-from auditwatch.files.archives import compression_of, is_compressed
+from auditwatch.files.archives import is_archive
 from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import open_trail, opened
 from auditwatch.files.reading import find_newline, fingerprint, read_chunks, reader
@@ -173,11 +173,9 @@ def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:
 
 def _neighbour_sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
     """A compressed neighbour shows its own size alone: what it holds is for a worker to read."""
-    if compression_of(descriptor) is not None:
+    if is_archive(descriptor, name):
         bare = _sight(descriptor, name, Expectation())
-        return replace(bare, size=0, head=None, marker=None, packed=bare.size)
-    if is_compressed(name):
-        raise Unreadable("changed", f"{name}: named like a compressed file, and not one yet")
+        return replace(bare, size=0, head=None, marker=None, packed=max(1, bare.size))
     return _sight(descriptor, name, expected)
 
 
@@ -233,25 +231,27 @@ def _opened_as(place: Place, name: str, device: int, inode: int, *, follow_symli
     return descriptor
 
 
-def archive_spans(segment: Segment) -> tuple[Span, Span]:
-    """Where head and marker of a compressed segment are when all of it is judged."""
-    length = min(FINGERPRINT_BYTES, segment.size)
-    return (0, length), (segment.size - length, length)
+def archive_spans(judged: int) -> tuple[Span, Span]:
+    """Where head and marker of a compressed segment are when this much of its content is judged."""
+    length = min(FINGERPRINT_BYTES, judged)
+    return (0, length), (judged - length, length)
 
 
 def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: Rules, clock: Clock) -> Judged:
     """The answer to a read of a compressed segment.
 
-    A read that stops before the end stops where lines were judged before, by other rules: the anchor holds for it.
+    A read that stops before the anchor stops where lines were judged before, by other rules: the anchor holds for it.
+
+    The prints are those of the spans of what is judged now, if that is more than the anchor covers.
 
     Raises:
         Unreadable: changed, if the file does not hold what it held when it was looked at.
     """
-    if found.size != segment.size:
+    if (found.size, found.is_cut) != (segment.size, segment.is_cut):
         raise Unreadable("changed", f"{segment.name}: the compressed file was changed while it was read")
     judged = read.start + found.report.bytes
     head, marker = segment.anchor.head, segment.anchor.marker
-    if judged == segment.size:
+    if judged == segment.size or judged > segment.anchor.position:
         length = min(FINGERPRINT_BYTES, judged)
         head, marker = (Fingerprint(length, digest.hex()) for digest in found.prints)
     return Judged(

@@ -37,6 +37,7 @@ class Services:
     Attributes:
         found: Called with new damage, after it is stored.
         measured: Called with the seconds from an append until it was committed.
+        troubled: Called with a trail and the reason why a file beside it could not be looked at.
         guarded: Starts the tasks.
     """
 
@@ -48,6 +49,7 @@ class Services:
     watcher: Watcher
     found: OnNews
     measured: Callable[[float], None]
+    troubled: Callable[[str, str], None]
     guarded: Guarded
     clock: Clock
 
@@ -131,7 +133,12 @@ class Roster:
         )
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
         means = TrailServices(
-            volume.prober, services.pool, services.publisher.changed, services.measured, services.clock
+            volume.prober,
+            services.pool,
+            services.publisher.changed,
+            services.measured,
+            services.troubled,
+            services.clock,
         )
         return Monitor(config, recorder, means)
 

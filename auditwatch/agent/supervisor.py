@@ -133,6 +133,7 @@ class Agent:
             watcher=self._watcher,
             found=_log_news,
             measured=self._measured,
+            troubled=_log_blindness,
             guarded=self._guarded,
             clock=time.time,
         )

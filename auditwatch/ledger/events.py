@@ -26,10 +26,12 @@ class FileSight:
         head: Fingerprint of as many first bytes as the known head has; None if the file is shorter or was not opened.
         marker: Fingerprint of the bytes at the place of the known marker; None in the same cases.
         born_ns: When the file was born; 0 if that is not known.
-        packed: Bytes of the file if it is compressed, else 0. Then `size` is that of its content.
+        packed: Bytes of the file if it is compressed, else 0. Then `size` is that of its content, as far as it is read.
         prints: Head and marker of that content for each known segment, by its number.
         links: How many names it has.
         overlap: What it has in common with the active segment; None if they were not compared.
+        is_cut: Whether that content cannot be read to its end.
+        since: When we first saw a compressed file as it is now.
     """
 
     name: str
@@ -44,6 +46,8 @@ class FileSight:
     prints: Mapping[int, Prints] = field(default_factory=dict)
     links: int = 1
     overlap: Overlap | None = None
+    is_cut: bool = False
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Observed:
         others: Files beside it that are named like segments, oldest first; None if they were not looked for.
         former: The active segment's own file, held open, if another or none is at the path now.
         directory: Device of the trail's directory; 0 if the directory is not there.
-        is_unpacking: Whether a compressed neighbour is still being read: until it is, nothing can be missed.
+        is_unpacking: Whether a compressed neighbour is still being read or written: until then, nothing can be missed.
     """
 
     at: float

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from auditwatch.ledger.damage import Finding, FindingState, Tally
-from auditwatch.ledger.segment import Segment, TornTail
+from auditwatch.ledger.segment import Anchor, Segment, TornTail
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.unlisted import with_unlisted, without_one
 from auditwatch.trail.ids import finding_id
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import Defect, Report
+from auditwatch.trail.sketch import NO_SKETCH
 
 MAP_BYTES = 4 << 20
 """Unlisted ranges closer together than this are joined: the map shows nothing smaller than a block of the grid."""
@@ -85,6 +86,30 @@ def reopened(segment: Segment, tail: TornTail) -> Segment:
     ranges = tuple((low, min(high, tail.offset)) for low, high in segment.unlisted_ranges if low < tail.offset)
     segment = segment if tail.is_listed else without_one(segment, Kind.TORN)
     return replace(segment, judged=tail.offset, read=tail.offset, torn_tail=None, unlisted_ranges=ranges)
+
+
+def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
+    """The segment, to be judged from its start, and the findings that are gone because they were beyond its end.
+
+    What the file contains now is not growth. Other findings stay: the new verdicts will confirm or supersede them.
+    """
+    findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
+    lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
+    anew = replace(
+        segment.unjudged(),
+        anchor=Anchor(),
+        sketch=NO_SKETCH,
+        counted_until=segment.size,
+        inherited_until=0,
+        findings=findings,
+    )
+    return anew, lost
+
+
+def _beyond_end(finding: Finding, size: int) -> Finding:
+    if finding.offset < size or finding.state not in LIVING:
+        return finding
+    return replace(finding, state=FindingState.GONE)
 
 
 def _living_between(findings: tuple[Finding, ...], start: int, end: int) -> bool:

@@ -133,7 +133,9 @@ def _prints(segment: Segment, sight: FileSight) -> tuple[Fingerprint | None, Fin
 
 def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
     """The neighbour that is this segment under a new name; if several have its bytes, the one with its inode."""
+    others = tuple(others)
     found = [sight for sight in others if _continues(segment, sight)]
+    found = found or [sight for sight in others if is_part(segment, sight)]
     return next((sight for sight in found if is_same_inode(segment, sight)), found[0] if found else None)
 
 
@@ -147,11 +149,11 @@ def known_as(segments: Iterable[Segment], others: Iterable[FileSight]) -> dict[i
     """The neighbours that are these closed segments, by number: one for each, perhaps under a later name.
 
     A file that is still the same one comes first. Else a compressed file that holds all that was judged; of several
-    equal ones, the one that was named after the segment.
+    equal ones, the one that was named after the segment. Else a compressed file that holds the beginning of it.
     """
     segments, others = tuple(segments), list(others)
     found: dict[int, FileSight] = {}
-    for find in (_same_file, _archive_of_its_name, _archive):
+    for find in (_same_file, _archive_of_its_name, _archive, _part):
         for segment in segments:
             sight = None if segment.number in found else find(segment, others)
             if sight is not None:
@@ -167,6 +169,23 @@ def _same_file(segment: Segment, others: Iterable[FileSight]) -> FileSight | Non
 
 def _archive(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
     return next((sight for sight in others if sight.packed and repeats(segment, sight)), None)
+
+
+def _part(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    return next((sight for sight in others if is_part(segment, sight)), None)
+
+
+def is_part(segment: Segment, sight: FileSight) -> bool:
+    """Whether a compressed file seems to be what is left of a segment: it holds less than was judged.
+
+    It begins as the segment did; if it is too short for that to be told, it bears the segment's name.
+    """
+    if not sight.packed or sight.size >= segment.anchor.position:
+        return False
+    head, known = _prints(segment, sight)[0], segment.anchor.head
+    if known.length >= DECISIVE_BYTES and sight.size >= known.length:
+        return head == known
+    return uncompressed(sight.name) == uncompressed(segment.name)
 
 
 def _archive_of_its_name(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from auditwatch.ledger.damage import Finding, FindingState
-from auditwatch.ledger.effects import Commit, LookAgain, Read, Step
+from auditwatch.ledger.archived import Lost, told, without_unfinished
+from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
-from auditwatch.ledger.findings import LIVING, reopened
+from auditwatch.ledger.findings import reopened, restart
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, repetition, rotated_to
-from auditwatch.ledger.segment import Anchor, Segment
+from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.vanished import let_go, overdue
 from auditwatch.ledger.violations import with_violation
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Violation
-from auditwatch.trail.sketch import NO_SKETCH
 
 
 def observed(state: TrailState, event: Observed) -> Step:
@@ -29,7 +28,15 @@ def _looked(state: TrailState, event: Observed) -> Step:
     if event.trouble is not None:
         return replace(state, standing=Standing.UNREADABLE, trouble=event.trouble), ()
     step = _later_look if state.first_seen else _first_look
-    return step(replace(state, trouble=None), event)
+    looked, effects = step(replace(state, trouble=None), without_unfinished(state, event))
+    after, lost = told(state, looked, event.at)
+    return (looked, effects) if after is looked else (after, _again(after, effects, lost))
+
+
+def _again(state: TrailState, effects: tuple[Effect, ...], lost: Lost = ()) -> tuple[Effect, ...]:
+    """The effects, with the reads that are wanted now."""
+    others = tuple(effect for effect in effects if not isinstance(effect, Read))
+    return (*others, Commit(lost), *wanted(state))
 
 
 def _later_look(state: TrailState, event: Observed) -> Step:
@@ -40,8 +47,7 @@ def _later_look(state: TrailState, event: Observed) -> Step:
     if gone := overdue(after, event.at):
         after = let_go(after, gone, event.at)
     if after is not state:
-        others = tuple(effect for effect in effects if not isinstance(effect, Read))
-        effects = (*others, Commit(), *wanted(after))
+        effects = _again(after, effects)
     if after.is_settled and event.others is not None:
         after = replace(after, is_resumed=False)
     return after, effects
@@ -171,6 +177,7 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
         modified=sight.modified,
         packed=sight.packed,
         born_ns=sight.born_ns,
+        is_cut=sight.is_cut,
         grown=segment.grown if sight.size == segment.size else at,
         unverified_since=None if sight.size == segment.read else segment.unverified_since or at,
     )
@@ -256,30 +263,6 @@ def _suspected(
     state = with_violation(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
     state = confirm(state)
     return state, (Commit(), *wanted(state))
-
-
-def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
-    """The segment, to be judged from its start, and the findings that are gone because they were beyond its end.
-
-    What the file contains now is not growth. Other findings stay: the new verdicts will confirm or supersede them.
-    """
-    findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
-    lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
-    anew = replace(
-        segment.unjudged(),
-        anchor=Anchor(),
-        sketch=NO_SKETCH,
-        counted_until=segment.size,
-        inherited_until=0,
-        findings=findings,
-    )
-    return anew, lost
-
-
-def _beyond_end(finding: Finding, size: int) -> Finding:
-    if finding.offset < size or finding.state not in LIVING:
-        return finding
-    return replace(finding, state=FindingState.GONE)
 
 
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
@@ -379,6 +362,7 @@ def _segment(number: int, sight: FileSight, at: float, history: int) -> Segment:
         modified=sight.modified,
         packed=sight.packed,
         born_ns=sight.born_ns,
+        is_cut=sight.is_cut,
         inherited_until=history,
         counted_until=history,
         grown=at,

@@ -84,6 +84,7 @@ class Segment:
         sketch: Sampled lines before the anchor's position: they tell a copy from a new file.
         missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
         packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
+        is_cut: Whether it is compressed and cannot be read to its end: `size` is then what it gives.
     """
 
     number: int
@@ -112,6 +113,7 @@ class Segment:
     missing_since: float | None = None
     unlisted_opened: tuple[Opened, ...] = ()
     unlisted_noted: Mapping[Kind, int] = field(default_factory=dict)
+    is_cut: bool = False
 
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""

@@ -20,15 +20,20 @@ def _read(segment: Segment, most: int) -> Read:
     """
     edge = segment.counted_until if segment.read < segment.counted_until else segment.size
     end = min(segment.size, edge, segment.size if segment.packed else segment.read + most)
-    return Read(segment.number, segment.judged, segment.read, end, final=bool(segment.packed) and end == segment.size)
+    is_final = bool(segment.packed) and not segment.is_cut and end == segment.size
+    return Read(segment.number, segment.judged, segment.read, end, final=is_final)
 
 
 def overdue_tails(state: TrailState, at: float) -> tuple[Read, ...]:
-    """Final reads of the pending tails of closed segments that have not grown for the grace period."""
+    """Final reads of the pending tails of closed segments that have not grown for the grace period.
+
+    Where a compressed segment is cut off, its last bytes are not torn: what follows them is unread.
+    """
     return tuple(
         Read(segment.number, segment.judged, segment.read, segment.size, final=True)
         for segment in state.files
         if segment.closed
+        and not segment.is_cut
         and segment.pending
         and not segment.unverified
         and segment.grown + state.policy.pending_grace_seconds <= at

@@ -60,7 +60,7 @@ class Facts:
             verified=sum(segment.judged for segment in segments),
             unverified=sum(segment.unverified for segment in segments),
             pending=sum(segment.pending for segment in segments),
-            pending_since=_earliest([s.grown for s in segments if s.pending]),
+            pending_since=_earliest([s.grown for s in segments if s.pending and not s.is_cut]),
             unverified_since=_earliest([_seen(s) for s in segments if s.unverified]),
             tallies=state.tallies(),
             violations=_violations(trail, acknowledged=False),

@@ -25,11 +25,18 @@ NAME = "audit.jsonl"
 
 @dataclass(slots=True)
 class File:
-    """One file: its bytes and its inode."""
+    """One file: its bytes and its inode.
+
+    Attributes:
+        is_cut: Whether it is compressed and cut off: its bytes are what can be read of it.
+        since: When it became what it is.
+    """
 
     inode: int
     data: bytearray = field(default_factory=bytearray)
     is_packed: bool = False
+    is_cut: bool = False
+    since: float = 0.0
 
 
 class Trail:
@@ -63,8 +70,12 @@ class Trail:
 
     def compress(self, name: str) -> None:
         """What gzip does: another file with the same content, and the old one is gone."""
+        self.pack(bytes(self.files.pop(name).data), f"{name}.gz")
+
+    def pack(self, data: bytes, name: str, *, is_cut: bool = False) -> None:
+        """A new compressed file with this content, or with what can be read of it."""
         self._inodes += 1
-        self.files[f"{name}.gz"] = File(self._inodes, self.files.pop(name).data, is_packed=True)
+        self.files[name] = File(self._inodes, bytearray(data), is_packed=True, is_cut=is_cut, since=self.now)
 
     def look(self, neighbours: bool = True) -> None:
         """One poll of the agent: look, look again where asked to, read everything."""
@@ -174,7 +185,15 @@ class Trail:
         if file.is_packed:
             prints = {n: _prints(file, one) for n, one in expectations(self.state).items()}
             return FileSight(
-                name, self.device, file.inode, len(file.data), self.now, packed=len(file.data) // 2 + 1, prints=prints
+                name,
+                self.device,
+                file.inode,
+                len(file.data),
+                self.now,
+                packed=len(file.data) // 2 + 1,
+                prints=prints,
+                is_cut=file.is_cut,
+                since=file.since,
             )
         is_other = name == NAME and expected.sketch.lines and expected.inode != file.inode
         data, end = bytes(file.data), expected.marker_offset + expected.marker_length
@@ -193,7 +212,9 @@ class Trail:
 
 def _prints(file: File, expected: Expectation) -> tuple[Fingerprint, Fingerprint]:
     end = expected.marker_offset + expected.marker_length
-    return printed(bytes(file.data[: expected.head_length])), printed(bytes(file.data[expected.marker_offset : end]))
+    spans = (0, expected.head_length), (expected.marker_offset, end)
+    head, marker = (printed(bytes(file.data[a:b])) if b <= len(file.data) else Fingerprint(b - a) for a, b in spans)
+    return head, marker
 
 
 def _reader(data: bytes) -> Callable[[int, int], bytes]:

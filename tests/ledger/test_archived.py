@@ -1,0 +1,157 @@
+"""Compressed neighbours: unfinished ones get no verdict, cut ones have a violation, and what they give is judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditwatch.trail.kinds import Violation
+from tests.ledger.trails import NAME, POLICY, Trail, open_places
+
+LINES = b"".join(b'{"event":"A","n":%d}\n' % n for n in range(100))
+DAMAGED = b"PPROVED}\n"
+GRACE = POLICY.pending_grace_seconds
+
+
+def violations(trail: Trail) -> list[tuple[Violation, str]]:
+    return [(row.kind, row.detail) for row in trail.state.violations]
+
+
+def lines(trail: Trail) -> int:
+    return sum(segment.lines for segment in trail.state.files)
+
+
+def test_a_cut_archive_is_judged_as_far_as_it_goes_and_its_end_is_not_torn() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    trail.pack(DAMAGED + LINES[:50], "audit.jsonl.1.gz", is_cut=True)
+    trail.look()
+    assert violations(trail) == []
+    assert lines(trail) == 100
+    trail.wait(GRACE)
+    trail.look()
+    read = len(DAMAGED) + 50
+    assert violations(trail) == [(Violation.ARCHIVE_CUT, f"damaged or cut off after {read} bytes of its content")]
+    assert open_places(trail.state) == [("audit.jsonl.1.gz", 0, "torn")]
+    trail.wait(10 * GRACE)
+    trail.look()
+    trail.restart()
+    trail.look()
+    assert len(violations(trail)) == 1
+    assert open_places(trail.state) == [("audit.jsonl.1.gz", 0, "torn")]
+    assert lines(trail) == 100 + 3
+    assert next(s for s in trail.state.files if s.packed).pending == 50 - 40
+
+
+def test_a_cut_archive_that_was_there_at_first_sight_is_a_violation_too() -> None:
+    trail = Trail(LINES)
+    trail.pack(LINES[:50], "audit.jsonl.1.gz", is_cut=True)
+    trail.now += GRACE
+    trail.look()
+    trail.look()
+    assert [kind for kind, _ in violations(trail)] == [Violation.ARCHIVE_CUT]
+
+
+def test_what_replaces_a_segment_and_is_cut_names_what_had_been_judged() -> None:
+    trail = Trail(LINES + DAMAGED)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    del trail.files["audit.jsonl.1"]
+    trail.pack(LINES[:-10], "audit.jsonl.1.gz", is_cut=True)
+    trail.look()
+    assert violations(trail) == []
+    assert not any(segment.vanished for segment in trail.state.closed)
+    trail.wait(GRACE)
+    trail.look()
+    ((kind, detail),) = violations(trail)
+    assert kind is Violation.ARCHIVE_CUT
+    assert detail == (
+        f"damaged or cut off after {len(LINES) - 10} bytes of its content, where {len(LINES + DAMAGED)} had been judged"
+    )
+    assert lines(trail) == 99
+    assert open_places(trail.state) == []
+    assert trail.state.appended_lines == 0
+    assert [segment.number for segment in trail.state.segments] == [1, 2]
+
+
+@pytest.mark.parametrize("left", [LINES[:-42], LINES[:30], b""])
+def test_less_in_the_archive_than_was_judged_is_a_truncation_with_the_bytes(left: bytes) -> None:
+    trail = Trail(LINES + DAMAGED)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    del trail.files["audit.jsonl.1"]
+    trail.pack(left, "audit.jsonl.1.gz")
+    trail.look()
+    assert violations(trail) == []
+    trail.wait(GRACE)
+    trail.look()
+    lost = f"{len(left)} bytes of content found where {len(LINES + DAMAGED)} had been judged"
+    assert violations(trail) == [(Violation.TRUNCATED, lost)]
+    assert lines(trail) == left.count(b"\n")
+    assert [place[2] for place in open_places(trail.state)] == (["torn"] if left[-1:] not in {b"", b"\n"} else [])
+
+
+def test_the_active_file_that_is_renamed_compressed_and_cut_between_two_looks() -> None:
+    many = 3 * LINES
+    trail = Trail(many)
+    trail.look()
+    del trail.files[NAME]
+    trail.pack(many[:-10], "audit.jsonl.1.gz", is_cut=True)
+    trail.create(DAMAGED)
+    trail.look()
+    trail.wait(GRACE)
+    trail.look()
+    assert [kind for kind, _ in violations(trail)] == [Violation.ARCHIVE_CUT]
+    assert lines(trail) == 299 + 1
+    assert trail.state.rotations == 1
+
+
+def test_a_whole_copy_in_place_of_a_cut_one_is_judged_on() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    trail.pack(b'{"n":1}\n{"n":2}\n{"n"', "audit.jsonl.1.gz", is_cut=True)
+    trail.wait(GRACE)
+    trail.look()
+    assert lines(trail) == 102
+    del trail.files["audit.jsonl.1.gz"]
+    trail.pack(b'{"n":1}\n{"n":2}\n{"n":3}\n' + DAMAGED, "audit.jsonl.1.gz")
+    trail.look()
+    assert lines(trail) == 104
+    assert open_places(trail.state) == [("audit.jsonl.1.gz", 24, "torn")]
+    assert len(violations(trail)) == 1
+    assert len(trail.state.closed) == 1
+
+
+def test_more_in_the_archive_than_was_judged_is_judged_on() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    trail.files["audit.jsonl.1"].data += DAMAGED
+    trail.compress("audit.jsonl.1")
+    trail.look()
+    assert open_places(trail.state) == [("audit.jsonl.1.gz", len(LINES), "torn")]
+    assert (lines(trail), violations(trail), len(trail.state.closed)) == (101, [], 1)
+
+
+def test_an_archive_beside_its_unpacked_namesake_gets_no_verdict_yet() -> None:
+    """The compressor has written a part, and then all of it; the file that it reads is still there, not seen before."""
+    trail = Trail(LINES)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.files["audit.jsonl.1"].data += LINES
+    trail.pack(LINES[:1000], "audit.jsonl.1.gz", is_cut=True)
+    trail.look()
+    assert (violations(trail), lines(trail), len(trail.state.closed)) == ([], 200, 1)
+    trail.pack(LINES + LINES, "audit.jsonl.1.gz")
+    trail.look()
+    assert (violations(trail), lines(trail), len(trail.state.closed)) == ([], 200, 1)
+    del trail.files["audit.jsonl.1"]
+    trail.look()
+    assert (violations(trail), lines(trail), len(trail.state.closed)) == ([], 200, 1)
+    assert trail.state.closed[0].name == "audit.jsonl.1.gz"
