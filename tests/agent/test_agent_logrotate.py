@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from auditwatch import AuditWriter
 from tests.agent.running import SPLICED, Agent, Agents, append, command, records, until
 
 pytestmark = pytest.mark.concurrency
@@ -27,10 +29,13 @@ SETTINGS = {
 }
 
 
+SHIPPED = Path(__file__).parents[2] / "deploy" / "logrotate" / "auditwatch"
+
+
 class Logrotate:
     """Rotates one trail, at once."""
 
-    def __init__(self, directory: Path, trail: Path, settings: str) -> None:
+    def __init__(self, directory: Path, trail: Path, settings: str, whole: str = "") -> None:
         self.trail = trail
         self.program = shutil.which("logrotate", path=f"{os.environ['PATH']}:/usr/sbin")
         if self.program is None:
@@ -38,7 +43,7 @@ class Logrotate:
         if "xz" in settings and shutil.which("xz") is None:
             pytest.skip("NOT RUN: xz is not installed")
         self.config = directory / "logrotate.conf"
-        self.config.write_text(f"{trail} {{\nrotate 100\nmissingok\nsu root root\n{settings}\n}}\n")
+        self.config.write_text(whole or f"{trail} {{\nrotate 100\nmissingok\nsu root root\n{settings}\n}}\n")
         self.config.chmod(0o644)
         self.status = directory / "logrotate.status"
         self.last = 0
@@ -93,6 +98,54 @@ def test_rotations_while_the_agent_is_stopped(agents: Agents, trail: Path, rotat
     assert agent.value("trail_appended_lines_total") == 312
     assert agent.value("trail_corrupt_lines") == agent.value("trail_corrupt_lines_detected_total") == 2
     assert agent.value("trail_corrupt_lines_inherited") == 0
+
+
+def shipped(directory: Path, trail: Path) -> Logrotate:
+    """The file that is shipped, for this trail."""
+    text = SHIPPED.read_text().replace("/var/log/trading/audit_trail.jsonl", str(trail))
+    assert str(trail) in text
+    return Logrotate(directory, trail, "", text)
+
+
+def test_the_file_that_is_shipped_rotates_a_stamped_trail_without_an_alarm(agents: Agents, tmp_path: Path) -> None:
+    trail = tmp_path / "trail" / "risk.jsonl"
+    trail.parent.mkdir(mode=0o700)
+    logrotate = shipped(tmp_path, trail)
+    with AuditWriter(trail, stamp=True) as audit:
+        audit.append({"event": "START"})
+        agent = agents.start(trail).follows(trail)
+        for number in range(1, 5):
+            for _ in range(100):
+                audit.append({"event": "TRADE_APPROVED", "round": number})
+            logrotate.run()
+            audit.append({"event": "KILL_SWITCH"})
+            until(lambda: agent.value("trail_rotations_total") == number)  # noqa: B023  asked at once
+    agent.follows(trail)
+    lines = 1 + 4 * 100 + 4 + 4  # each new file begins with the writer's own record
+    until(lambda: judged(agent) == lines)
+    assert (agent.value("trail_violations"), agent.value("trail_corrupt_lines")) == (0, 0)
+    names = sorted(path.name for path in trail.parent.iterdir() if not path.name.startswith("."))
+    assert [re.sub(r"\d+", "N", name) for name in names] == [*["risk-N-N.jsonl.gz"] * 3, "risk-N-N.jsonl", "risk.jsonl"]
+    done = command("validate", "--as-trail", trail.parent)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_retention_takes_with_the_file_that_is_shipped_is_retention(agents: Agents, tmp_path: Path) -> None:
+    trail = tmp_path / "trail" / "risk.jsonl"
+    trail.parent.mkdir(mode=0o700)
+    append(trail, records(10))
+    logrotate = shipped(tmp_path, trail)
+    logrotate.config.write_text(logrotate.config.read_text().replace("rotate 400", "rotate 2"))
+    agent = agents.start(trail).follows(trail)
+    for number in range(1, 5):
+        append(trail, records(100))
+        agent.follows(trail)
+        logrotate.run()
+        append(trail, records(10))
+        until(lambda: agent.value("trail_rotations_total") == number)  # noqa: B023  asked at once
+        agent.follows(trail)
+    until(lambda: agent.value("trail_segments_expired_total") == 2)
+    assert (agent.value("trail_violations"), agent.value("trail_segments_expired_unverified_total")) == (0, 0)
 
 
 def test_compressed_history_is_judged_at_first_sight(agents: Agents, trail: Path) -> None:

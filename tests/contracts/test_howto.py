@@ -1,4 +1,4 @@
-"""The checklists: what they name is there, and each has its steps and its check."""
+"""Checklists and guides: what they name is there, and each has its steps and its check."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from auditwatch.cli.main import COMMANDS
 from tests.contracts.pages import ROOT, links, missing, spans, words_of_code
 
 INDEX = ROOT / "docs/howto/README.md"
@@ -19,9 +20,15 @@ ELSEWHERE = {"gridPos", "_bytes", "_seconds", "_ratio", "_timestamp_seconds", "_
 """Words of another program, and ends of words."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+checklists = pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem.startswith("add-")], ids=lambda page: page.stem
+)
+guides = pytest.mark.parametrize(
+    "page", [page for page in PAGES if not page.stem.startswith("add-")], ids=lambda page: page.stem
+)
 
 
-def test_the_index_links_every_checklist() -> None:
+def test_the_index_links_every_page() -> None:
     assert sorted(set(links(INDEX)) - {ROOT / "CONTRIBUTING.md"}) == PAGES
 
 
@@ -38,7 +45,7 @@ def test_every_name_of_the_code_that_is_named_is_there(page: Path) -> None:
     assert parts - EXAMPLES - ELSEWHERE - words_of_code() == set()
 
 
-@pages
+@checklists
 def test_it_has_numbered_steps_and_ends_with_the_commands_that_check_them(page: Path) -> None:
     title, steps, check = re.split(r"^## (?:Steps|Check)\n", page.read_text(), flags=re.MULTILINE)
     assert title.startswith("# Add ")
@@ -48,3 +55,23 @@ def test_it_has_numbered_steps_and_ends_with_the_commands_that_check_them(page: 
     assert all(command.startswith("    .venv/bin/") for command in commands)
     assert any("pytest" in command for command in commands)
     assert any("make lint" in command for command in commands)
+
+
+@guides
+def test_a_guide_has_numbered_steps_and_ends_with_commands_that_exist(page: Path) -> None:
+    _, steps, check = re.split(r"^## (?:Steps|Check)\n", page.read_text(), flags=re.MULTILINE)
+    numbers = [int(number) for number in re.findall(r"^(\d+)\. \*\*", steps, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1)) != []
+    words = [command.split() for command in check.strip("\n").splitlines()]
+    assert all(command.startswith("    ") for command in check.strip("\n").splitlines())
+    assert {name for program, name, *_ in words if program == "auditwatch"} <= set(COMMANDS)
+    assert {program for program, *_ in words} <= {"auditwatch", "logrotate"}
+
+
+def test_the_guide_to_rotation_explains_every_word_of_the_configuration_that_is_shipped() -> None:
+    shipped = (ROOT / "deploy/logrotate/auditwatch").read_text()
+    text = (INDEX.parent / "rotate.md").read_text()
+    named = set(re.findall(r"^    (?:# )?([a-z]+)(?: \S+)?$", shipped, re.MULTILINE))
+    assert {"nocreate", "dateext", "delaycompress", "rotate", "postrotate"} <= named
+    explained = {span.split()[0] for span in spans(text)}
+    assert {"nocreate", "dateext", "delaycompress", "notifempty", "rotate", "copytruncate", "create"} <= explained
