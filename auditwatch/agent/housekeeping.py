@@ -25,6 +25,8 @@ HEARTBEAT_SECONDS: Final = 0.5
 HEALTHY_SECONDS: Final = 30.0
 WATCHER_CHECK_SECONDS: Final = 5.0
 SELFTEST_SECONDS: Final = 3600.0
+DURABLE_SECONDS: Final = 60.0
+"""How much growth a power cut may take back: it is judged again."""
 
 
 class Housekeeping:
@@ -51,7 +53,12 @@ class Housekeeping:
         self._complaints: frozenset[str] = frozenset()
         # A separate thread, not the loop's pool: the process waits for that pool before it ends, even if a mount hangs.
         self._aside = Prober("housekeeping")
-        self._due = {self._check_watcher: 0.0, self.selftest: 0.0}
+        self._chores = {
+            self._check_watcher: WATCHER_CHECK_SECONDS,
+            self.selftest: SELFTEST_SECONDS,
+            self._make_durable: DURABLE_SECONDS,
+        }
+        self._due = dict.fromkeys(self._chores, 0.0)
 
     def is_healthy(self) -> bool:
         """Whether the loop has turned recently."""
@@ -64,6 +71,7 @@ class Housekeeping:
     def show_state(self, config: Config) -> None:
         """Show the figures of the store and the configuration."""
         self._publisher.change_agent(
+            state_step=self._state.store.step,
             state_created=self._state.store.created,
             state_resets=self._state.store.resets,
             config_hash=config.digest,
@@ -84,7 +92,7 @@ class Housekeeping:
         self._save_again()
         self.show_figures()
         now = time.monotonic()
-        for chore, interval in ((self._check_watcher, WATCHER_CHECK_SECONDS), (self.selftest, SELFTEST_SECONDS)):
+        for chore, interval in self._chores.items():
             if now >= self._due[chore]:
                 self._due[chore] = now + interval
                 await chore()
@@ -95,13 +103,13 @@ class Housekeeping:
         if self._is_in_place:
             return
         try:
-            self._state.begin_anew(time.time())
+            is_emptied = self._state.begin_anew(time.time())
             remember_watched(self._state.store, ((m.name, m.config.path) for m in self._monitors.values()))
         except StateError as error:
             if was_in_place:
                 self._warn(f"the state directory was removed or replaced, and cannot be written again: {error}")
             return
-        for monitor in self._monitors.values():
+        for monitor in self._monitors.values() if is_emptied else ():
             monitor.recorder.store_anew()
         self._is_in_place = True
         self._publisher.change_agent(state_created=self._state.store.created, state_resets=self._state.store.resets)
@@ -146,7 +154,9 @@ class Housekeeping:
         figures = {
             "state_writable": self._is_in_place
             and self._can_answer
+            and self._state.store.is_witnessed
             and all(recorder.is_saved for recorder in recorders),
+            "state_step": self._state.store.step,
             "state_save_failures": sum(recorder.failures for recorder in recorders),
             "worker_cpu_seconds": self._pool.cpu_seconds,
             "worker_max_resident_bytes": self._pool.max_resident_bytes,
@@ -165,6 +175,10 @@ class Housekeeping:
             if self._publisher.watching.get(name) != status:
                 self._publisher.watching[name] = status
                 self._publisher.changed(name)
+
+    async def _make_durable(self) -> None:
+        with suppress(StateUnwritable):  # then the commits say so, too
+            self._state.store.make_durable()
 
     async def selftest(self) -> None:
         """Check that the judge still recognises damage."""

@@ -22,7 +22,9 @@ WATCHED = "watched"
 
 def remember_watched(store: Store, trails: Iterable[tuple[str, str]]) -> None:
     """Store which trails are watched, by name and path, for commands that run without the agent."""
-    store.put(WATCHED, json.dumps([trail_key(name, path) for name, path in trails]))
+    keys = [trail_key(name, path) for name, path in trails]
+    store.put(WATCHED, json.dumps(keys))
+    store.concern(keys)
 
 
 def load_snapshot(state_dir: str) -> Snapshot:

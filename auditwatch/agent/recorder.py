@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from auditwatch.errors import StateUnwritable
@@ -61,6 +62,16 @@ class Recorder:
         self.failures = 0
         self.is_retired = False
         self._is_saved = True
+
+    def tell_loss(self) -> None:
+        """Have the trail say what was lost of it, if anything was."""
+        told = self._store.lost(self._key)
+        if told is None:
+            return
+        self.apply(told)
+        if self.is_saved:
+            with suppress(StateUnwritable):  # it is told again, and knows it
+                self._store.settle(self._key)
 
     def retire(self) -> None:
         """Save what is unsaved, then store nothing more: another recorder may take over the trail."""

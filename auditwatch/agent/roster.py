@@ -132,6 +132,7 @@ class Roster:
             keep_seconds=config.keep_seconds,
         )
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
+        recorder.tell_loss()
         means = TrailServices(
             volume.prober,
             services.pool,

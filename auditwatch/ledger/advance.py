@@ -8,8 +8,9 @@ from auditwatch.ledger.acknowledged import acknowledged
 from auditwatch.ledger.counted import counted
 from auditwatch.ledger.damage import ViolationRow
 from auditwatch.ledger.effects import Commit, Step
-from auditwatch.ledger.events import Acknowledged, Counted, Event, Judged, Observed, Reviewed, Ticked
+from auditwatch.ledger.events import Acknowledged, Counted, Event, Judged, Lost, Observed, Reviewed, Ticked
 from auditwatch.ledger.judged import judged, reviewed
+from auditwatch.ledger.lost import lost
 from auditwatch.ledger.observed import observed
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.wanted import overdue_tails
@@ -26,7 +27,7 @@ def advance(state: TrailState, event: Event) -> Step:
     return after, effects
 
 
-def _decided(state: TrailState, event: Event) -> Step:
+def _decided(state: TrailState, event: Event) -> Step:  # noqa: PLR0911  one return an event
     match event:
         case Observed():
             return observed(state, event)
@@ -38,6 +39,8 @@ def _decided(state: TrailState, event: Event) -> Step:
             return counted(state, event)
         case Acknowledged():
             return acknowledged(state, event)
+        case Lost():
+            return lost(state, event)
         case Ticked():
             return state, overdue_tails(state, event.at)
 

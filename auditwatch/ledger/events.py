@@ -164,10 +164,24 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """What had been stored of the trail is lost, in whole or in part; the state is what is left of it.
+
+    Attributes:
+        place: Name of the file in which that was seen.
+        detail: One line for people.
+    """
+
+    at: float
+    place: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
 
     at: float
 
 
-Event = Observed | Judged | Reviewed | Counted | Acknowledged | Ticked
+Event = Observed | Judged | Reviewed | Counted | Acknowledged | Lost | Ticked

@@ -336,12 +336,12 @@ def _adopted(state: TrailState, event: Observed) -> TrailState:
 
 
 def _with_closed(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:
-    segment = replace(_segment(state.next_number, sight, at, history), closed=True)
+    segment = replace(_segment(state, sight, at, history), closed=True)
     return replace(state, closed=(*state.closed, segment), next_number=state.next_number + 1)
 
 
 def _with_active(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:
-    segment = _segment(state.next_number, sight, at, history)
+    segment = _segment(state, sight, at, history)
     return replace(
         state,
         active=segment,
@@ -352,9 +352,9 @@ def _with_active(state: TrailState, sight: FileSight, at: float, history: int) -
     )
 
 
-def _segment(number: int, sight: FileSight, at: float, history: int) -> Segment:
+def _segment(state: TrailState, sight: FileSight, at: float, history: int) -> Segment:
     return Segment(
-        number=number,
+        number=state.next_number,
         name=sight.name,
         device=sight.device,
         inode=sight.inode,
@@ -363,7 +363,7 @@ def _segment(number: int, sight: FileSight, at: float, history: int) -> Segment:
         packed=sight.packed,
         born_ns=sight.born_ns,
         is_cut=sight.is_cut,
-        inherited_until=history,
+        inherited_until=0 if state.was_lost else history,
         counted_until=history,
         grown=at,
         unverified_since=at if sight.size else None,

@@ -90,6 +90,7 @@ class TrailState:
         is_resumed: Whether nothing was looked at since the agent started: much may have happened meanwhile.
         step: How many steps were to be stored so far; `advance` counts them. What is opened knows the step that did it.
         unlisted_note: Who last acknowledged unlisted damaged lines; None if that never happened or was undone.
+        was_lost: Whether what had been known was lost once: nothing that is found after that is inherited.
     """
 
     name: str
@@ -117,6 +118,7 @@ class TrailState:
     is_resumed: bool = False
     step: int = 0
     unlisted_note: Acknowledgement | None = None
+    was_lost: bool = False
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""

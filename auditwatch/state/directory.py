@@ -32,10 +32,10 @@ class StateDirectory:
         """Whether all of it is still at its path; a file that was removed or replaced takes writes without a word."""
         return self.lock.is_in_place and self.store.is_in_place and self.blocks.is_in_place
 
-    def begin_anew(self, now: float) -> None:
+    def begin_anew(self, now: float) -> bool:
         """Create again what is no longer in place; what is found there instead is set aside.
 
-        An empty store takes the place of the old one: whoever knows the states has to store them again.
+        Whether the store is empty now: whoever knows the states has to store them again.
 
         Raises:
             StateLocked: Another agent has taken the directory meanwhile; nothing is touched.
@@ -44,10 +44,10 @@ class StateDirectory:
         _make(self.path)
         if not self.lock.is_in_place:
             self.lock.renew()
-        if not self.store.is_in_place:
-            self.store.begin_anew(now)
+        is_emptied = not self.store.is_in_place and self.store.begin_anew(now)
         if not self.blocks.is_in_place:
             self.blocks.begin_anew()
+        return is_emptied
 
 
 @contextmanager
@@ -63,6 +63,7 @@ def state_directory_open(path: str, now: float) -> Iterator[StateDirectory]:
     lock = AgentLock(path)
     with lock:
         store = Store.open(path, now)
+        store.guard = lambda: lock.is_in_place and store.is_in_place
         try:
             blocks = BlockStore.open(path)
             try:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from auditwatch.ledger.damage import Finding
+from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 
@@ -55,17 +56,48 @@ def _with_odd_names(kind: type[_T], key: str, body: bytes) -> _T:
         raise DamagedRow(key) from error
 
 
-def without_findings(state: TrailState) -> TrailState:
-    """The state as it is stored: findings have separate rows."""
-    closed = tuple(replace(segment, findings=()) for segment in state.closed)
-    return replace(state, closed=closed, active=replace(state.active, findings=()) if state.active else None)
+def trail_row(trail: str, state: TrailState) -> tuple[bytes, int, bytes]:
+    """Body, number of closed segments and checksum of a trail's own row; what is many has separate rows."""
+    active = replace(state.active, findings=()) if state.active else None
+    body = encoded(replace(state, closed=(), active=active))
+    return body, len(state.closed), checksum(trail_row_key(trail, len(state.closed)), body)
 
 
-def with_findings(state: TrailState, findings: dict[int, list[Finding]]) -> TrailState:
-    """A stored state with its findings, which are given by the number of their segment."""
+def trail_row_key(trail: str, closed: int) -> str:
+    """What the checksum of a trail's row covers besides its body: no row of a closed segment can get lost."""
+    return f"{trail}/{closed}"
 
-    def filled(segment: Segment) -> Segment:
-        return replace(segment, findings=tuple(sorted(findings.get(segment.number, ()), key=lambda f: f.offset)))
 
-    closed = tuple(filled(segment) for segment in state.closed)
-    return replace(state, closed=closed, active=filled(state.active) if state.active else None)
+def segment_row(trail: str, segment: Segment) -> tuple[str, int, bytes, bytes]:
+    """The row of a closed segment, without its findings."""
+    body = encoded(replace(segment, findings=()) if segment.findings else segment)
+    return trail, segment.number, body, checksum(segment_row_key(trail, segment.number), body)
+
+
+def segment_row_key(trail: str, number: int) -> str:
+    """What the checksum of a segment's row covers besides its body."""
+    return f"{trail}/segment/{number}"
+
+
+def finding_row(trail: str, segment: int, finding: Finding) -> tuple[str, int, int, str, bytes, bytes]:
+    """The row of a finding."""
+    body = encoded(finding)
+    key = finding_row_key(trail, segment, finding.offset, finding.sha256)
+    return trail, segment, finding.offset, finding.sha256, body, checksum(key, body)
+
+
+def finding_row_key(trail: str, segment: int, offset: int, sha256: str) -> str:
+    """What the checksum of a finding's row covers besides its body."""
+    return f"{trail}/{segment}/{offset}/{sha256}"
+
+
+def run_row(trail: str, mode: str, record: RunRecord) -> tuple[str, str, bytes, bytes]:
+    """The row of what is remembered of the runs of one mode."""
+    body = encoded(record)
+    return trail, mode, body, checksum(f"{trail}/{mode}", body)
+
+
+def meta_row(key: str, value: str) -> tuple[str, bytes, bytes]:
+    """The row of one of the agent's own figures."""
+    body = encoded(value)
+    return key, body, checksum(f"meta/{key}", body)

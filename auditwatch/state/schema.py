@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,16 @@ from typing import Any, Final
 
 from auditwatch.errors import StateNewer
 from auditwatch.state.lock import give_to_owner_of
-from auditwatch.state.rows import DamagedRow, checksum
+from auditwatch.state.rows import DamagedRow, checksum, meta_row, segment_row_key, trail_row_key
+
+STORE_ID: Final = "id"
+"""Where the store keeps its id: random, and another one after each loss."""
+
+STEP: Final = "step"
+"""Where it keeps the number of its last transaction."""
+
+SUPERSEDES: Final = "supersedes"
+"""Where it says, until `state.step` bears its id, which store that file still speaks of; empty if there is none."""
 
 _TABLES: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, body BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
@@ -28,6 +38,11 @@ _TABLES: Final = (
   trail TEXT NOT NULL, mode TEXT NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (trail, mode)
 ) WITHOUT ROWID""",
 )
+
+
+def new_id() -> str:
+    """The id of a store that there was not before."""
+    return secrets.token_hex(16)
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
@@ -58,7 +73,34 @@ def _as_version_2(connection: sqlite3.Connection, trail: str, state: dict[str, A
     return state
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _to_version_2)
+def _to_version_3(connection: sqlite3.Connection) -> None:
+    """Version 2 held all closed segments in the row of their trail, and no one could tell how far a store had come."""
+    connection.execute("""CREATE TABLE segments (
+  trail TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (trail, number)
+) WITHOUT ROWID""")
+    connection.execute("ALTER TABLE trails ADD COLUMN closed INTEGER NOT NULL DEFAULT 0")
+    for trail, body, expected in connection.execute("SELECT trail, body, checksum FROM trails").fetchall():
+        if checksum(trail, body) != expected:
+            raise DamagedRow(trail)
+        _split_version_3(connection, trail, json.loads(body))
+    figures = ((STORE_ID, new_id()), (STEP, "0"), (SUPERSEDES, ""))
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", [meta_row(*figure) for figure in figures])
+
+
+def _split_version_3(connection: sqlite3.Connection, trail: str, state: dict[str, Any]) -> None:
+    closed, state["closed"] = state["closed"], []
+    for segment in closed:
+        body = json.dumps(segment).encode()
+        row = (trail, segment["number"], body, checksum(segment_row_key(trail, segment["number"]), body))
+        connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
+    body = json.dumps(state).encode()
+    connection.execute(
+        "UPDATE trails SET body = ?, checksum = ?, closed = ? WHERE trail = ?",
+        (body, checksum(trail_row_key(trail, len(closed)), body), len(closed), trail),
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _to_version_2, _to_version_3)
 """Step n migrates version n to n + 1, in one transaction; the version is SQLite's `user_version`."""
 
 
@@ -107,11 +149,15 @@ def _version_of(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _bring_up(connection: sqlite3.Connection, version: int) -> None:
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("PRAGMA synchronous = FULL")  # what follows in another file counts on it
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         MIGRATIONS[number](connection)
         connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def make_private(path: Path) -> None:

@@ -1,35 +1,42 @@
-"""The store of all trails: SQLite, one writer, one transaction per step."""
+"""The store of all trails: SQLite, one writer, one transaction per step, with `state.step` as its witness."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from auditwatch.errors import StateUnwritable
+from auditwatch.host.boots import boot_id
 from auditwatch.ledger.damage import Finding
+from auditwatch.ledger.events import Lost
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import TrailState
-from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded, with_findings, without_findings
-from auditwatch.state.schema import copy_store, make_private, migrate, migrated_copy
-from auditwatch.state.store_file import connected, identity, is_from_outside, looked_at, set_aside
+from auditwatch.state.loss import Loss, author, loss_at_start, remembered
+from auditwatch.state.marks import is_growth_alone, mark_after
+from auditwatch.state.opening import (
+    CREATED,
+    PREVIOUS_NAME,
+    STORE_NAME,
+    copied_store,
+    create_store,
+    found_store,
+    newest,
+    opened_store,
+)
+from auditwatch.state.schema import STEP, STORE_ID, SUPERSEDES, copy_store, new_id
+from auditwatch.state.step import STEP_NAME, Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
+from auditwatch.state.store_file import identity, looked_at, set_aside
+from auditwatch.state.tables import Rows, Tables
 
-STORE_NAME: Final = "state.db"
-PREVIOUS_NAME: Final = "state.previous.db"
-
-_SMALLEST_BYTES: Final = 512
-"""The smallest page size of SQLite; a store is never smaller than one page."""
-
-_SAVE_TRAIL: Final = """
-INSERT INTO trails (trail, segment, judged, rules, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (trail) DO UPDATE SET segment = excluded.segment, judged = excluded.judged, rules = excluded.rules,
-  body = excluded.body, checksum = excluded.checksum
-  WHERE trails.segment = ? AND trails.judged = ? AND trails.rules = ?
-"""
+_LOST: Final = "lost"
+_RESETS: Final = "resets"
 
 
 def trail_key(name: str, path: str) -> str:
@@ -41,106 +48,128 @@ def trail_key(name: str, path: str) -> str:
     return f"{name}={os.fsencode(path).decode(errors='backslashreplace')}"  # neither SQLite nor JSON accepts other text
 
 
-class StaleStep(Exception):
-    """The store is not at the position where this step begins; nothing was stored."""
-
-
 class Store:
     """The states of all trails, each under its key `NAME=PATH`. Not thread-safe: the agent's loop owns it.
 
     Another file under the same name is another trail; a trail that is watched again is found again.
+
+    Attributes:
+        guard: Asked before each transaction whether all that belongs to this store is still in its place.
+        is_witnessed: Whether `state.step` says how far this store has come; else the next transaction tries again.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._tables = Tables(connection)
         self._path = path
         self._file = identity(path)
+        self._steps: StepFile | None = None
+        self._step = self._durable = 0
+        self._is_syncing = False
+        self.guard: Callable[[], bool] = lambda: self.is_in_place
+        self.is_witnessed = True
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the file that this store writes is still the one at its path."""
+        """Whether the files that this store writes are still the ones at their paths."""
+        return self._is_file_in_place and self._steps is not None and self._steps.is_in_place
+
+    @property
+    def _is_file_in_place(self) -> bool:
         return self._file is not None and identity(self._path) == self._file
 
-    def begin_anew(self, now: float) -> None:
-        """Become an empty store at the path, because the file was removed or replaced; `resets` counts it.
+    def begin_anew(self, now: float) -> bool:
+        """Put in its place again what was removed or replaced; whether the store is empty now, which `resets` counts.
 
-        What is at the path now is set aside. The states of all trails have to be stored again.
+        What is at the path of the store is set aside then, and the states of all trails have to be stored again.
+        `state.step` is written first: of trails that do not come to that, the next start says that they were lost.
 
         Raises:
             StateUnwritable: If it cannot be created or written; this store stays as it was.
         """
+        is_emptied = not self._is_file_in_place
+        former = self._steps
+        if former is None:
+            raise StateUnwritable(f"{self._path}: opened for reading only")
         try:
-            resets = self.resets
+            if not is_emptied:
+                self._witness(former.head.store, former.marks.values())
+                return False
+            figures = {STORE_ID: new_id(), STEP: str(self._step), _RESETS: str(self.resets + 1)}
+            self._witness(figures[STORE_ID], former.marks.values())
             set_aside(self._path, now)
-            _create(self._path, now)
-            fresh = self._opened(self._path)
-            fresh.put("resets", str(resets + 1))
+            create_store(self._path, now, figures)
+            fresh = opened_store(self._path)
         except (sqlite3.Error, OSError) as error:
             raise StateUnwritable(f"{self._path}: {error}; make it writable, or choose another --state-dir") from error
         self._connection.close()
-        self._connection, self._file = fresh._connection, fresh._file  # noqa: SLF001  one of its own class
+        self._connection, self._tables, self._file = fresh, Tables(fresh), identity(self._path)
+        self._is_syncing = False
+        return True
 
     @classmethod
-    def open(cls, state_dir: str | os.PathLike[str], now: float) -> Store:
+    def open(cls, state_dir: str | os.PathLike[str], now: float, boot: str | None = None) -> Store:
         """The store of a state directory, created or migrated as needed.
 
         A damaged store is set aside and replaced by the previous generation or by a new store; `resets` counts that.
+        Of what that loses, and of a store that is intact and not the newest there was, `lost` tells each trail.
+
+        Args:
+            state_dir: The directory.
+            now: Seconds since 1970.
+            boot: Which boot this is; None = the kernel's id of it.
 
         Raises:
             StateNewer: If a later auditwatch wrote it.
             StateUnwritable: If it cannot be created or written.
         """
         path = Path(state_dir) / STORE_NAME
+        boot = boot_id() if boot is None else boot
         try:
-            if not path.exists() and not path.with_name(PREVIOUS_NAME).exists():
-                _create(path, now)
-            return cls._whole(path) or cls._after_damage(path, now)
+            steps = steps_of(path.with_name(STEP_NAME))
+            connection, fault = newest(path, now, steps, boot)
+            store = cls(connection, path)
+            try:
+                store._take_up(now, fault, steps, boot)
+            except BaseException:
+                store.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise StateUnwritable(f"{path}: {error}; make it writable, or choose another --state-dir") from error
-
-    @classmethod
-    def _whole(cls, path: Path) -> Store | None:
-        """The store, if it exists and none of it is damaged."""
-        if not path.exists() or path.stat().st_size < _SMALLEST_BYTES:  # SQLite takes it for a new store
-            return None
-        try:
-            return cls._opened(path)
-        except (
-            DamagedRow,
-            sqlite3.Error,
-            UnicodeDecodeError,
-        ) as error:  # the last: in SQLite's messages about its schema
-            if isinstance(error, sqlite3.Error) and is_from_outside(error, path):
-                raise
-            return None
-
-    @classmethod
-    def _opened(cls, path: Path) -> Store:
-        connection = connected(path)
-        try:
-            migrate(connection, path)
-            store = cls(connection, path)
-            store.verify()
-            connection.execute("DELETE FROM meta WHERE key = ''")  # fails now if the store cannot be written
-        except BaseException:
-            connection.close()
-            raise
         return store
 
-    @classmethod
-    def _after_damage(cls, path: Path, now: float) -> Store:
-        """The previous generation if that is intact, else a new store; what is damaged is kept."""
-        set_aside(path, now)
-        previous = path.with_name(PREVIOUS_NAME)
-        if previous.exists():
-            previous.replace(path)
-        store = cls._whole(path)
-        if store is None:
-            set_aside(path, now)
-            _create(path, now)
-            store = cls._opened(path)
-        store.put("resets", str(store.resets + 1))
-        return store
+    def _take_up(self, now: float, fault: str, steps: Steps | None, boot: str) -> None:
+        """Store what was lost, and have `state.step` speak of this store from now on."""
+        self._step = found_store(self._connection).step
+        if fault and steps and steps.head:
+            self._step = max(self._step, steps.head.committed)
+        stored = {trail_digest(key): key for key in self.keys()}
+        with self._transaction(matters=True):
+            loss = loss_at_start(now, fault or None, steps, stored, self._loss())
+            if loss:
+                self._tables.put_figure(_LOST, msgspec.json.encode(loss).decode())
+            if fault:
+                self._tables.put_figure(STORE_ID, new_id())  # what fell behind shall not pass for the newest later
+                self._tables.put_figure(SUPERSEDES, author(steps))
+                self._tables.put_figure(_RESETS, str(self.resets + 1))
+        known = steps.trails if steps else {}
+        fresh = (self._mark(key) for digest, key in stored.items() if digest not in known)
+        self._witness(found_store(self._connection).id, [*known.values(), *fresh], boot)
+        with self._transaction(matters=False):
+            self._tables.forget_figure(SUPERSEDES)
+        self._say()
+
+    def _mark(self, key: str) -> TrailMark:
+        state = self.load(key)
+        return trail_mark(key, state, self._step) if state else TrailMark(trail_digest(key))
+
+    def _witness(self, store: str, marks: Collection[TrailMark], boot: str | None = None) -> None:
+        """Begin a new `state.step`."""
+        boot = self._steps.head.boot if boot is None and self._steps else boot or ""
+        fresh = StepFile(self._path.with_name(STEP_NAME), Head(0, boot, store, self._step, self._durable), marks)
+        if self._steps:
+            self._steps.close()
+        self._steps = fresh
 
     @classmethod
     def read_only(cls, state_dir: str | os.PathLike[str]) -> Store:
@@ -151,40 +180,10 @@ class Store:
             StateUnwritable: If there is no store, or it cannot be read, or it is damaged.
         """
         path = Path(state_dir) / STORE_NAME
-        store = looked_at(path, lambda connection: cls._looked_at(connection, path))
-        if store is None:
+        connection = looked_at(path, lambda connection: copied_store(connection, path))
+        if connection is None:
             raise StateUnwritable(f"{path}: no intact state to read here; is this the agent's state directory?")
-        return store
-
-    @classmethod
-    def _looked_at(cls, connection: sqlite3.Connection, path: Path) -> Store:
-        store = cls(migrated_copy(connection, path), path)
-        store.verify()
-        return store
-
-    def verify(self) -> None:
-        """Check every row against its checksum, even rows that no key leads to any more.
-
-        Raises:
-            DamagedRow: At the first that does not match.
-            sqlite3.Error: The file has no such tables, or they are inconsistent.
-        """
-        (verdict,) = next(self._rows("PRAGMA integrity_check(1)"))
-        if verdict != "ok":
-            raise DamagedRow(str(verdict))
-        for trail, *row in self._rows("SELECT trail, segment, judged, rules, body, checksum FROM trails"):
-            _decoded_trail(trail, *row)
-        for trail, segment, offset, sha256, *row in self._rows(
-            "SELECT trail, segment, offset, sha256, body, checksum FROM findings"
-        ):
-            decoded(Finding, _finding_key(trail, segment, offset, sha256), *row)
-        for trail, mode, *row in self._rows("SELECT trail, mode, body, checksum FROM runs"):
-            decoded(RunRecord, f"{trail}/{mode}", *row)
-        for key, *row in self._rows("SELECT key, body, checksum FROM meta"):
-            decoded(str, f"meta/{key}", *row)
-
-    def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
-        return iter(self._connection.execute(query, parameters))
+        return cls(connection, path)
 
     def keep_generation(self) -> None:
         """Copy the store while it is known to be good, in case it is damaged later.
@@ -199,25 +198,15 @@ class Store:
 
     def keys(self) -> tuple[str, ...]:
         """The trails that are stored, whether or not they are still watched."""
-        return tuple(row[0] for row in self._connection.execute("SELECT trail FROM trails ORDER BY trail"))
+        return self._tables.trails()
 
     def load(self, trail: str) -> TrailState | None:
         """The state of a trail with its findings; None if it is not stored."""
-        query = "SELECT segment, judged, rules, body, checksum FROM trails WHERE trail = ?"
-        row = next(self._rows(query, trail), None)
-        return with_findings(_decoded_trail(trail, *row), self._findings(trail)) if row else None
-
-    def _findings(self, trail: str) -> dict[int, list[Finding]]:
-        rows = self._rows("SELECT segment, offset, sha256, body, checksum FROM findings WHERE trail = ?", trail)
-        findings: dict[int, list[Finding]] = defaultdict(list)
-        for segment, offset, sha256, body, expected in rows:
-            findings[segment].append(decoded(Finding, _finding_key(trail, segment, offset, sha256), body, expected))
-        return findings
+        return self._tables.state(trail)
 
     def run(self, trail: str, mode: str) -> RunRecord:
         """What is remembered of a trail's runs of one mode."""
-        row = next(self._rows("SELECT body, checksum FROM runs WHERE trail = ? AND mode = ?", trail, mode), None)
-        return decoded(RunRecord, f"{trail}/{mode}", *row) if row else RunRecord()
+        return self._tables.run(trail, mode) or RunRecord()
 
     def commit(
         self,
@@ -229,6 +218,8 @@ class Store:
         dropped: Iterable[tuple[int, Finding]] = (),
     ) -> None:
         """Store one step of a trail: position, counters, findings and runs together or not at all.
+
+        What is more than growth survives a power cut once this returns; growth does so within a minute.
 
         Args:
             trail: Its key.
@@ -242,25 +233,12 @@ class Store:
             StaleStep: If the store is not at the position of `before`.
             StateUnwritable: If it cannot be written; nothing was stored.
         """
-        with self._transaction():
-            self._save_trail(trail, before or after, after)
-            self._connection.executemany(
-                "DELETE FROM findings WHERE trail = ? AND segment = ? AND offset = ? AND sha256 = ?",
-                [(trail, segment, finding.offset, finding.sha256) for segment, finding in dropped],
-            )
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?)",
-                [_finding_row(trail, segment, finding) for segment, finding in findings],
-            )
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", [_run_row(trail, *run) for run in runs]
-            )
-
-    def _save_trail(self, trail: str, before: TrailState, after: TrailState) -> None:
-        body = encoded(without_findings(after))
-        row = (trail, *_position(after), body, checksum(trail, body))
-        if self._connection.execute(_SAVE_TRAIL, (*row, *_position(before))).rowcount != 1:
-            raise StaleStep(trail)
+        rows = Rows(tuple(findings), tuple(runs), tuple(dropped))
+        matters = bool(rows.findings or rows.dropped) or not is_growth_alone(before, after)
+        with self._transaction(matters):
+            self._tables.save(trail, before, after, rows)
+        known = self._steps.marks.get(trail_digest(trail)) if self._steps else None
+        self._say(mark_after(trail, known, before, after, self._step, is_growth=not matters))
 
     def put(self, key: str, value: str) -> None:
         """Store one of the agent's own figures.
@@ -268,34 +246,98 @@ class Store:
         Raises:
             StateUnwritable: If it cannot be written.
         """
-        with self._transaction():
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _meta_row(key, value))
+        with self._transaction(matters=False):
+            self._tables.put_figure(key, value)
+        self._say()
+
+    def make_durable(self) -> None:
+        """Have all that was stored survive a power cut.
+
+        Raises:
+            StateUnwritable: If it cannot be written.
+        """
+        if self._durable < self._step or not self.is_witnessed:
+            with self._transaction(matters=True):
+                pass
+            self._say()
 
     def get(self, key: str) -> str | None:
         """One of the agent's own figures."""
-        row = next(self._rows("SELECT body, checksum FROM meta WHERE key = ?", key), None)
-        return decoded(str, f"meta/{key}", *row) if row else None
+        return self._tables.figure(key)
+
+    @property
+    def step(self) -> int:
+        """The number of the last transaction; it never falls, except where the whole directory is put back."""
+        return self._step
 
     @property
     def resets(self) -> int:
-        """How often a damaged store was set aside."""
-        return int(self.get("resets") or 0)
+        """How often the state was lost."""
+        return int(self.get(_RESETS) or 0)
 
     @property
     def created(self) -> float:
         """When this store was created."""
-        return float(self.get("created") or 0)
+        return float(self.get(CREATED) or 0)
+
+    def lost(self, trail: str) -> Lost | None:
+        """What a trail has to be told of a loss; None if nothing."""
+        loss, digest = self._loss(), trail_digest(trail)
+        if loss is None or digest not in loss.trails:
+            return None
+        return Lost(loss.at, STORE_NAME, loss.detail + remembered(loss.trails[digest]))
+
+    def settle(self, trail: str) -> None:
+        """A trail has stored what `lost` told it.
+
+        Raises:
+            StateUnwritable: If it cannot be written; the trail is told again.
+        """
+        loss = self._loss()
+        if loss:
+            left = {digest: mark for digest, mark in loss.trails.items() if digest != trail_digest(trail)}
+            self._put_loss(replace(loss, trails=left))
+
+    def concern(self, trails: Iterable[str]) -> None:
+        """Which trails are watched: if it is not known which ones were lost, these are.
+
+        Raises:
+            StateUnwritable: If it cannot be written.
+        """
+        loss = self._loss()
+        if loss and loss.is_everything:
+            known = {digest: TrailMark(digest) for digest in map(trail_digest, trails)}
+            self._put_loss(Loss(loss.at, loss.detail, {**known, **loss.trails}))
+
+    def _loss(self) -> Loss | None:
+        stored = self.get(_LOST)
+        return msgspec.json.decode(stored, type=Loss) if stored else None
+
+    def _put_loss(self, loss: Loss) -> None:
+        with self._transaction(matters=True):
+            self._tables.put_figure(_LOST, msgspec.json.encode(loss).decode())
+        self._say()
 
     def close(self) -> None:
         """Close the store; it cannot be used after that."""
+        if self._steps:
+            with suppress(StateUnwritable):
+                self.make_durable()
+            self._steps.close()
         self._connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, matters: bool) -> Iterator[None]:
+        if self._steps and not self.guard():
+            raise StateUnwritable(f"{self._path}: was removed or replaced")
         try:
+            if self._is_syncing != matters:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if matters else 'NORMAL'}")
+                self._is_syncing = matters
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._tables.put_figure(STEP, str(self._step + 1))
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:  # SQLite may have rolled back itself, for example on a full disk
@@ -303,46 +345,18 @@ class Store:
                 raise
         except sqlite3.Error as error:
             raise StateUnwritable(f"{self._path}: {error}; free space or make it writable") from error
+        self._step += 1
+        if matters:
+            self._durable = self._step
 
-
-def _position(state: TrailState) -> tuple[int, int, str]:
-    segment = state.active or (state.closed[-1] if state.closed else None)
-    return (segment.number, segment.judged, state.rules_id) if segment else (0, 0, state.rules_id)
-
-
-def _finding_key(trail: str, segment: int, offset: int, sha256: str) -> str:
-    return f"{trail}/{segment}/{offset}/{sha256}"
-
-
-def _finding_row(trail: str, segment: int, finding: Finding) -> tuple[str, int, int, str, bytes, bytes]:
-    body = encoded(finding)
-    key = _finding_key(trail, segment, finding.offset, finding.sha256)
-    return trail, segment, finding.offset, finding.sha256, body, checksum(key, body)
-
-
-def _run_row(trail: str, mode: str, record: RunRecord) -> tuple[str, str, bytes, bytes]:
-    body = encoded(record)
-    return trail, mode, body, checksum(f"{trail}/{mode}", body)
-
-
-def _meta_row(key: str, value: str) -> tuple[str, bytes, bytes]:
-    body = encoded(value)
-    return key, body, checksum(f"meta/{key}", body)
-
-
-def _decoded_trail(trail: str, segment: object, judged: object, rules: object, *row: object) -> TrailState:
-    """A state; the columns that decide whether a step is stale must agree with it."""
-    state = decoded(TrailState, trail, *row)
-    if _position(state) != (segment, judged, rules):
-        raise DamagedRow(trail)
-    return state
-
-
-def _create(path: Path, now: float) -> None:
-    """A new store appears whole: an empty file is always a damaged one."""
-    fresh = path.with_name(path.name + ".new")
-    make_private(fresh)
-    with closing(connected(fresh)) as connection:
-        migrate(connection, fresh)
-        connection.execute("INSERT INTO meta VALUES (?, ?, ?)", _meta_row("created", str(now)))
-    fresh.replace(path)
+    def _say(self, mark: TrailMark | None = None) -> None:
+        """Have `state.step` say how far the store is now: what it says is never more than is true."""
+        if self._steps is None:
+            return
+        try:
+            self._steps.write(self._step, self._durable, mark)
+            if self._durable == self._step:
+                self._steps.sync()
+            self.is_witnessed = True
+        except OSError:
+            self.is_witnessed = False

@@ -142,6 +142,13 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
         "A producer that does not use the stamping writer.",
         "Make every producer stamp its records, or set `sequence: auto`.",
     ),
+    Violation.STATE_LOST: Cause(
+        "What auditwatch knew of this trail was lost, in whole or in part.",
+        "Somebody removed, cut or replaced files of the state directory, or put back an older copy; or its disk "
+        "failed.",
+        "What is found from now on is open, none of it inherited: compare the trail with another copy, find out who "
+        "touched the state directory, then `acknowledge`.",
+    ),
     Violation.ARCHIVE_CUT: Cause(
         "A compressed segment cannot be read to its end: its data is damaged or cut off.",
         "The disk was full or the machine stopped while it was compressed, a copy was broken off, or the storage is "

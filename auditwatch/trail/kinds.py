@@ -37,6 +37,7 @@ class Violation(StrEnum):
     CHAIN_BROKEN = "chain_broken"
     CHAIN_RESTARTED = "chain_restarted"
     UNSTAMPED = "unstamped"
+    STATE_LOST = "state_lost"
     ARCHIVE_CUT = "archive_cut"
     TRUNCATED = "truncated"
     EMPTIED = "emptied"

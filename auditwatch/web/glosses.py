@@ -27,6 +27,7 @@ GLOSSES: Final[Mapping[Kind | Violation, str]] = {
     Violation.CHAIN_BROKEN: "a record does not continue the one before it",
     Violation.CHAIN_RESTARTED: "a new chain begins in the middle",
     Violation.UNSTAMPED: "a record without a stamp",
+    Violation.STATE_LOST: "what was known of the trail was lost",
     Violation.ARCHIVE_CUT: "a compressed segment cannot be read to its end",
     Violation.TRUNCATED: "shorter than what was already judged",
     Violation.EMPTIED: "the file was emptied",

@@ -389,6 +389,11 @@ AGENT_METRICS: Final = (
     _plain("state_created_timestamp_seconds", "When the state was created; 0 = unknown.", lambda a: a.state_created),
     _plain("state_save_failures_total", "Commits that failed.", lambda a: a.state_save_failures, "counter"),
     _plain("state_resets_total", "Times the state was lost and started afresh.", lambda a: a.state_resets, "counter"),
+    _plain(
+        "state_step",
+        "Transactions of the state so far; it falls if the state directory was removed or put back to an older copy.",
+        lambda a: a.state_step,
+    ),
     _plain("worker_cpu_seconds_total", "CPU time used by the workers.", lambda a: a.worker_cpu_seconds, "counter"),
     _plain("worker_max_resident_bytes", "Peak resident memory of any worker.", lambda a: a.worker_max_resident_bytes),
     _plain(

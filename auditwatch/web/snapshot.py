@@ -148,6 +148,7 @@ class AgentStatus:
     state_created: float = 0.0
     state_save_failures: int = 0
     state_resets: int = 0
+    state_step: int = 0
     worker_cpu_seconds: float = 0.0
     worker_max_resident_bytes: int = 0
     config_last_reload_successful: bool = True

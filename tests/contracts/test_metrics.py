@@ -63,7 +63,7 @@ NAMES = """
     watcher_up watcher_polling
     watcher_rescans_total scheduler_missed_runs_total
     selftest_last_success_timestamp_seconds selftest_failures_total
-    state_writable state_created_timestamp_seconds state_save_failures_total state_resets_total
+    state_writable state_created_timestamp_seconds state_save_failures_total state_resets_total state_step
     worker_cpu_seconds_total worker_max_resident_bytes
     collector_errors_total config_last_reload_successful config_last_reload_success_timestamp_seconds config_hash
 """
@@ -184,6 +184,8 @@ def test_every_state_gauge_in_an_alert_is_bridged_over_a_restart() -> None:
     gauges = {metric.name for metric in ALL_METRICS if metric.type == "gauge"} - {"auditwatch_build_info"}
     for rule in rules():
         bridged = re.findall(r"last_over_time\((auditwatch_\w+)(?:\{[^}]*\})?\[15m\]\)", rule["expr"])
+        falls = re.findall(r"resets\((auditwatch_\w+)\[1d\]\)", rule["expr"])  # over a day, restarts or not
+        bridged += [name for name in falls if name == "auditwatch_state_step"]
         named = [name for name in re.findall(r"auditwatch_\w+", rule["expr"]) if name in gauges]
         assert sorted(named) == sorted(name for name in bridged if name in gauges), rule["alert"]
 

@@ -24,8 +24,11 @@ from auditwatch.ledger.segment import Anchor, Fingerprint, Segment, TornTail
 from auditwatch.ledger.state import Policy, Standing, TrailState, begin
 from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.state import schema
-from auditwatch.state.rows import checksum
-from auditwatch.state.store import PREVIOUS_NAME, STORE_NAME, StaleStep, Store, trail_key
+from auditwatch.state.opening import PREVIOUS_NAME, STORE_NAME
+from auditwatch.state.rows import checksum, trail_row_key
+from auditwatch.state.step import STEP_NAME
+from auditwatch.state.store import Store, trail_key
+from auditwatch.state.tables import StaleStep
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.verdict import Trouble
 
@@ -136,6 +139,35 @@ class TestSteps:
         assert loaded
         assert len(rows_of(loaded)) == 6 + 2000
 
+    def test_closed_segments_come_back_in_their_order(self, tmp_path: Path) -> None:
+        before = known()
+        (first,) = before.closed
+        found = [replace(first, number=number, findings=()) for number in (3, 1, 5, 4)]
+        found[1] = replace(found[1], findings=first.findings)
+        unordered = replace(before, closed=tuple(found), next_number=6)
+        with closing(opened(tmp_path)) as store:
+            store.commit(KEY, None, unordered, rows_of(unordered))
+            assert store.load(KEY) == unordered
+            ordered = replace(unordered, closed=tuple(sorted(found, key=lambda segment: segment.number)))
+            store.commit(KEY, unordered, ordered)
+            assert store.load(KEY) == ordered
+            left = replace(ordered, closed=ordered.closed[1:])
+            store.commit(KEY, ordered, left)
+            assert store.load(KEY) == left
+
+    def test_a_step_writes_the_closed_segments_that_it_changed_and_no_others(self, tmp_path: Path) -> None:
+        (first,) = known().closed
+        before = replace(known(), closed=tuple(replace(first, number=n, findings=()) for n in range(3, 1000)))
+        changed = replace(before.closed[500], vanished=False)
+        after = replace(before, closed=(*before.closed[:500], changed, *before.closed[501:]))
+        asked: list[str] = []
+        with closing(opened(tmp_path)) as store:
+            store.commit(KEY, None, before)
+            store._connection.set_trace_callback(asked.append)
+            store.commit(KEY, before, after)
+            assert [len([q for q in asked if f"INTO {table}" in q]) for table in ("segments", "trails")] == [1, 1]
+            assert store.load(KEY) == replace(after, active=replace(after.active, findings=()))
+
     def test_two_trails_do_not_touch_each_other(self, tmp_path: Path) -> None:
         filled(tmp_path)
         other = trail_key("risk", "/elsewhere/risk.jsonl")
@@ -150,6 +182,22 @@ class TestSteps:
             store.keep_generation()
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert set(modes.values()) == {0o600}, modes
+
+
+def become_version_2(directory: Path) -> None:
+    """The store as version 2 had it: closed segments in the row of their trail, no id, no step, no `state.step`."""
+    with closing(sqlite3.connect(directory / STORE_NAME)) as connection, connection:
+        ((trail, body),) = connection.execute("SELECT trail, body FROM trails").fetchall()
+        state = json.loads(body)
+        rows = connection.execute("SELECT body FROM segments WHERE number > 0 ORDER BY number").fetchall()
+        state["closed"] = [json.loads(row[0]) for row in rows]
+        old = json.dumps(state).encode()
+        connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(trail, old)))
+        connection.execute("ALTER TABLE trails DROP COLUMN closed")
+        connection.execute("DROP TABLE segments")
+        connection.execute("DELETE FROM meta WHERE key IN ('id', 'step')")
+        connection.execute("PRAGMA user_version = 2")
+    (directory / STEP_NAME).unlink()
 
 
 def later(connection: sqlite3.Connection) -> None:
@@ -177,15 +225,16 @@ class TestVersions:
         with closing(opened(tmp_path)) as store:
             assert store.load(KEY) == known()
         with closing(opened(tmp_path)) as store:
-            assert store._connection.execute("PRAGMA user_version").fetchone() == (3,)
-        with closing(sqlite3.connect(tmp_path / "state.v2.db")) as copy:
-            assert copy.execute("PRAGMA user_version").fetchone() == (2,)
+            assert store._connection.execute("PRAGMA user_version").fetchone() == (4,)
+        with closing(sqlite3.connect(tmp_path / "state.v3.db")) as copy:
+            assert copy.execute("PRAGMA user_version").fetchone() == (3,)
             assert copy.execute("SELECT trail FROM trails").fetchall() == [(KEY,)]
 
     @pytest.mark.parametrize("look", [opened, Store.read_only], ids=["the agent", "a command that only reads"])
     def test_version_1_becomes_todays(self, tmp_path: Path, look: Callable[[Path], Store]) -> None:
         """It called unlisted damage beyond and crowded, and did not say where a torn tail is."""
         filled(tmp_path)
+        become_version_2(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection, connection:
             connection.execute("PRAGMA user_version = 1")
             body = json.loads(connection.execute("SELECT body FROM trails").fetchone()[0])
@@ -204,7 +253,19 @@ class TestVersions:
         assert state == replace(known(), closed=(expected,))
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-        assert version == (1 if look == Store.read_only else 2)
+        assert version == (1 if look == Store.read_only else len(schema.MIGRATIONS))
+
+    @pytest.mark.parametrize("look", [opened, Store.read_only], ids=["the agent", "a command that only reads"])
+    def test_version_2_becomes_todays(self, tmp_path: Path, look: Callable[[Path], Store]) -> None:
+        """It is an upgrade, not a loss: that version wrote no `state.step`."""
+        filled(tmp_path)
+        become_version_2(tmp_path)
+        with closing(look(tmp_path)) as store:
+            assert (store.load(KEY), store.resets, store.lost(KEY)) == (known(), 0, None)
+            assert store.run(KEY, "full").runs == 2
+        for _ in range(2 * (look == opened)):  # it counts as seen from now on
+            with closing(opened(tmp_path)) as store:
+                assert (store.load(KEY), store.resets, store.lost(KEY)) == (known(), 0, None)
 
     def test_a_trail_that_was_stored_before_writers_were_counted_is_as_it_was(self, tmp_path: Path) -> None:
         filled(tmp_path)
@@ -212,7 +273,8 @@ class TestVersions:
             body = json.loads(connection.execute("SELECT body FROM trails").fetchone()[0])
             del body["writes"], body["writes_note"]
             old = json.dumps(body).encode()
-            connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(KEY, old)))
+            key = trail_row_key(KEY, len(known().closed))
+            connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(key, old)))
         with closing(opened(tmp_path)) as store:
             assert store.load(KEY) == replace(known(), writes=Writes(), writes_note=None)
 
@@ -316,6 +378,7 @@ def test_no_flipped_bit_crashes_or_returns_another_answer(tmp_path: Path) -> Non
         flipped = bytearray(data)
         flipped[place // 8] ^= 1 << place % 8
         (directory / STORE_NAME).write_bytes(flipped)
+        shutil.copy(tmp_path / "a" / STEP_NAME, directory)
         try:
             store = opened(directory)
         except StateNewer:
