@@ -109,6 +109,7 @@ def test_a_request_that_waits_on_a_full_disk_keeps_nothing_else_from_its_turn(
     inbox.mkdir(exist_ok=True)
     request = inbox / f"{'a' * 32}.request"
     fields = {"asked": 4e9, "scope": "all", "by": "ann", "reason": "x", "ids": [], "trail": "risk", "undo": False}
+    fields["seen"] = {"risk": {"first_seen": 0.0, "step": 1_000_000}}  # whatever is open when it is applied
     (inbox / "fresh").write_text(json.dumps(fields))
     ballast = fill(small_disk)
     (inbox / "fresh").rename(request)
