@@ -123,6 +123,9 @@ ABILITIES: Final[dict[str, Callable[[], bool]]] = {
     "strace": _can_trace,
     "fiu-run": lambda: _works("fiu-run", "-x", "true"),
     "logrotate": lambda: _works("logrotate", "--version"),
+    "xz": lambda: _works("xz", "--version"),
+    "zstd": lambda: _works("zstd", "--version"),
+    "vim": lambda: _works("vim", "--version"),
 }
 """By name, and how to find out. For ext4 and xfs: a loop mount whose power can be cut."""
 
