@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class History:
         self.rotator = STYLES[self.style](self.trail, self.home, self.keep, self.dice)
         self.is_stamped = self.dice.random() < 0.5 and self.style != "ours, unstamped"
         self._held: int | None = None
-        self._away_since = 0.0
+        self._away: threading.Timer | None = None
         self._number = 0
         self._append(self.dice.randrange(0, 30))
         self._before = self._planted = 0
@@ -143,7 +144,7 @@ class History:
 
     @property
     def is_away(self) -> bool:
-        return bool(self._away_since)
+        return self._away is not None and self._away.is_alive()
 
     def step(self, is_watched: bool) -> None:
         """One thing that happens.
@@ -152,7 +153,6 @@ class History:
             is_watched: Whether an agent runs; if none does, more may happen between two looks.
         """
         if self.is_away:
-            self._come_back()
             return
         for _ in range(self.dice.choice([1, 1, 1, 2, 3])):
             asked = {name: weight for name, weight in STEPS.items() if name in self.steps}
@@ -165,8 +165,8 @@ class History:
 
     def end(self) -> None:
         """Nothing is left undone."""
-        if self.is_away:
-            self._come_back(at_once=True)
+        if self._away is not None:
+            self._away.join()
         self._let_go()
 
     def note(self, text: str) -> None:
@@ -313,19 +313,16 @@ class History:
             self.note(f"compress {path.name}")
 
     def _go_away(self) -> None:
+        """As a volume does that is mounted anew; on time, whatever else happens meanwhile."""
         self._let_go()
         self.directory.rename(self.home / "away")
-        self._away_since = time.monotonic()
         self.note("the directory goes away")
+        self._away = threading.Timer(AWAY_SECONDS, self._come_back)
+        self._away.start()
 
-    def _come_back(self, at_once: bool = False) -> None:
-        left = self._away_since + AWAY_SECONDS - time.monotonic()
-        if left > 0.3 and not at_once:
-            return
-        time.sleep(max(0.0, left))
+    def _come_back(self) -> None:
         (self.home / "away").rename(self.directory)
-        self.note(f"the directory is back after {time.monotonic() - self._away_since:.2f} s")
-        self._away_since = 0.0
+        self.note("the directory is back")
 
     def _files(self) -> list[Path]:
         """The files of the trail, copies left out."""
