@@ -72,6 +72,7 @@ class Archives:
         self._place = place
         self._services = services
         self._read: dict[_Key, FileSight] = {}
+        self._compared_with: dict[_Key, Mapping[int, Expectation]] = {}
         self._since: dict[_Key, float] = {}
         self._failing: dict[_Key, _Failing] = {}
         self._task: asyncio.Task[None] | None = None
@@ -89,12 +90,23 @@ class Archives:
             self._services.wake()
             return replace(seen, others=_plain(seen.others))
         known = {(s.device, s.inode, s.packed): s for s in state.files if s.packed}
+        self._forget_outdated(seen, state)
         unread = [sight for sight in packed if _inode(sight) not in known and _key(sight) not in self._read]
         self._keep({_key(sight) for sight in packed}, seen.at)
         self._begin([sight for sight in unread if self._is_due(sight, seen.at)], expectations(state))
         self._wake_later(unread, seen.at)
         others = tuple(self._filled(seen.others or (), known))
         return replace(seen, others=others, is_unpacking=any(map(self._is_awaited, unread)))
+
+    def _forget_outdated(self, seen: Observed, state: TrailState) -> None:
+        """Segments that have no file now may have been judged further since an archive was compared with them."""
+        there = {(s.device, s.inode) for s in (*(seen.others or ()), *((seen.active,) if seen.active else ()))}
+        sought = {s.number for s in state.files if (s.device, s.inode) not in there}
+        now = {number: one for number, one in expectations(state).items() if number in sought}
+        for key, before in tuple(self._compared_with.items()):
+            if any(before.get(number) != one for number, one in now.items()):
+                self._read.pop(key, None)
+                del self._compared_with[key]
 
     async def wait(self) -> None:
         """Until what is being read is read."""
@@ -112,6 +124,7 @@ class Archives:
         """Remember since when each file is as it is; forget what is there no longer."""
         self._since = {key: self._since.get(key, at) for key in there}
         self._read = {key: found for key, found in self._read.items() if key in there}
+        self._compared_with = {key: one for key, one in self._compared_with.items() if key in there}
         self._failing = {key: failing for key, failing in self._failing.items() if key in there}
 
     def _filled(self, others: Iterable[FileSight], known: Mapping[_Inode, Segment]) -> Iterator[FileSight]:
@@ -151,6 +164,7 @@ class Archives:
         for sight in unread:
             try:
                 self._read[_key(sight)] = await self._sight(sight, expected)
+                self._compared_with[_key(sight)] = expected
             except (Unreadable, WorkerDied) as error:
                 self._failing.setdefault(_key(sight), _Failing()).failed(self._services.clock())
                 if error.reason not in ("changed", "missing"):  # then the next look will show

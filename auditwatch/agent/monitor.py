@@ -123,11 +123,22 @@ class Monitor:
         """Take what a poll saw, and look if anything is new."""
         if glance.state in ("present", "missing"):
             self.looked = at
-        if glance != self.glance or self.state.standing is Standing.UNREADABLE:
+        if glance != self.glance or not self._is_as_known(glance):
             self.wake()
         if not self.state.is_settled:
             self.wake(with_neighbours=True)
         self.glance = glance
+
+    def _is_as_known(self, glance: Glance) -> bool:
+        """Whether the last look showed the same: it may have been later than the last glance."""
+        active = self.state.active
+        if active is None or glance.state != "present":
+            return active is None and glance.state == "missing" and self.state.standing is not Standing.UNREADABLE
+        return self.state.standing is Standing.PRESENT and (glance.device, glance.inode, glance.size) == (
+            active.device,
+            active.inode,
+            active.size,
+        )
 
     def note_count(self, seen: Count | None) -> None:
         """Take what a look at the counters file saw."""

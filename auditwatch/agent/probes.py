@@ -130,6 +130,7 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
     The file that the ledger knows is held from now on. If it is no longer at the path, it is looked at as well.
     """
     active, former, trouble = None, None, None
+    directory = _device(os.path.dirname(place.path))  # first: what is missing from a directory that was there, is gone
     try:
         with opened(place.path, place.follow_symlink) as descriptor:
             active = _compared(descriptor, _sight(descriptor, os.path.basename(place.path), expected), expected)
@@ -140,7 +141,7 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
         else:
             trouble = Trouble.of(error)
     others = tuple(_neighbours(place, expected)) if with_neighbours else None
-    return Observed(clock(), active, trouble, others, former, directory=_device(os.path.dirname(place.path)))
+    return Observed(clock(), active, trouble, others, former, directory=directory)
 
 
 def _former(held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:

@@ -79,18 +79,26 @@ def fault(segment: Segment, sight: FileSight) -> Suspicion | None:
 
 
 def _violation(segment: Segment, sight: FileSight) -> Violation | None:
-    is_same = is_same_inode(segment, sight)
-    if sight.size == 0:
-        return Violation.EMPTIED if is_same else Violation.REPLACED
-    if not is_same and sight.overlap is not None and segment.sketch.is_telling:
+    if is_same_inode(segment, sight):
+        return _in_place(segment, sight)
+    if sight.size and sight.overlap is not None and segment.sketch.is_telling:
         return _by_its_lines(segment, sight, sight.overlap)
-    if not _is_same_head(segment, sight):
+    if sight.size == 0 or not _is_same_head(segment, sight):
         return Violation.REPLACED
     if sight.size < segment.anchor.position:
-        return Violation.TRUNCATED if is_same else Violation.ROLLED_BACK
+        return Violation.ROLLED_BACK
     if _prints(segment, sight)[1] != segment.anchor.marker:
         return Violation.REWRITTEN
     return None
+
+
+def _in_place(segment: Segment, sight: FileSight) -> Violation | None:
+    if sight.size == 0:
+        return Violation.EMPTIED
+    if sight.size < segment.anchor.position:
+        return Violation.TRUNCATED
+    is_as_judged = _prints(segment, sight) == (segment.anchor.head, segment.anchor.marker)
+    return None if is_as_judged else Violation.REWRITTEN
 
 
 def _by_its_lines(segment: Segment, sight: FileSight, common: Overlap) -> Violation | None:

@@ -12,7 +12,7 @@ from auditwatch.ledger.findings import reopened, restart
 from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, repetition, rotated_to
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
-from auditwatch.ledger.vanished import let_go, overdue
+from auditwatch.ledger.vanished import let_go, overdue, rotated_out
 from auditwatch.ledger.violations import with_violation
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Violation
@@ -59,7 +59,7 @@ def _is_away(state: TrailState, event: Observed) -> bool:
 
 
 def _looked_at_path(state: TrailState, event: Observed) -> Step:
-    if event.active is not None:
+    if event.active is not None and event.directory:
         state = replace(state, directory=event.directory)
     if state.active is None:
         return _await(state, event)
@@ -86,15 +86,17 @@ def _first_look(state: TrailState, event: Observed) -> Step:
 
 def _await(state: TrailState, event: Observed) -> Step:
     """There was no file at the last look; whatever appears now was written while we watched."""
+    if event.others is None:
+        return state, (LookAgain(),)
     if event.active is None:
-        return (state if state.standing is Standing.ROTATED else replace(state, standing=Standing.MISSING)), ()
+        after = _with_missed(state, event)
+        standing = Standing.ROTATED if state.standing is Standing.ROTATED or after is not state else Standing.MISSING
+        return replace(after, standing=standing), () if after is state else (Commit(), *wanted(after))
     back = next((s for s in state.closed if s.vanished and s.anchor.position and not fault(s, event.active)), None)
     if back is not None:
         revived = replace(back, name=event.active.name, closed=False, vanished=False)
         others = tuple(segment for segment in state.closed if segment is not back)
         return _present(replace(state, closed=others), revived, event.active, event.at, commit=True)
-    if event.others is None:
-        return state, (LookAgain(),)
     state = _with_active(_with_missed(state, event), event.active, event.at, history=0)
     return state, (Commit(), *wanted(state))
 
@@ -125,6 +127,10 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
 
 def _without_a_name(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
     """Another file is at the path, and the old one is nowhere."""
+    if _is_rotated_out(state, event):
+        state = _with_missed(rotated_out(state, active, event.at), event)
+        state = _with_active(state, sight, event.at, history=0)
+        return state, (Commit(), *wanted(state))
     state, active, rest = _with_rest(state, active, event)
     if active.anchor.position:
         return _after(rest, _compared(state, active, event, sight))
@@ -206,15 +212,29 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
         return state, (LookAgain(),)
     if event.is_unpacking:
         return state, ()
+    if _is_rotated_out(state, event):
+        state = replace(_with_missed(rotated_out(state, active, event.at), event), standing=Standing.ROTATED)
+        return state, (Commit(), *wanted(state))
     state, active, rest = _with_rest(state, active, event)
     if active.anchor.position == 0:
         return (state, (*rest, LookAgain())) if rest else (_gone(state, active), (Commit(),))
     patience = state.policy.absence_seconds
     if _is_away(state, event):
-        patience = state.policy.pending_grace_seconds
+        patience = max(state.policy.pending_grace_seconds, 2 * patience)
         state = replace(state, standing=Standing.MISSING)
     suspicion = Suspicion(Violation.DELETED, f"no file where {active.anchor.position} bytes had been judged")
     return _after(rest, _suspected(state, suspicion, event.at, lambda s: _gone(s, active), patience))
+
+
+def _is_rotated_out(state: TrailState, event: Observed) -> bool:
+    """Whether retention took the active file while nobody looked: everything older is gone, younger files are there."""
+    older = (segment for segment in state.closed if not segment.vanished)
+    return (
+        state.is_resumed
+        and not _is_away(state, event)
+        and bool(_strangers(state, event))
+        and all(segment.missing_since is not None for segment in older)
+    )
 
 
 def _with_rest(state: TrailState, active: Segment, event: Observed) -> tuple[TrailState, Segment, tuple[Read, ...]]:
@@ -255,8 +275,9 @@ def _suspected(
 ) -> Step:
     """A violation: suspected at the first look, confirmed at a later one, when the patience has passed as well."""
     known = state.suspicion
-    if known is None or known.kind is not suspicion.kind or at < known.since:
-        return replace(state, suspicion=replace(suspicion, since=at)), () if patience else (LookAgain(),)
+    if known is None or (known.kind, known.patience_seconds) != (suspicion.kind, patience) or at < known.since:
+        suspected = replace(suspicion, since=at, patience_seconds=patience)
+        return replace(state, suspicion=suspected), () if patience else (LookAgain(),)
     if at - known.since < patience:
         return state, ()
     name = state.active.name if state.active else ""

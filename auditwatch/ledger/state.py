@@ -33,11 +33,13 @@ class Suspicion:
 
     Attributes:
         since: When it was first seen.
+        patience_seconds: How long it must have been seen.
     """
 
     kind: Violation
     detail: str
     since: float = 0.0
+    patience_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,24 @@ def let_go(state: TrailState, gone: Sequence[Segment], at: float) -> TrailState:
     return _with_missing(state, missing, at) if missing else state
 
 
+def rotated_out(state: TrailState, active: Segment, at: float) -> TrailState:
+    """The state after the active file was rotated, and then removed, between a stop and the next start.
+
+    Whether lines were appended to it before that, nobody knows: it was not read to its end.
+    """
+    left = replace(active, closed=True, vanished=True)
+    state = replace(
+        state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1, expired=state.expired + 1
+    )
+    state = replace(state, expired_unread=state.expired_unread + 1, suspicion=None)
+    is_early = state.policy.keep_seconds is not None and at - active.grown < state.policy.keep_seconds
+    return _with_missing(state, [left], at) if is_early else state
+
+
 def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float) -> bool:
     """Retention removes what was read to its end, oldest first, and not before `keep`, or else leaves as much as went.
 
+    What went in one look went together.
     With `keep: 0s` something else takes segments away at any time. Without `keep`, what went between a stop and the
     next start need not have been read to its end.
     """
@@ -54,7 +69,8 @@ def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float
     keep = state.policy.keep_seconds
     if keep is not None:
         return keep == 0 or (is_oldest and is_read and at - segment.grown >= keep)
-    went = sum(_holds_lines(known) for known in state.closed if known.number in gone)
+    together = [known for known in state.closed if known.missing_since == segment.missing_since]
+    went = sum(map(_holds_lines, together))
     return is_oldest and is_read and sum(map(_holds_lines, staying)) >= went
 
 

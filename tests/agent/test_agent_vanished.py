@@ -73,3 +73,22 @@ def test_one_look_of_a_cron_job_names_a_deletion_too(agents: Agents, trail: Path
     done = command("run", "--once", trail, "--state-dir", agent.state_dir)
     assert done.returncode == 1, done.stderr
     assert "deleted" in done.stderr
+
+
+def test_a_file_that_was_back_between_two_polls_is_followed_when_it_goes_again(
+    agents: Agents, trail: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    moved = trail.rename(directory / trail.name)
+    agents.start(moved).follows(moved).stop()
+    directory.rename(tmp_path / "away")
+    agent = agents.start(moved)
+    until(lambda: agent.value("trail_up") == 0)
+    (tmp_path / "away").rename(directory)
+    append(moved, records(50))
+    agent.follows(moved)
+    moved.rename(directory / f"{moved.name}.1")
+    until(lambda: agent.value("trail_rotations_total") == 1)
+    assert agent.value("trail_violations") == 0
+    assert agent.value("trail_appended_lines_total") == 50

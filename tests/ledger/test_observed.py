@@ -363,7 +363,7 @@ def test_a_copy_that_is_made_before_a_truncation_is_not_a_rotation(left: bytes) 
 HISTORIES = {
     "truncated": (lambda data: data[: len(GOOD)], Violation.TRUNCATED),
     "emptied": (lambda _: b"", Violation.EMPTIED),
-    "replaced": (lambda data: data.swapcase() * 2, Violation.REPLACED),
+    "rewritten": (lambda data: data.swapcase() * 2, Violation.REWRITTEN),
 }
 
 

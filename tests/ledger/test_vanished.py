@@ -190,3 +190,48 @@ def test_a_segment_that_is_back_before_its_absence_is_proved_was_never_gone() ->
     assert trail.state.violations == ()
     assert trail.state.is_settled
     assert len(trail.state.files) == 3
+
+
+def test_retention_may_go_on_while_nobody_watches() -> None:
+    """`rotate 2` over three rotations: neither closed segment nor the active file is left, younger ones are there."""
+    trail = rotated(2)
+    trail.append(GOOD)
+    trail.look()
+    trail.restart()
+    for number in range(3):
+        trail.append(GOOD * (number + 2))
+        for name in (f"{NAME}.2",):
+            trail.files.pop(name, None)
+        trail.rename(f"{NAME}.1", f"{NAME}.2")
+        trail.rename(NAME, f"{NAME}.1")
+        trail.create()
+    pass_absence(trail)
+    assert trail.state.violations == ()
+    assert (trail.state.expired, trail.state.expired_unread) == (3, 1)
+    assert sorted(segment.lines for segment in trail.state.files) == [0, 3, 4]
+    assert trail.state.rotations == 5
+    assert not trail.state.is_resumed
+
+
+def test_an_active_file_that_goes_while_older_segments_stay_is_not_retention() -> None:
+    trail = rotated(2)
+    trail.append(GOOD)
+    trail.look()
+    trail.restart()
+    trail.create(GOOD * 7)
+    pass_absence(trail)
+    assert len(trail.state.violations) == 1
+    assert trail.state.expired == 0
+
+
+def test_a_segment_that_is_rotated_before_the_next_look_while_the_trail_is_awaited_is_judged() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.rename(NAME, f"{NAME}.2001")
+    trail.look(neighbours=False)
+    trail.create(GOOD * 2)
+    trail.rename(NAME, f"{NAME}.2002")
+    trail.look(neighbours=False)
+    assert [segment.lines for segment in trail.state.files] == [1, 2]
+    assert trail.state.standing is Standing.ROTATED
+    assert (trail.state.rotations, trail.state.violations) == (2, ())
