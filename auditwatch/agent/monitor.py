@@ -13,6 +13,7 @@ from typing import Final
 
 from auditwatch.agent.archives import Archives, ArchiveServices
 from auditwatch.agent.held import Held
+from auditwatch.agent.open_blocks import OpenBlocks
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import (
     SMALL_READ_BYTES,
@@ -33,6 +34,7 @@ from auditwatch.agent.recorder import Recorder
 from auditwatch.config.settings import TrailConfig
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.host.clock import Clock
+from auditwatch.ledger.blocks import hashed_until
 from auditwatch.ledger.effects import LookAgain, Need, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expectation
@@ -41,6 +43,7 @@ from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, TrailState
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
+from auditwatch.validation.ranges import Hashed, JudgedRange
 from auditwatch.validation.workers.pool import WorkerPool
 
 SETTLE_SECONDS: Final = 0.2
@@ -92,6 +95,7 @@ class Monitor:
         self._with_neighbours = True
         self._turning = asyncio.Lock()
         self._held = Held()
+        self._hashers = OpenBlocks()
         self._archives = Archives(
             self.place,
             ArchiveServices(
@@ -199,9 +203,11 @@ class Monitor:
                 looks += 1
                 await asyncio.sleep(SETTLE_SECONDS if self.state.suspicion else 0)
                 requests = await self._look(with_neighbours=True)
-            else:
+            elif isinstance(requests[0], Read):
                 again = requests[-1:] if requests[-1] == LookAgain() else ()
                 requests = (*await self._read_and_look(requests[0]), *again)
+            else:
+                return
 
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expectation(self.state.active)
@@ -237,11 +243,18 @@ class Monitor:
         is_small = read.end - read.start <= SMALL_READ_BYTES
         prober, rules = self.services.prober, self.config.rules
         if is_small:
-            return await prober.call(read_small, self.place, segment, read, rules, self.services.clock, self._held)
+            known = self._hashers.of(segment)
+            verdict, hasher = await prober.call(
+                read_small, self.place, segment, read, rules, self.services.clock, self._held, known
+            )
+            self._hashers.keep(segment.number, hasher)
+            return verdict
         descriptor = await prober.call(open_known, self.place, segment, self._held)
         try:
-            report = await self._worker_report(descriptor, read)
-            return await prober.call(conclude, descriptor, segment, read, report, rules, self.services.clock)
+            found = await self._worker_verdict(descriptor, segment, read)
+            return await prober.call(
+                conclude, descriptor, segment, read, found.report, rules, self.services.clock, found.blocks
+            )
         finally:
             os.close(descriptor)
 
@@ -258,17 +271,17 @@ class Monitor:
             os.close(descriptor)
         return archive_verdict(segment, read, found, self.config.rules, self.services.clock)
 
-    async def _worker_report(self, descriptor: int, read: Read) -> Report:
+    async def _worker_verdict(self, descriptor: int, segment: Segment, read: Read) -> JudgedRange:
         """A line too long for memory is read once for its newline and once for its verdict, not at each growth."""
         pending = read.resume - read.start
         if pending > self.config.rules.max_line_bytes and await self.services.prober.call(
             ends_no_line, descriptor, read
         ):
-            return Report(pending_bytes=read.end - read.start)
-        verdict = await self.services.pool.judge(
-            descriptor, read.start, read.end, self.config.rules, read.final, hashed=False
+            return JudgedRange(Report(pending_bytes=read.end - read.start), b"")
+        before = Hashed(hashed_until(segment), segment.open_block)
+        return await self.services.pool.judge(
+            descriptor, read.start, read.end, self.config.rules, read.final, hashed=False, before=before
         )
-        return verdict.report
 
     def _segment(self, number: int) -> Segment:
         return next(segment for segment in self.state.files if segment.number == number)
@@ -298,6 +311,14 @@ class Monitor:
         """
         if self._apply(event):
             self.wake()
+
+    def tell(self, event: Event) -> Sequence[Need]:
+        """Advance by an event from outside that may ask for something, which is the caller's to do.
+
+        Raises:
+            Unreadable: changed, if this monitor no longer watches the trail.
+        """
+        return self._apply(event)
 
     def _apply(self, event: Event) -> Sequence[Need]:
         if self.recorder.is_retired:  # while a worker read or a disk was slow

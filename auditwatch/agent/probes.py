@@ -16,18 +16,20 @@ from auditwatch.files.reading import find_newline, fingerprint, read_chunks, rea
 from auditwatch.files.segments import neighbours
 from auditwatch.host.births import born_ns
 from auditwatch.host.clock import Clock
+from auditwatch.ledger.blocks import hashed_until
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.counters import Counters, counters_name
+from auditwatch.trail.grid import BlockDigest, BlockHasher
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
 from auditwatch.trail.sketch import extended, overlap
 from auditwatch.trail.verdict import Trouble
-from auditwatch.validation.ranges import JudgedArchive, Span
+from auditwatch.validation.ranges import JudgedArchive, Span, rebuilt
 
 SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
@@ -64,6 +66,8 @@ class Glance:
 
     Attributes:
         state: "present", "missing", or the system's message.
+        changed_ns: When anything about the file changed, its name, links, owner and mode included.
+        owners: User and group.
     """
 
     state: str
@@ -71,6 +75,10 @@ class Glance:
     inode: int = 0
     size: int = 0
     modified_ns: int = 0
+    changed_ns: int = 0
+    links: int = 0
+    mode: int = 0
+    owners: tuple[int, int] = (0, 0)
 
 
 def glance(place: Place) -> Glance:
@@ -81,7 +89,17 @@ def glance(place: Place) -> Glance:
         return Glance("missing")
     except (OSError, ValueError) as error:
         return Glance(str(error))
-    return Glance("present", status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return Glance(
+        "present",
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_nlink,
+        status.st_mode,
+        (status.st_uid, status.st_gid),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,21 +285,54 @@ def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: R
     )
 
 
-def read_small(place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock, held: Held) -> Judged:
-    """Judge a few bytes on the spot.
+def read_small(
+    place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock, held: Held, hasher: BlockHasher | None
+) -> tuple[Judged, BlockHasher | None]:
+    """Judge a few bytes on the spot, and hash the very bytes that were judged.
+
+    Args:
+        place: Of the trail.
+        segment: Whose bytes to judge.
+        read: Which of them.
+        rules: What the lines are judged by.
+        clock: Seconds since 1970.
+        held: The descriptor that is held open.
+        hasher: What hashed the bytes before them, if it is still known; it becomes the callee's.
+
+    Returns:
+        The verdict, and what hashes the bytes after them; None if earlier bytes were not hashed.
 
     Raises:
         Unreadable: If the file cannot be read or has been replaced.
     """
     descriptor = open_known(place, segment, held)
     try:
-        report = scan_all(read_chunks(descriptor, read.start, read.end), rules, final=read.final)
-        return conclude(descriptor, segment, read, report, rules, clock)
+        chunks = list(read_chunks(descriptor, read.start, read.end))
+        report = scan_all(chunks, rules, final=read.final)
+        hasher = hasher or rebuilt(descriptor, hashed_until(segment), segment.open_block)
+        digests = _digests(hasher, read.start, b"".join(chunks)[: report.bytes])
+        return conclude(descriptor, segment, read, report, rules, clock, digests), hasher if digests else None
     finally:
         os.close(descriptor)
 
 
-def conclude(descriptor: int, segment: Segment, read: Read, report: Report, rules: Rules, clock: Clock) -> Judged:
+def _digests(hasher: BlockHasher, start: int, judged: bytes) -> tuple[BlockDigest, ...]:
+    """Of the blocks that these bytes belong to; none if bytes before them were not hashed."""
+    if start > hasher.position:
+        return ()
+    hasher.feed(judged[hasher.position - start :])
+    return hasher.taken()
+
+
+def conclude(
+    descriptor: int,
+    segment: Segment,
+    read: Read,
+    report: Report,
+    rules: Rules,
+    clock: Clock,
+    digests: tuple[BlockDigest, ...] = (),
+) -> Judged:
     """The answer to a read, with the fingerprints of the new position."""
     judged = read.start + report.bytes
     length = min(FINGERPRINT_BYTES, judged)
@@ -296,6 +347,7 @@ def conclude(descriptor: int, segment: Segment, read: Read, report: Report, rule
         head=_print(descriptor, 0, length),
         marker=_print(descriptor, judged - length, length),
         sketch=extended(segment.sketch, reader(descriptor), known, judged) if judged > known else None,
+        digests=digests,
     )
 
 

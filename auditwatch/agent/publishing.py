@@ -27,6 +27,7 @@ class Publisher:
         agent: The agent's own figures; replace it to change them.
         progress: Of validation runs in progress, by trail and mode: 0 to 1.
         volumes: By trail.
+        proofs: By trail: when the bytes that were not hashed again for the longest time were.
         watching: By trail: whether changes are noticed, and whether by polling only.
     """
 
@@ -34,6 +35,7 @@ class Publisher:
         self.agent = agent_status(started=clock())
         self.progress: dict[tuple[str, Mode], float] = {}
         self.volumes: dict[str, Volume] = {}
+        self.proofs: dict[str, float | None] = {}
         self.watching: dict[str, tuple[bool, bool]] = {}
         self._monitors = monitors
         self._clock = clock
@@ -49,6 +51,11 @@ class Publisher:
         """The next snapshot shows this trail as it is then."""
         self._trails.pop(name, None)
         self._revision += 1
+
+    def proved(self, name: str, oldest: float | None) -> None:
+        """Show how old the oldest proof of a trail is."""
+        self.proofs[name] = oldest
+        self.changed(name)
 
     def snapshot(self) -> Snapshot:
         """Everything the agent knows now."""
@@ -79,6 +86,8 @@ class Publisher:
             sample_bound=monitor.recorder.run(Mode.SAMPLE).bound,
             expected_append_interval_seconds=config.expect_append_seconds,
             is_answering=monitor.services.prober.is_answering,
+            oldest_proof=self.proofs.get(name),
+            rehash_seconds=config.rehash_seconds,
         )
 
     def _run(self, monitor: Monitor, mode: Mode) -> RunStatus:

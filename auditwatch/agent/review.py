@@ -9,9 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from auditwatch.agent.hashing import lines_around
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.probes import open_segment
 from auditwatch.errors import StateUnwritable
+from auditwatch.ledger.effects import Review
 from auditwatch.ledger.events import Reviewed
 from auditwatch.ledger.segment import Segment
 from auditwatch.state.blocks import BlockStore
@@ -97,6 +99,30 @@ async def review_part(
     finally:
         os.close(descriptor)
     reviewing.tell(troubled)
+
+
+async def review_range(monitor: Monitor, wanted: Review) -> None:
+    """Judge again lines that were judged, and let the ledger compare.
+
+    Raises:
+        Unreadable: They cannot be read now.
+        WorkerDied: A worker ended before it answered.
+    """
+    segment = monitor.state.segment(wanted.segment)
+    if segment is None or segment.vanished:
+        return
+    call, rules = monitor.services.prober.call, monitor.config.rules
+    descriptor = await call(open_segment, monitor.place, segment)
+    try:
+        start, end = await call(lines_around, descriptor, wanted.start, wanted.end, segment.judged)
+        lines = 0
+        for before in range(0, start, BLOCK_BYTES):
+            lines += await call(count_lines, descriptor, before, min(start, before + BLOCK_BYTES))
+        found = await monitor.services.pool.judge(descriptor, start, end, rules, hashed=False)
+    finally:
+        os.close(descriptor)
+    report = replace(found.report, pending_bytes=0)
+    monitor.apply(Reviewed(monitor.services.clock(), segment.number, start, lines, rules.reports_id, report))
 
 
 class _LinesBefore:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
+from auditwatch.agent.budget import Budget
 from auditwatch.agent.housekeeping import Housekeeping
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
+from auditwatch.agent.proofs import Proofs
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import News
 from auditwatch.agent.roster import Roster, Services
@@ -120,6 +122,7 @@ class Agent:
         self._timetable = Timetable(self._missed)
         self._watcher = Watcher(Wakes(self._woken).wake)
         self._runs = Runs(self._publisher, state.blocks, _log_blindness)
+        self._proofs = Proofs(monitors, Budget(config.rehash_core_share, config.rehash_bytes), self._publisher.proved)
         self._roster = Roster(monitors, self._services())
         self._housekeeping = Housekeeping(state, self._publisher, monitors, self._watcher, self._pool, log.warning)
 
@@ -145,6 +148,7 @@ class Agent:
         self._catch_signals(reload, came)
         await self._begin(self._config)
         self._guarded("housekeeping", keeper.run)
+        self._guarded("re-verification", self._proofs.run)
         self._timetable.start()
         answering = asyncio.create_task(server.serve())
         log.info("state directory: %s", self._state.path)

@@ -168,6 +168,9 @@ class DefaultKeys(_Keys):
     sample: Annotated[SampleKeys | None, BeforeValidator(_off), _schedule_schema(SampleKeys)] = Field(
         default={"every": "1d", "lines": 100}, description="when random lines are judged again", validate_default=True
     )
+    rehash: Interval = Field(
+        default="1h", description="how often every byte that was judged is hashed again", validate_default=True
+    )
     full_window: NotYet = Field(default=None, description="hours in which a full validation may run")
 
 
@@ -184,11 +187,23 @@ class TrailKeys(DefaultKeys):
     failure_log: NotYet = Field(default=None, description="a log in which producers report failed writes")
 
 
+class RehashBudgetKeys(_Keys):
+    """What hashing history again may take, over all trails together."""
+
+    core_share: Annotated[float, Field(strict=False), _within(0.0001, 64, "0.0001 and 64")] = Field(
+        default=0.01, description="CPU seconds a second: 0.01 is one hundredth of a core"
+    )
+    bytes_per_second: Annotated[int, BeforeValidator(size_bytes), _within(1, 1 << 40, "1 byte and 1024GiB")] = Field(
+        default="20MiB", description="bytes read a second", validate_default=True
+    )
+
+
 class FileKeys(_Keys):
     """The whole configuration file."""
 
     state_dir: TrailPath | None = Field(default=None, description="where the agent keeps its state")
     web: WebKeys = Field(default_factory=WebKeys)
+    rehash_budget: RehashBudgetKeys = Field(default_factory=RehashBudgetKeys)
     defaults: DefaultKeys = Field(default_factory=DefaultKeys)
     trails: list[TrailKeys] = Field(default_factory=list)
 

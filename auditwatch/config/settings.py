@@ -56,6 +56,7 @@ class TrailConfig:
         workers: Worker processes for a full validation.
         sample_cover_in: Number of sample runs in which every block is judged again; 0 = no block is.
         expect_append_seconds: A longer silence is reported; 0 = no expectation.
+        rehash_seconds: How often every byte that was judged is hashed again.
         sequence: Whether sequence numbers are judged where lines carry them.
         keep_seconds: How long closed segments are kept; None if the file does not say.
     """
@@ -74,6 +75,7 @@ class TrailConfig:
     expect_append_seconds: float
     follow_symlink: bool
     sequence: Literal["auto", "off"]
+    rehash_seconds: float = 3600.0
     keep_seconds: float | None = None
 
 
@@ -98,6 +100,8 @@ class Config:
         state_dir: None if not configured: see `state_directory`.
         trails: At least one; names are distinct.
         source: The file it was read from, if any.
+        rehash_core_share: CPU seconds a second that hashing history again may take.
+        rehash_bytes: Bytes a second that it may read.
         digest: Below 2**48; changes with every setting, but not with the form of the file.
     """
 
@@ -105,6 +109,8 @@ class Config:
     web: WebConfig
     trails: tuple[TrailConfig, ...]
     source: str | None = None
+    rehash_core_share: float = 0.01
+    rehash_bytes: int = 20 << 20
     digest: int = 0
 
 
@@ -191,7 +197,14 @@ def _configured(
     trails = [*_file_trails(keys, base), *_argument_trails(keys.defaults, arguments)]
     web = _web(keys, listen_address)
     chosen = state_dir or (os.path.join(base, keys.state_dir) if keys.state_dir else None)
-    config = Config(os.path.abspath(chosen) if chosen else None, web, tuple(_named(trails)), source)
+    config = Config(
+        os.path.abspath(chosen) if chosen else None,
+        web,
+        tuple(_named(trails)),
+        source,
+        keys.rehash_budget.core_share,
+        keys.rehash_budget.bytes_per_second,
+    )
     _check(config)
     return dataclasses.replace(config, digest=_digest(config))
 
@@ -261,6 +274,7 @@ def _trail(path: str, keys: DefaultKeys) -> TrailConfig:
         expect_append_seconds=keys.expect_append_every or 0.0,
         follow_symlink=keys.follow_symlink,
         sequence=keys.sequence,
+        rehash_seconds=keys.rehash,
     )
 
 

@@ -8,10 +8,21 @@ from auditwatch.ledger.acknowledged import acknowledged
 from auditwatch.ledger.counted import counted
 from auditwatch.ledger.damage import ViolationRow
 from auditwatch.ledger.effects import Commit, Step
-from auditwatch.ledger.events import Acknowledged, Counted, Event, Judged, Lost, Observed, Reviewed, Ticked
+from auditwatch.ledger.events import (
+    Acknowledged,
+    Counted,
+    Event,
+    Judged,
+    Lost,
+    Observed,
+    Rehashed,
+    Reviewed,
+    Ticked,
+)
 from auditwatch.ledger.judged import judged, reviewed
 from auditwatch.ledger.lost import lost
 from auditwatch.ledger.observed import observed
+from auditwatch.ledger.rehashed import rehashed
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.wanted import overdue_tails
 
@@ -27,7 +38,7 @@ def advance(state: TrailState, event: Event) -> Step:
     return after, effects
 
 
-def _decided(state: TrailState, event: Event) -> Step:  # noqa: PLR0911  one return an event
+def _decided(state: TrailState, event: Event) -> Step:  # noqa: C901, PLR0911  one case, and one return, an event
     match event:
         case Observed():
             return observed(state, event)
@@ -35,6 +46,8 @@ def _decided(state: TrailState, event: Event) -> Step:  # noqa: PLR0911  one ret
             return judged(state, event)
         case Reviewed():
             return reviewed(state, event)
+        case Rehashed():
+            return rehashed(state, event)
         case Counted():
             return counted(state, event)
         case Acknowledged():

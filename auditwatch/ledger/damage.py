@@ -56,6 +56,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedBlock:
+    """A block that a violation names: what was remembered of it, and what was found instead.
+
+    Attributes:
+        segment: Number of its segment.
+        recorded: Digest of the bytes that were judged.
+        found: Digest of what is there; acknowledging the violation accepts this, and nothing else.
+    """
+
+    segment: int
+    start: int
+    end: int
+    recorded: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
 class ViolationRow:
     """One violation of order or history; open until acknowledged.
 
@@ -70,6 +87,7 @@ class ViolationRow:
         latest_segment: Where that was; empty in the same case.
         latest_seen: When that was confirmed; 0 in the same case.
         step: The step of its trail that opened it or last changed it while it was open; `advance` sets it.
+        named: Blocks whose bytes are not those that were judged.
     """
 
     id: str
@@ -83,6 +101,7 @@ class ViolationRow:
     latest_segment: str = ""
     latest_seen: float = 0.0
     step: int = 0
+    named: tuple[NamedBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

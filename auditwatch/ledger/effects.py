@@ -33,6 +33,33 @@ class LookAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class HashAgain:
+    """Hash these blocks once more, as they are remembered then, and answer with `Rehashed`.
+
+    Attributes:
+        segment: Number of the segment.
+        starts: Where the blocks begin.
+    """
+
+    segment: int
+    starts: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Judge these bytes once more, which were judged before, and answer with `Reviewed`.
+
+    Attributes:
+        segment: Number of the segment.
+        start: Where to begin; it may be in the middle of a line by now, and so may `end`.
+    """
+
+    segment: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Store the new state together with these findings, in one transaction.
 
@@ -45,7 +72,7 @@ class Commit:
     dropped: tuple[tuple[int, Finding], ...] = ()
 
 
-Need = Read | LookAgain
+Need = Read | LookAgain | HashAgain | Review
 """What the ledger needs to see next."""
 
 Effect = Need | Commit

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from auditwatch.ledger.segment import Fingerprint
 from auditwatch.ledger.writes import Counts
+from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.sketch import Overlap, Sketch
 from auditwatch.trail.verdict import Trouble
@@ -85,6 +86,7 @@ class Judged:
         head: Fingerprint of the first min(4096, judged) bytes, where judged is `start + report.bytes`.
         marker: Fingerprint of the last min(4096, judged) bytes before that position.
         sketch: Sampled lines before that position; None if it is not beyond the anchor.
+        digests: Of the blocks that these bytes belong to, each of bytes that were judged, now or before.
     """
 
     at: float
@@ -96,6 +98,7 @@ class Judged:
     head: Fingerprint
     marker: Fingerprint
     sketch: Sketch | None = None
+    digests: tuple[BlockDigest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,37 @@ class Reviewed:
     lines_before: int
     rules_id: str
     report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Rehash:
+    """A block that was hashed again.
+
+    Attributes:
+        block: As it was remembered when it was hashed; its digest is empty if there was none.
+        found: Digest of its bytes now.
+        since: When these bytes were last known to be as remembered.
+    """
+
+    block: BlockDigest
+    found: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rehashed:
+    """Blocks of a segment were hashed again; for a compressed segment, pieces of its file.
+
+    Attributes:
+        segment: Number of the segment.
+        blocks: In order.
+        oldest: When the bytes of the segment that were not hashed for the longest time were hashed.
+    """
+
+    at: float
+    segment: int
+    blocks: tuple[Rehash, ...]
+    oldest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,4 +218,4 @@ class Ticked:
     at: float
 
 
-Event = Observed | Judged | Reviewed | Counted | Acknowledged | Lost | Ticked
+Event = Observed | Judged | Reviewed | Rehashed | Counted | Acknowledged | Lost | Ticked

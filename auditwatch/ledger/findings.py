@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from auditwatch.ledger.blocks import forgetting
 from auditwatch.ledger.damage import Finding, FindingState, Tally
 from auditwatch.ledger.segment import Anchor, Segment, TornTail
 from auditwatch.ledger.state import TrailState
@@ -96,7 +97,7 @@ def restart(segment: Segment) -> tuple[Segment, tuple[Finding, ...]]:
     findings = tuple(_beyond_end(finding, segment.size) for finding in segment.findings)
     lost = tuple(new for old, new in zip(segment.findings, findings, strict=True) if new is not old)
     anew = replace(
-        segment.unjudged(),
+        forgetting(segment).unjudged(),
         anchor=Anchor(),
         sketch=NO_SKETCH,
         counted_until=segment.size,

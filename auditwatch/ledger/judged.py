@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from auditwatch.ledger.blocks import remembering
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Judged, Reviewed
 from auditwatch.ledger.findings import Reconciled, reconcile, tail_of
@@ -50,7 +51,7 @@ def _is_fresh(state: TrailState, segment: Segment, event: Judged) -> bool:
 def _moved(segment: Segment, event: Judged) -> Segment:
     judged = event.start + event.report.bytes
     return replace(
-        segment,
+        remembering(segment, event.digests),
         judged=judged,
         read=event.read,
         lines=segment.lines + event.report.lines,

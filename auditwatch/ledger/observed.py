@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from auditwatch.ledger.archived import Lost, told, without_unfinished
+from auditwatch.ledger.blocks import same_archive
 from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import reopened, restart
@@ -182,6 +183,7 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
         size=sight.size,
         modified=sight.modified,
         packed=sight.packed,
+        archive=same_archive(segment, sight),
         born_ns=sight.born_ns,
         is_cut=sight.is_cut,
         grown=segment.grown if sight.size == segment.size else at,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from auditwatch.ledger.damage import Finding, FindingState, Opened, Tally
+from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.sketch import NO_SKETCH, Sketch
 
@@ -85,6 +86,10 @@ class Segment:
         missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
         packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
         is_cut: Whether it is compressed and cannot be read to its end: `size` is then what it gives.
+        sealed: Digests of the bytes that were judged, without the last block; they outlive the verdicts, too.
+        open_block: Digest of the last block, up to the last byte that was judged; None if there is none.
+        archive: Digests of the pieces of its file if that is compressed, once it was hashed.
+        proved: When the bytes that were not hashed again for the longest time were, as last stored; 0 = never.
     """
 
     number: int
@@ -114,6 +119,10 @@ class Segment:
     unlisted_opened: tuple[Opened, ...] = ()
     unlisted_noted: Mapping[Kind, int] = field(default_factory=dict)
     is_cut: bool = False
+    sealed: tuple[BlockDigest, ...] = ()
+    open_block: BlockDigest | None = None
+    archive: tuple[BlockDigest, ...] = ()
+    proved: float = 0.0
 
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""

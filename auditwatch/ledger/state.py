@@ -43,6 +43,23 @@ class Suspicion:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A block that did not have the remembered digest once; a second look with the same result confirms it.
+
+    Attributes:
+        segment: Number of the segment.
+        start: Where the block begins.
+        at: When that was seen.
+        since: When its bytes were last known to be as remembered.
+    """
+
+    segment: int
+    start: int
+    at: float
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the configuration decides for the ledger; given anew at each start, never stored.
 
@@ -93,6 +110,7 @@ class TrailState:
         step: How many steps were to be stored so far; `advance` counts them. What is opened knows the step that did it.
         unlisted_note: Who last acknowledged unlisted damaged lines; None if that never happened or was undone.
         was_lost: Whether what had been known was lost once: nothing that is found after that is inherited.
+        doubts: Blocks that were found changed once.
     """
 
     name: str
@@ -121,6 +139,7 @@ class TrailState:
     step: int = 0
     unlisted_note: Acknowledgement | None = None
     was_lost: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""
@@ -191,7 +210,7 @@ def begin(name: str, policy: Policy) -> TrailState:
 
 def resume(state: TrailState, policy: Policy) -> TrailState:
     """A stored state under today's policy. If the rules changed, everything is judged again; nothing counts twice."""
-    state = replace(state, policy=policy, suspicion=None, is_resumed=True)
+    state = replace(state, policy=policy, suspicion=None, doubts=(), is_resumed=True)
     if state.rules_id == policy.rules_id:
         return state
     closed = tuple(_judged_anew(segment) for segment in state.closed)

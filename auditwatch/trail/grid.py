@@ -44,6 +44,28 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockDigest:
+    """What is remembered of a block's bytes, no matter how its lines are judged; the last block still grows.
+
+    A block whose bytes were in doubt is remembered in parts: what is judged later begins another digest.
+
+    Attributes:
+        start: Offset of its first byte in the segment.
+        end: Offset just after its last byte.
+        digest: BLAKE3-256 of its bytes, 64 hex digits.
+    """
+
+    start: int
+    end: int
+    digest: str
+
+    @property
+    def k(self) -> int:
+        """Number of the block, from 0."""
+        return block_of(self.start)
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """Every Nth block of a segment: those whose number, counted from 0, is `number` modulo `of`."""
 
@@ -166,3 +188,60 @@ class RangeDigest:
     def digest(self) -> bytes:
         """32 bytes over everything up to the last newline."""
         return self._lines.digest()
+
+
+class BlockHasher:
+    r"""Digests of blocks whose bytes arrive as a stream, from any place on: the judged bytes of a segment.
+
+    >>> hasher = BlockHasher(0)
+    >>> hasher.feed(b'{"a":1}\n')
+    >>> [(block.start, block.end) for block in hasher.taken()]
+    [(0, 8)]
+    >>> hasher.feed(b'{"a":2}\n')
+    >>> [(block.start, block.end) for block in hasher.taken()]
+    [(0, 16)]
+    """
+
+    def __init__(self, start: int) -> None:
+        self._start = self.position = start
+        self._sealed: list[BlockDigest] = []
+        self._hasher = blake3()
+
+    def copy(self) -> BlockHasher:
+        """Another one that has been fed the same."""
+        twin = BlockHasher(self._start)
+        twin.position, twin._sealed, twin._hasher = self.position, list(self._sealed), self._hasher.copy()
+        return twin
+
+    def feed(self, chunk: bytes) -> None:
+        """Add the bytes that come next."""
+        done = 0
+        while (newline := chunk.find(b"\n", max(done, self._line() - self.position + done))) >= 0:
+            self._add(memoryview(chunk)[done : newline + 1])
+            self._sealed.append(self._open())
+            self._start, self._hasher, done = self.position, blake3(), newline + 1
+        self._add(memoryview(chunk)[done:])
+
+    def taken(self) -> tuple[BlockDigest, ...]:
+        """The blocks that ended since the last call, and the one that is open if it has any bytes."""
+        sealed, self._sealed = self._sealed, []
+        return (*sealed, self._open()) if self.position > self._start else tuple(sealed)
+
+    def continues(self, open_block: BlockDigest | None, until: int) -> bool:
+        """Whether it has been fed exactly the bytes of the block that is open, or none, and what follows comes next.
+
+        Args:
+            open_block: What is remembered of that block; None if none is open.
+            until: How far digests are remembered.
+        """
+        return self.position == until and (self._start == until or open_block == self._open())
+
+    def _add(self, piece: memoryview) -> None:
+        self._hasher.update(piece)
+        self.position += len(piece)
+
+    def _open(self) -> BlockDigest:
+        return BlockDigest(self._start, self.position, self._hasher.hexdigest())
+
+    def _line(self) -> int:
+        return (block_of(self._start) + 1) * BLOCK_BYTES - 1

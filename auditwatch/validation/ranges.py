@@ -18,7 +18,7 @@ from auditwatch.files.reading import (
     page_cache_as_found,
     read_chunks,
 )
-from auditwatch.trail.grid import RangeDigest
+from auditwatch.trail.grid import BlockDigest, BlockHasher, RangeDigest, is_sealed
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
@@ -35,11 +35,26 @@ class JudgedRange:
         report: The report, with places counted from the start of the range.
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
         marks: Running count of lines at the end of each piece of `CHUNK_BYTES`; empty if no digest was asked for.
+        blocks: Digests of the blocks that the judged bytes belong to; empty if they were not asked for.
     """
 
     report: Report
     digest: bytes
     marks: tuple[int, ...] = ()
+    blocks: tuple[BlockDigest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What is remembered of the bytes before a range: its blocks are to be hashed from there on.
+
+    Attributes:
+        until: Bytes before this offset are part of a digest.
+        open_block: The last block, if it goes on; it does if its bytes are still there.
+    """
+
+    until: int
+    open_block: BlockDigest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +130,7 @@ class _Content:
             self.is_cut = True
 
 
-def judge_range(
+def judge_range(  # noqa: PLR0913  every optional argument has a sensible default
     descriptor: int,
     start: int,
     end: int,
@@ -124,6 +139,7 @@ def judge_range(
     final: bool = False,
     hashed: bool = True,
     recorded: bytes = b"",
+    before: Hashed | None = None,
 ) -> JudgedRange:
     """Judge the bytes from `start` to `end`, and drop those from the page cache that were not in it before.
 
@@ -137,6 +153,7 @@ def judge_range(
         final: Whether bytes after the last newline are a torn line.
         hashed: Whether to compute the digest.
         recorded: If all bytes together have this digest, the answer is only that: their report is already known.
+        before: What is remembered of the bytes before them, if digests of blocks are wanted.
 
     Raises:
         Unreadable: io_error, with the offset.
@@ -144,7 +161,39 @@ def judge_range(
     with page_cache_as_found(descriptor, start, end):
         if recorded and fingerprint(descriptor, start, end - start) == recorded:
             return JudgedRange(Report(), recorded)
-        return _judged(descriptor, start, end, rules, final=final, hashed=hashed or bool(recorded))
+        blocks = _Blocks(start, rebuilt(descriptor, before.until, before.open_block) if before else None)
+        return _judged(descriptor, start, end, rules, blocks, final=final, hashed=hashed or bool(recorded))
+
+
+def rebuilt(descriptor: int, until: int, open_block: BlockDigest | None) -> BlockHasher:
+    """A hasher that goes on with the block that is open, if its bytes are still there; else one that begins after it.
+
+    Raises:
+        Unreadable: io_error, with the offset.
+    """
+    if open_block is not None and not is_sealed(open_block.k, open_block.end):
+        hasher = BlockHasher(open_block.start)
+        for chunk in read_chunks(descriptor, open_block.start, open_block.end):
+            hasher.feed(chunk)
+        if hasher.continues(open_block, until):
+            return hasher
+    return BlockHasher(until)
+
+
+class _Blocks:
+    """Hashes what is judged, from where the bytes before it were hashed."""
+
+    def __init__(self, start: int, hasher: BlockHasher | None) -> None:
+        self._position = start
+        self._hasher = hasher if hasher and start <= hasher.position else None
+
+    def feed(self, chunk: bytes) -> None:
+        if self._hasher is not None:
+            self._hasher.feed(chunk[max(0, self._hasher.position - self._position) :])
+            self._position += len(chunk)
+
+    def taken(self) -> tuple[BlockDigest, ...]:
+        return self._hasher.taken() if self._hasher else ()
 
 
 def count_lines(descriptor: int, start: int, end: int) -> int:
@@ -157,20 +206,23 @@ def count_lines(descriptor: int, start: int, end: int) -> int:
         return sum(chunk.count(b"\n") for chunk in read_chunks(descriptor, start, end))
 
 
-def _judged(descriptor: int, start: int, end: int, rules: Rules, *, final: bool, hashed: bool) -> JudgedRange:
+def _judged(
+    descriptor: int, start: int, end: int, rules: Rules, blocks: _Blocks, *, final: bool, hashed: bool
+) -> JudgedRange:
     scan, digest = Scan(rules), RangeDigest()
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
     marks: list[int] = []
     done = 0
     for chunk in read_chunks(descriptor, start, lines_end, _READ_BYTES):
         scan.feed(chunk)
+        blocks.feed(chunk)
         if hashed:
             digest.feed(chunk)
             marks[done // CHUNK_BYTES :] = [scan.lines]
         done += len(chunk)
     report = scan.finish(final)
     report = replace(report, pending_bytes=report.pending_bytes + pending)
-    return JudgedRange(report, digest.digest() if hashed else b"", tuple(marks))
+    return JudgedRange(report, digest.digest() if hashed else b"", tuple(marks), blocks.taken())
 
 
 def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:

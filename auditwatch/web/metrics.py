@@ -208,6 +208,19 @@ _DAMAGE: Final = (
     ),
 )
 
+_PROOFS: Final = (
+    _ticking(
+        "trail_oldest_proof_seconds",
+        "Time since the judged bytes that were not hashed again for the longest time were; 0 if there are none.",
+        lambda f: f.trail.oldest_proof,
+    ),
+    _single(
+        "trail_rehash_interval_seconds",
+        "How often every judged byte should be hashed again.",
+        lambda f: f.trail.rehash_seconds,
+    ),
+)
+
 _VOLUMES: Final = (
     _single(
         "trail_volume_free_bytes",
@@ -319,7 +332,7 @@ _WRITES: Final = (
     ),
 )
 
-TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_VOLUMES, *_WRITES, *_VALIDATION, *_WATCHER)
+TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_PROOFS, *_VOLUMES, *_WRITES, *_VALIDATION, *_WATCHER)
 
 
 def _plain(name: str, help_text: str, read: Callable[[AgentStatus], float], type_: MetricType = "gauge") -> AgentMetric:

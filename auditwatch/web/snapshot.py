@@ -71,6 +71,8 @@ class TrailSnapshot:
         sample_bound: Upper bound of the share of corrupt lines that the last sample supports; 1 until known.
         expected_append_interval_seconds: 0 = no expectation.
         is_answering: False while the trail's file system is not responding.
+        oldest_proof: When the bytes that were not hashed again for the longest time were; None if there are none.
+        rehash_seconds: How often all bytes should be.
     """
 
     name: str
@@ -83,6 +85,8 @@ class TrailSnapshot:
     sample_bound: float = 1.0
     expected_append_interval_seconds: float = 0.0
     is_answering: bool = True
+    oldest_proof: float | None = None
+    rehash_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         "step": state.step,
         "last_damage": facts.last_damage,
         "rotations": state.rotations,
+        "oldest_proof": trail.oldest_proof,
         "catching_up": facts.catching_up,
         "runs": {mode.value: _run(run) for mode, run in trail.runs.items()},
         "sample_corrupt_ratio_upper_bound": trail.sample_bound,

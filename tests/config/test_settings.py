@@ -279,6 +279,6 @@ def test_the_state_directory_is_chosen_in_order(
 
 def test_the_schema_is_json_and_knows_every_key() -> None:
     schema = json.loads(json.dumps(json_schema()))
-    assert set(schema["properties"]) == {"state_dir", "web", "defaults", "trails"}
+    assert set(schema["properties"]) == {"state_dir", "web", "rehash_budget", "defaults", "trails"}
     assert schema["additionalProperties"] is False
     assert {"name", "path", "full", "sample", "require"} <= set(schema["$defs"]["TrailKeys"]["properties"])

@@ -97,6 +97,7 @@ def test_the_configuration_page_has_every_key_with_its_default() -> None:
     documented = rows("docs/configuration.md")
     known = {f"trails[].{key}": value for key, value in properties("TrailKeys").items()}
     known |= {f"web.{key}": value for key, value in properties("WebKeys").items()}
+    known |= {f"rehash_budget.{key}": value for key, value in properties("RehashBudgetKeys").items()}
     known |= {"state_dir": properties("")["state_dir"], "defaults": {}}
     known |= schedule_keys()
     assert set(documented) == set(known)

@@ -50,6 +50,7 @@ NAMES = """
     trail_sequence_last
     trail_unreconciled_records
     trail_rotations_total trail_segments_expired_total trail_segments_expired_unverified_total
+    trail_oldest_proof_seconds trail_rehash_interval_seconds
     trail_volume_free_bytes trail_volume_size_bytes trail_volume_free_inodes
     writes_total write_failures_total
     write_failures_open write_last_failure_timestamp_seconds

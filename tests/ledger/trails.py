@@ -6,13 +6,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from blake3 import blake3
+
 from auditwatch.ledger.advance import advance
+from auditwatch.ledger.blocks import blocks_of, hashed_until
 from auditwatch.ledger.damage import Finding
-from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read
-from auditwatch.ledger.events import FileSight, Judged, Observed, Ticked
+from auditwatch.ledger.effects import Commit, Effect, HashAgain, LookAgain, Read
+from auditwatch.ledger.events import FileSight, Judged, Observed, Rehash, Rehashed, Ticked
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
+from auditwatch.trail.grid import BlockDigest, BlockHasher
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from auditwatch.trail.sketch import Sketch, extended, overlap
@@ -144,11 +148,27 @@ class Trail:
             head=printed(data[:length]),
             marker=printed(data[judged - length : judged]),
             sketch=self._sketch(segment, data, judged),
+            digests=_digests(segment, read.start, data[:judged]),
         )
 
     def _sketch(self, segment: Segment, data: bytes, judged: int) -> Sketch | None:
         known = segment.anchor.position
         return extended(segment.sketch, _reader(data), known, judged) if judged > known else None
+
+    def rehash(self, number: int = 1) -> tuple[Effect, ...]:
+        """One turn of re-verification over a segment, with the second look where it is asked for."""
+        segment = self.state.segment(number)
+        assert segment is not None
+        data = bytes(next(file.data for file in self.files.values() if file.inode == segment.inode))
+        blocks = [
+            Rehash(block, blake3(data[block.start : block.end]).hexdigest(), self.now) for block in blocks_of(segment)
+        ]
+        effects = self.step(Rehashed(self.now, number, tuple(blocks)))
+        again = [effect for effect in effects if isinstance(effect, HashAgain)]
+        if not again:
+            return effects
+        self.now += 0.2
+        return self.step(Rehashed(self.now, number, tuple(b for b in blocks if b.block.start in again[0].starts)))
 
     def _observe(self, neighbours: bool) -> tuple[Effect, ...]:
         expected = expectation(self.state.active)
@@ -208,6 +228,16 @@ class Trail:
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
             overlap=overlap(expected.sketch, _reader(data), len(data)) if is_other else None,
         )
+
+
+def _digests(segment: Segment, begun: int, data: bytes) -> tuple[BlockDigest, ...]:
+    """Of the blocks that end with this data, of which the part from `begun` on was judged now."""
+    if begun > hashed_until(segment):
+        return ()
+    start = segment.open_block.start if segment.open_block else hashed_until(segment)
+    hasher = BlockHasher(start)
+    hasher.feed(data[start:])
+    return hasher.taken()
 
 
 def _prints(file: File, expected: Expectation) -> tuple[Fingerprint, Fingerprint]:

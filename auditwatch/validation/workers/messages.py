@@ -11,9 +11,11 @@ from typing import Final
 
 import msgspec
 
+from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.verdict import Trouble
+from auditwatch.validation.ranges import Hashed
 
 LENGTH: Final = struct.Struct("<I")
 
@@ -23,6 +25,7 @@ class RangeRequest(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         recorded: Digest of these bytes when they were judged before; empty if they were not.
+        before: What is remembered of the bytes before them, if digests of blocks are wanted.
     """
 
     start: int
@@ -31,6 +34,7 @@ class RangeRequest(msgspec.Struct, frozen=True, tag=True):
     final: bool
     hashed: bool
     recorded: bytes = b""
+    before: Hashed | None = None
 
 
 class ArchiveRequest(msgspec.Struct, frozen=True, tag=True):
@@ -56,6 +60,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
         size: Bytes of the content of a compressed file.
         prints: Of the spans of that content.
         is_cut: Whether that content could not be read to its end.
+        blocks: Digests of the blocks that the judged bytes belong to.
     """
 
     report: Report
@@ -67,6 +72,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
     size: int = 0
     prints: tuple[bytes, ...] = ()
     is_cut: bool = False
+    blocks: tuple[BlockDigest, ...] = ()
 
 
 AnyRequest = RangeRequest | ArchiveRequest

@@ -17,7 +17,7 @@ from typing import Final
 
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.ranges import JudgedArchive, JudgedRange, Span
+from auditwatch.validation.ranges import Hashed, JudgedArchive, JudgedRange, Span
 from auditwatch.validation.workers.messages import (
     LENGTH,
     AnyRequest,
@@ -60,7 +60,7 @@ class WorkerPool:
         self._idle: list[_Worker] = []
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def judge(
+    async def judge(  # noqa: PLR0913  every optional argument has a sensible default
         self,
         fd: int,
         start: int,
@@ -70,6 +70,7 @@ class WorkerPool:
         *,
         hashed: bool = True,
         recorded: bytes = b"",
+        before: Hashed | None = None,
     ) -> JudgedRange:
         """Judge the bytes from `start` to `end` of an open file.
 
@@ -81,13 +82,14 @@ class WorkerPool:
             final: Whether bytes after the last newline are a torn line.
             hashed: Whether to compute the digest of the range.
             recorded: If all bytes together have this digest, the answer is only that: their report is already known.
+            before: What is remembered of the bytes before them, if digests of blocks are wanted.
 
         Raises:
             Unreadable: The file cannot be read.
             WorkerDied: The worker ended before it answered; the next call starts another.
         """
-        answer = await self._answer(fd, RangeRequest(start, end, rules, final, hashed, recorded))
-        return JudgedRange(answer.report, answer.digest, answer.marks)
+        answer = await self._answer(fd, RangeRequest(start, end, rules, final, hashed, recorded, before))
+        return JudgedRange(answer.report, answer.digest, answer.marks, answer.blocks)
 
     async def judge_archive(
         self, fd: int, start: int, end: int, rules: Rules, spans: Sequence[Span], *, final: bool = False

@@ -79,8 +79,9 @@ def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
         final=request.final,
         hashed=request.hashed,
         recorded=request.recorded,
+        before=request.before,
     )
-    return RangeAnswer(found.report, found.digest, 0.0, 0, marks=found.marks)
+    return RangeAnswer(found.report, found.digest, 0.0, 0, marks=found.marks, blocks=found.blocks)
 
 
 def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:

@@ -1,0 +1,262 @@
+"""History is hashed again, within a budget over all trails: what was judged is still there, or somebody rewrote it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from auditwatch.agent.budget import Budget
+from auditwatch.agent.hashing import CALL_BYTES, Hashes, glances_at, hash_blocks, hash_lines
+from auditwatch.agent.monitor import SETTLE_SECONDS, Monitor
+from auditwatch.agent.proof_times import TURN_BYTES, ProofTimes, is_unknown, segment_bytes
+from auditwatch.agent.review import review_range
+from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.ledger.blocks import blocks_of, hashed_until
+from auditwatch.ledger.effects import HashAgain, Need, Review
+from auditwatch.ledger.events import Rehash, Rehashed
+from auditwatch.ledger.segment import Segment
+from auditwatch.trail.grid import BLOCK_BYTES, BlockDigest
+
+TICK_SECONDS: Final = 1.0
+"""How often to see whether anything is due."""
+
+CLOSED_SECONDS: Final = 5.0
+"""How often the times of closed segments are looked at."""
+
+Shown = Callable[[str, float | None], None]
+"""Called with a trail and when its oldest proof was; None if there is nothing to prove."""
+
+
+@dataclass(slots=True)
+class _Trail:
+    """What is remembered of the segments of one trail, by number, for as long as its monitor is the same."""
+
+    monitor: Monitor
+    segments: dict[int, ProofTimes] = field(default_factory=dict)
+    acknowledged: frozenset[str] = frozenset()
+    is_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    urgency: float
+    monitor: Monitor
+    segment: Segment
+    times: ProofTimes
+
+
+class Proofs:
+    """Hashes again what is due, the most urgent first. Belongs to the agent's loop.
+
+    Args:
+        monitors: By name.
+        budget: Over all of them.
+        shown: Called when it is known how old the oldest proof of a trail is.
+    """
+
+    def __init__(self, monitors: Mapping[str, Monitor], budget: Budget, shown: Shown) -> None:
+        self._monitors = monitors
+        self._budget = budget
+        self._shown = shown
+        self._trails: dict[str, _Trail] = {}
+        self._closed_looked = float("-inf")
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def tick(self) -> None:
+        """Hash what is due now, as far as the budget goes."""
+        self._follow()
+        await self._look_at_closed()
+        while (turn := max(self._turns(), key=lambda turn: turn.urgency, default=None)) is not None:
+            is_first = turn.times.turned is None and segment_bytes(turn.segment) <= TURN_BYTES
+            if not is_first and not self._budget.is_left():
+                return
+            await self._perform(turn)
+
+    async def whole(self, monitor: Monitor) -> None:
+        """Hash everything of one trail, whatever it takes."""
+        self._follow()
+        for segment, times in self._segments(self._trails[monitor.name]):
+            times.ask(monitor.services.clock())
+            while times.oldest < times.asked and (current := _file(monitor, segment.number)) is not None:
+                asked = times.asked
+                await self._perform(_Turn(0.0, monitor, current, times))
+                if times.asked != asked:
+                    break  # it cannot be read now
+
+    def _follow(self) -> None:
+        """Forget trails that are no longer watched, and begin with those that were looked at for the first time."""
+        gone = [n for n, trail in self._trails.items() if self._monitors.get(n) is not trail.monitor]
+        for name in gone:
+            del self._trails[name]
+        for name, monitor in self._monitors.items():
+            if monitor.looked and monitor.glance is not None:
+                self._trails.setdefault(name, _Trail(monitor))
+
+    def _turns(self) -> Iterator[_Turn]:
+        monotonic = time.monotonic()
+        for trail in self._trails.values():
+            monitor = trail.monitor
+            now, goal = monitor.services.clock(), monitor.config.rehash_seconds
+            for segment, times in self._segments(trail):
+                urgency = times.urgency(segment, now, monotonic, goal) if segment_bytes(segment) else 0.0
+                if urgency:
+                    yield _Turn(urgency, monitor, segment, times)
+
+    def _segments(self, trail: _Trail) -> Iterator[tuple[Segment, ProofTimes]]:
+        """The files of a trail with what is known of their proofs; what is there at the start is proved at once."""
+        monitor, monotonic = trail.monitor, time.monotonic()
+        now, state = monitor.services.clock(), monitor.state
+        files = [segment for segment in state.files if monitor.state.is_up]
+        is_accepted = self._is_accepted(trail)
+        for segment in files:
+            times = trail.segments.get(segment.number)
+            if times is None:
+                until = 0 if trail.is_begun else hashed_until(segment)
+                times = ProofTimes(segment.proved or min(now, segment.grown), until)
+                trail.segments[segment.number] = times
+                if not trail.is_begun:
+                    times.ask(now)
+            if is_accepted or (is_unknown(segment) and times.may_turn(monotonic)):
+                times.ask(now)
+            if segment is state.active and monitor.glance is not None:
+                times.note(monitor.glance, segment.name, monotonic)
+            times.settle(now, monotonic)
+            yield segment, times
+        trail.is_begun = trail.is_begun or bool(files)
+
+    def _is_accepted(self, trail: _Trail) -> bool:
+        """Whether other content counts as history since the last tick: is it what was acknowledged?"""
+        known = trail.acknowledged
+        trail.acknowledged = frozenset(row.id for row in trail.monitor.state.violations if row.acknowledgement)
+        return trail.is_begun and known != trail.acknowledged
+
+    async def _look_at_closed(self) -> None:
+        """The times of closed segments: one call for each volume."""
+        if time.monotonic() - self._closed_looked < CLOSED_SECONDS:
+            return
+        self._closed_looked = time.monotonic()
+        for trail in self._trails.values():
+            closed = [segment for segment in trail.monitor.state.closed if segment.number in trail.segments]
+            if closed:
+                await self._look_at(trail, closed)
+
+    async def _look_at(self, trail: _Trail, closed: Sequence[Segment]) -> None:
+        place = trail.monitor.place
+        paths = [place.of(segment.name) for segment in closed]
+        try:
+            seen = await trail.monitor.services.prober.call(glances_at, paths)
+        except Unreadable:
+            return  # hung: `is_answering` says so
+        for segment, glance in zip(closed, seen, strict=True):
+            if (glance.device, glance.inode) == (segment.device, segment.inode):
+                trail.segments[segment.number].note(glance, segment.name, time.monotonic())
+
+    async def _perform(self, turn: _Turn) -> None:
+        """One turn. What cannot be read now is tried again when the file stirs, or is due again."""
+        turn.times.turned = time.monotonic()
+        try:
+            await self._prove(turn)
+        except (Unreadable, WorkerDied):
+            turn.times.asked = 0.0
+            turn.times.stir(time.monotonic())
+
+    async def _prove(self, turn: _Turn) -> None:
+        monitor, segment, times = turn.monitor, turn.segment, turn.times
+        before = monitor.services.clock()
+        due = [(block, times.since(block, before)) for block in times.due(segment)]
+        found = [*await self._hashed(monitor, segment, due), *await self._learned(monitor, segment)]
+        at = monitor.services.clock()
+        now = _file(monitor, segment.number)
+        if now is None:
+            return
+        times.hashed(now, found, at)
+        self._show(monitor)
+        await self._answer(monitor, monitor.tell(Rehashed(at, segment.number, tuple(found), times.oldest)))
+
+    async def _hashed(
+        self, monitor: Monitor, segment: Segment, due: Sequence[tuple[BlockDigest, float]]
+    ) -> list[Rehash]:
+        found: list[Rehash] = []
+        for part in _parts(due):
+            blocks = [block for block, _ in part]
+            hashes: Hashes = await monitor.services.prober.call(hash_blocks, monitor.place, segment, blocks)
+            self._spend(hashes)
+            digests = {block.start: block.digest for block in hashes.digests}
+            found += [Rehash(block, digests[block.start], since) for block, since in part if block.start in digests]
+        return found
+
+    async def _learned(self, monitor: Monitor, segment: Segment) -> list[Rehash]:
+        """Digests of what was judged and never hashed: by an earlier version, or in a compressed file."""
+        if segment.packed:
+            pieces = [] if segment.archive else _pieces(segment.packed)
+            return [
+                _new(one.block.start, one.block.end, one.found) for one in await self._hashed(monitor, segment, pieces)
+            ]
+        found: list[Rehash] = []
+        start, end = hashed_until(segment), segment.anchor.position
+        while start < end and start - hashed_until(segment) < TURN_BYTES:
+            hashes: Hashes = await monitor.services.prober.call(hash_lines, monitor.place, segment, start, end)
+            self._spend(hashes)
+            if not hashes.digests:
+                break
+            found += [_new(block.start, block.end, block.digest) for block in hashes.digests]
+            start = found[-1].block.end
+        return found
+
+    async def _answer(self, monitor: Monitor, needs: Sequence[Need]) -> None:
+        for need in needs:
+            if isinstance(need, HashAgain):
+                await asyncio.sleep(SETTLE_SECONDS)
+                await self._hash_again(monitor, need)
+            elif isinstance(need, Review):
+                await review_range(monitor, need)
+
+    async def _hash_again(self, monitor: Monitor, need: HashAgain) -> None:
+        segment = _file(monitor, need.segment)
+        if segment is None:
+            return
+        blocks = [(block, 0.0) for block in blocks_of(segment) if block.start in need.starts]
+        found = await self._hashed(monitor, segment, blocks)
+        event = Rehashed(monitor.services.clock(), need.segment, tuple(found))
+        await self._answer(monitor, monitor.tell(event))
+
+    def _spend(self, hashes: Hashes) -> None:
+        self._budget.spend(hashes.cpu_seconds, sum(block.end - block.start for block in hashes.digests))
+
+    def _show(self, monitor: Monitor) -> None:
+        times = self._trails[monitor.name].segments
+        there = [times[s.number].oldest for s in monitor.state.files if s.number in times and segment_bytes(s)]
+        self._shown(monitor.name, min(there, default=None))
+
+
+def _file(monitor: Monitor, number: int) -> Segment | None:
+    return next((segment for segment in monitor.state.files if segment.number == number), None)
+
+
+def _parts(due: Sequence[tuple[BlockDigest, float]]) -> Iterator[list[tuple[BlockDigest, float]]]:
+    """Groups of blocks for one call each."""
+    part: list[tuple[BlockDigest, float]] = []
+    for one in due:
+        if part and one[0].end - part[0][0].start > CALL_BYTES:
+            yield part
+            part = []
+        part.append(one)
+    if part:
+        yield part
+
+
+def _pieces(size: int) -> list[tuple[BlockDigest, float]]:
+    """A compressed file in pieces of the size of a block."""
+    return [(BlockDigest(start, min(start + BLOCK_BYTES, size), ""), 0.0) for start in range(0, size, BLOCK_BYTES)]
+
+
+def _new(start: int, end: int, found: str) -> Rehash:
+    return Rehash(BlockDigest(start, end, ""), found, 0.0)
