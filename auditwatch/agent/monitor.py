@@ -178,6 +178,7 @@ class Monitor:
 
     async def settle(self) -> None:
         """Turn until every compressed neighbour is read and judged, and what one look cannot prove is proved."""
+        await self.turn()  # the first look leaves compressed neighbours out
         await self.turn()
         await self._archives.wait()
         await self.turn()

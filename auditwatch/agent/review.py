@@ -12,10 +12,10 @@ from typing import Any
 from auditwatch.agent.hashing import lines_around
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.probes import open_segment
-from auditwatch.errors import StateUnwritable
+from auditwatch.errors import StateUnwritable, Unreadable
 from auditwatch.ledger.effects import Review
-from auditwatch.ledger.events import Reviewed
-from auditwatch.ledger.segment import Segment
+from auditwatch.ledger.events import Reviewed, Unpacked
+from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
 from auditwatch.trail.grid import BLOCK_BYTES, Block, Share, is_sealed
@@ -64,6 +64,31 @@ async def review(
         os.close(descriptor)
     reviewing.tell(troubled)
     return replace(full.report, pending_bytes=0)
+
+
+async def review_archive(monitor: Monitor, segment: Segment) -> Report:
+    """Judge again everything that was judged of a compressed segment, in one pass; it is compared as a whole.
+
+    Raises:
+        Unreadable: It cannot be read now.
+        WorkerDied: A worker ended before it answered.
+    """
+    anchor, rules = segment.anchor, monitor.config.rules
+    spans = (0, anchor.head.length), (anchor.position - anchor.marker.length, anchor.marker.length)
+    descriptor = await monitor.services.prober.call(open_segment, monitor.place, segment)
+    try:
+        found = await monitor.services.pool.judge_archive(descriptor, 0, segment.judged, rules, spans)
+        packed = (await monitor.services.prober.call(os.fstat, descriptor)).st_size
+    finally:
+        os.close(descriptor)
+    if packed != segment.packed:
+        raise Unreadable("changed", f"{segment.name}: it was changed while it was read")
+    head, marker = (Fingerprint(length, digest.hex()) for (_, length), digest in zip(spans, found.prints, strict=True))
+    at, report = monitor.services.clock(), replace(found.report, pending_bytes=0)
+    monitor.apply(Unpacked(at, segment.number, packed, found.size, found.is_cut, head, marker))
+    if report.lines:
+        monitor.apply(Reviewed(at, segment.number, 0, 0, rules.reports_id, report))
+    return report
 
 
 async def review_part(

@@ -13,7 +13,7 @@ from itertools import count, takewhile
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.probes import open_segment
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.review import review, review_part
+from auditwatch.agent.review import review, review_archive, review_part
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied
 from auditwatch.ledger.findings import LIVING
 from auditwatch.ledger.runs import Mode
@@ -107,13 +107,17 @@ class Runs:
         self._publisher.changed(monitor.name)
 
     async def _review(self, monitor: Monitor) -> Report:
-        segments = _readable(monitor)
+        segments = _there(monitor)
         total = sum(segment.judged for segment in segments) or 1
         done, whole = 0, Report()
         for segment in segments:
             show = partial(self._show_reviewed, monitor, Mode.FULL, done, total)
-            whole += await review(monitor, segment, self._blocks, show, partial(self._could_not_record, monitor))
+            if segment.packed:
+                whole += await review_archive(monitor, segment)
+            else:
+                whole += await review(monitor, segment, self._blocks, show, partial(self._could_not_record, monitor))
             done += segment.judged
+            show(segment.judged)
         self._forget_vanished(monitor)
         return whole
 
@@ -136,6 +140,15 @@ class Runs:
 
 
 def _readable(monitor: Monitor) -> tuple[Segment, ...]:
+    """The files of which parts can be looked at: a compressed one can only be read whole.
+
+    Raises:
+        Unreadable: As `_there`.
+    """
+    return tuple(segment for segment in _there(monitor) if not segment.packed)
+
+
+def _there(monitor: Monitor) -> tuple[Segment, ...]:
     """The files to look at.
 
     Raises:
@@ -146,7 +159,7 @@ def _readable(monitor: Monitor) -> tuple[Segment, ...]:
         raise Unreadable(trouble.reason, trouble.message)
     if not monitor.state.files:
         raise Unreadable("missing", f"{printable(monitor.config.path)}: there is no file to validate")
-    return tuple(segment for segment in monitor.state.files if not segment.packed)
+    return monitor.state.files
 
 
 async def _draws(monitor: Monitor, blocks: BlockStore) -> AsyncIterator[tuple[Segment, Report]]:

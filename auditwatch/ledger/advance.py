@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auditwatch.ledger.acknowledged import acknowledged
+from auditwatch.ledger.archived import unpacked_again
 from auditwatch.ledger.counted import counted
 from auditwatch.ledger.damage import ViolationRow
 from auditwatch.ledger.effects import Commit, Step
@@ -18,6 +19,7 @@ from auditwatch.ledger.events import (
     Rehashed,
     Reviewed,
     Ticked,
+    Unpacked,
 )
 from auditwatch.ledger.judged import judged, reviewed
 from auditwatch.ledger.lost import lost
@@ -48,6 +50,8 @@ def _decided(state: TrailState, event: Event) -> Step:  # noqa: C901, PLR0911  o
             return reviewed(state, event)
         case Rehashed():
             return rehashed(state, event)
+        case Unpacked():
+            return unpacked_again(state, event)
         case Counted():
             return counted(state, event)
         case Acknowledged():

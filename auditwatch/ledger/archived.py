@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auditwatch.ledger.damage import Finding
-from auditwatch.ledger.events import FileSight, Observed
+from auditwatch.ledger.effects import Commit, Step
+from auditwatch.ledger.events import FileSight, Observed, Unpacked
 from auditwatch.ledger.findings import restart
 from auditwatch.ledger.identity import is_part, is_same_inode
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.violations import with_violation
+from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import uncompressed
 
-Lost = tuple[tuple[int, Finding], ...]
+GoneFindings = tuple[tuple[int, Finding], ...]
 """Findings that are gone, each with the number of its segment."""
 
 
@@ -53,12 +55,12 @@ def _has_namesake(sight: FileSight, event: Observed) -> bool:
     return any(not other.packed and other.name == plain for other in there)
 
 
-def told(before: TrailState, after: TrailState, at: float) -> tuple[TrailState, Lost]:
+def told(before: TrailState, after: TrailState, at: float) -> tuple[TrailState, GoneFindings]:
     """The state with a violation for each compressed segment that is newly found to be cut off, or to hold too little.
 
     A segment that lost bytes is judged from its start; its findings beyond the new end are gone.
     """
-    lost: Lost = ()
+    lost: GoneFindings = ()
     for segment in after.closed:
         known = before.segment(segment.number)
         detail = _complaint(known, segment)
@@ -66,6 +68,32 @@ def told(before: TrailState, after: TrailState, at: float) -> tuple[TrailState, 
             after, gone = _complained(after, segment, detail, at)
             lost += gone
     return after, lost
+
+
+def unpacked_again(state: TrailState, event: Unpacked) -> Step:
+    """The state after a known compressed segment was read again: unchanged, or with a violation and judged anew."""
+    segment = state.segment(event.segment)
+    if segment is None or segment.vanished or segment.packed != event.packed:
+        return state, ()
+    seen = replace(segment, size=event.size, is_cut=event.is_cut, read=min(segment.read, event.size))
+    differs = segment.anchor.position > 0 and (event.head, event.marker) != (segment.anchor.head, segment.anchor.marker)
+    if seen == segment and not differs:
+        return state, ()
+    after, lost = told(state, state.with_segment(seen), event.at)
+    if differs and after.segment(seen.number) == seen:
+        after, lost = _with_other_content(state, after, seen, event.at)
+    return after, (Commit(lost), *wanted(after))
+
+
+def _with_other_content(
+    before: TrailState, after: TrailState, seen: Segment, at: float
+) -> tuple[TrailState, GoneFindings]:
+    """Judged from its start; if it is not said yet that it is cut off, its content was rewritten."""
+    if after.violations == before.violations:
+        detail = f"{seen.size} bytes of other content found where {seen.anchor.position} had been judged"
+        after = with_violation(after, Violation.REWRITTEN, seen.name, detail, at)
+    restarted, findings = restart(seen)
+    return after.with_segment(restarted), tuple((seen.number, finding) for finding in findings)
 
 
 def _complaint(known: Segment | None, segment: Segment) -> str:
@@ -79,7 +107,7 @@ def _complaint(known: Segment | None, segment: Segment) -> str:
     return f"{segment.size} bytes of content found where {judged} had been judged" if is_short else ""
 
 
-def _complained(state: TrailState, segment: Segment, detail: str, at: float) -> tuple[TrailState, Lost]:
+def _complained(state: TrailState, segment: Segment, detail: str, at: float) -> tuple[TrailState, GoneFindings]:
     kind = Violation.ARCHIVE_CUT if segment.is_cut else Violation.TRUNCATED
     state = with_violation(state, kind, segment.name, detail, at)
     if segment.size >= segment.anchor.position:

@@ -153,6 +153,28 @@ class Rehashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A known compressed segment, read once more.
+
+    Attributes:
+        segment: Number of the segment.
+        packed: Bytes of its file.
+        size: Bytes of its content, as far as it is read.
+        is_cut: Whether that content cannot be read to its end.
+        head: Fingerprint of as many first bytes of the content as the known head has.
+        marker: Fingerprint of the content at the place of the known marker.
+    """
+
+    at: float
+    segment: int
+    packed: int
+    size: int
+    is_cut: bool
+    head: Fingerprint
+    marker: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """A look at the counters file of the trail's writers.
 
@@ -218,4 +240,4 @@ class Ticked:
     at: float
 
 
-Event = Observed | Judged | Reviewed | Rehashed | Counted | Acknowledged | Lost | Ticked
+Event = Observed | Judged | Reviewed | Rehashed | Unpacked | Counted | Acknowledged | Lost | Ticked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from auditwatch.ledger.archived import Lost, told, without_unfinished
+from auditwatch.ledger.archived import GoneFindings, told, without_unfinished
 from auditwatch.ledger.blocks import same_archive
 from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
@@ -34,7 +34,7 @@ def _looked(state: TrailState, event: Observed) -> Step:
     return (looked, effects) if after is looked else (after, _again(after, effects, lost))
 
 
-def _again(state: TrailState, effects: tuple[Effect, ...], lost: Lost = ()) -> tuple[Effect, ...]:
+def _again(state: TrailState, effects: tuple[Effect, ...], lost: GoneFindings = ()) -> tuple[Effect, ...]:
     """The effects, with the reads that are wanted now."""
     others = tuple(effect for effect in effects if not isinstance(effect, Read))
     return (*others, Commit(lost), *wanted(state))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.agent.running import SPLICED, Agent, Agents, append, configuration, records, until
+from tests.agent.running import SPLICED, Agent, Agents, append, command, configuration, records, until
 
 pytestmark = pytest.mark.concurrency
 
@@ -87,3 +88,21 @@ def test_an_archive_that_nobody_here_can_read_is_said_and_hides_nothing(
     assert agent.value("trail_violations") == 0
     trail.unlink()
     until(lambda: agent.value("trail_violations", kind="deleted") == 1)
+
+
+def test_a_full_run_judges_compressed_segments_again(trail: Path, tmp_path: Path) -> None:
+    archive = Path(f"{trail}.1.gz")
+    whole = gzip.compress(unlike(5000) + SPLICED)
+    archive.write_bytes(whole)
+    metrics = tmp_path / "metrics.prom"
+    run = ("run", "--once", "--state-dir", tmp_path / "state", "--metrics-file", metrics, trail)
+    assert command(*run).returncode == 1
+    assert 'auditwatch_validation_last_corrupt_lines{mode="full",trail="risk"} 2.0' in metrics.read_text()
+    stamp = archive.stat()
+    with archive.open("r+b") as file:
+        file.seek(len(whole) // 2)
+        file.write(bytes(200))
+    os.utime(archive, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert command(*run).returncode == 1
+    assert 'auditwatch_trail_violations{kind="archive_cut",trail="risk"} 1.0' in metrics.read_text()
+    assert 'auditwatch_trail_unverified_bytes{trail="risk"} 0.0' in metrics.read_text()

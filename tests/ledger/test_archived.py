@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from auditwatch.ledger.events import Unpacked
+from auditwatch.ledger.segment import Fingerprint
 from auditwatch.trail.kinds import Violation
 from tests.ledger.trails import NAME, POLICY, Trail, open_places
 
@@ -155,3 +159,51 @@ def test_an_archive_beside_its_unpacked_namesake_gets_no_verdict_yet() -> None:
     trail.look()
     assert (violations(trail), lines(trail), len(trail.state.closed)) == ([], 200, 1)
     assert trail.state.closed[0].name == "audit.jsonl.1.gz"
+
+
+def unpacked(trail: Trail, name: str, **changes: object) -> Unpacked:
+    """What a full run reads of a compressed segment."""
+    segment = next(segment for segment in trail.state.files if segment.name == name)
+    anchor = segment.anchor
+    now = Unpacked(trail.now, segment.number, segment.packed, segment.size, segment.is_cut, anchor.head, anchor.marker)
+    return replace(now, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def archived() -> Trail:
+    trail = Trail(LINES)
+    trail.look()
+    trail.pack(DAMAGED + LINES, "audit.jsonl.1.gz")
+    trail.look()
+    assert (lines(trail), len(open_places(trail.state))) == (201, 1)
+    return trail
+
+
+def test_a_compressed_segment_that_is_as_it_was_changes_nothing(archived: Trail) -> None:
+    before = archived.state
+    assert archived.step(unpacked(archived, "audit.jsonl.1.gz")) == ()
+    assert archived.state is before
+    archived.step(replace(unpacked(archived, "audit.jsonl.1.gz"), packed=7, size=0))
+    assert archived.state is before
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"is_cut": True, "size": 40}, Violation.ARCHIVE_CUT),
+        ({"is_cut": True}, Violation.ARCHIVE_CUT),
+        ({"is_cut": True, "marker": Fingerprint(9, "other")}, Violation.ARCHIVE_CUT),
+        ({"size": 40, "marker": Fingerprint(9, "")}, Violation.TRUNCATED),
+        ({"marker": Fingerprint(9, "other")}, Violation.REWRITTEN),
+    ],
+)
+def test_a_compressed_segment_that_changed_has_one_violation(
+    archived: Trail, changes: dict[str, object], expected: Violation
+) -> None:
+    event = unpacked(archived, "audit.jsonl.1.gz", **changes)
+    archived.step(event)
+    assert [kind for kind, _ in violations(archived)] == [expected]
+    segment = next(segment for segment in archived.state.files if segment.packed)
+    assert segment.judged <= segment.read <= segment.size == event.size
+    archived.step(unpacked(archived, "audit.jsonl.1.gz"))
+    assert [row.count for row in archived.state.violations] == [1]
