@@ -13,6 +13,7 @@
     |   |-- StateLocked                    3  another agent uses it
     |   |-- StateNewer                     3  the state was written by a later version
     |   `-- StateUnwritable                3  it cannot be created or written
+    |       `-- StateFull                  3  there is no room for it
     |-- ListenError                        3  the listen address is in use or does not belong to this host
     |-- OutputUnwritable                   3  results cannot be written
     |-- AgentSilent                        3  no agent answers at the URL
@@ -140,6 +141,10 @@ class StateNewer(StateError):
 
 class StateUnwritable(StateError):
     """The state directory cannot be created or written."""
+
+
+class StateFull(StateUnwritable):
+    """There is no room for the state: it may be written later."""
 
 
 class ListenError(AuditwatchError):

@@ -25,6 +25,8 @@ HEARTBEAT_SECONDS: Final = 0.5
 HEALTHY_SECONDS: Final = 30.0
 WATCHER_CHECK_SECONDS: Final = 5.0
 SELFTEST_SECONDS: Final = 3600.0
+ATTEMPT_SECONDS: Final = 2.0
+"""How long to wait before what could not be put in its place is tried again: a store is read as a whole for that."""
 DURABLE_SECONDS: Final = 60.0
 """How much growth a power cut may take back: it is judged again."""
 
@@ -43,7 +45,9 @@ class Housekeeping:
     ) -> None:
         self._state = state
         self._warn = warn
-        self._is_in_place = True
+        self._is_in_place = state.is_in_place
+        self._waits_for_room = not self._is_in_place
+        self._next_attempt = 0.0
         self._publisher = publisher
         self._monitors = monitors
         self._watcher = watcher
@@ -100,20 +104,23 @@ class Housekeeping:
     def _keep_in_place(self) -> None:
         """Write everything again if the state directory was removed or replaced: memory is complete."""
         was_in_place, self._is_in_place = self._is_in_place, self._state.is_in_place
-        if self._is_in_place:
+        if self._is_in_place or self._turned < self._next_attempt:
             return
         try:
             is_emptied = self._state.begin_anew(time.time())
-            remember_watched(self._state.store, ((m.name, m.config.path) for m in self._monitors.values()))
         except StateError as error:
+            self._next_attempt = self._turned + ATTEMPT_SECONDS
             if was_in_place:
                 self._warn(f"the state directory was removed or replaced, and cannot be written again: {error}")
             return
+        with suppress(StateUnwritable):  # then the commits say so, too
+            remember_watched(self._state.store, ((m.name, m.config.path) for m in self._monitors.values()))
         for monitor in self._monitors.values() if is_emptied else ():
             monitor.recorder.store_anew()
-        self._is_in_place = True
+        self._is_in_place, waited, self._waits_for_room = True, self._waits_for_room, False
         self._publisher.change_agent(state_created=self._state.store.created, state_resets=self._state.store.resets)
-        self._warn(f"{self._state.path} was removed or replaced under the agent: everything known is stored again")
+        why = "there is room again" if waited else "was removed or replaced under the agent"
+        self._warn(f"{self._state.path}: {why}: everything known is stored")
 
     def _answer_requests(self) -> None:
         """A request whose answer cannot be written stays, and does not hold up anything else."""

@@ -102,14 +102,11 @@ class Recorder:
             self._found(News(self.state.name, findings, violations, failed))
 
     def store_anew(self) -> bool:
-        """Store everything that is known, because the store was begun anew; False if it cannot be written."""
-        self._saved = None
-        self._undropped.clear()
-        self._unsaved = {
-            (segment.number, finding.offset, finding.sha256): (segment.number, finding)
-            for segment in self.state.segments
-            for finding in segment.findings
-        }
+        """Store everything that is known, because the store may hold anything; False if it cannot be written."""
+        self._saved = self._store.load(self._key)
+        self._unsaved = _findings(self.state)
+        stored = _findings(self._saved) if self._saved else {}
+        self._undropped = {key: pair for key, pair in stored.items() if key not in self._unsaved}
         self._unsaved_runs = set(Mode)
         return self.save()
 
@@ -156,6 +153,14 @@ class Recorder:
         self._undropped.clear()
         self._unsaved_runs.clear()
         return True
+
+
+def _findings(state: TrailState) -> dict[tuple[int, int, str], tuple[int, Finding]]:
+    return {
+        (segment.number, finding.offset, finding.sha256): (segment.number, finding)
+        for segment in state.segments
+        for finding in segment.findings
+    }
 
 
 def _newly_failed(before: Writes, after: Writes) -> dict[str, int]:

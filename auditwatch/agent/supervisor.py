@@ -24,7 +24,7 @@ from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
 from auditwatch.agent.wakes import Wakes
 from auditwatch.config.settings import Config
-from auditwatch.errors import AuditwatchError, StateUnwritable
+from auditwatch.errors import AuditwatchError, StateFull, StateUnwritable
 from auditwatch.files.watcher import Watcher
 from auditwatch.host.signals import ENDING, held_signals, run_in_loop
 from auditwatch.state.directory import StateDirectory, state_directory_open
@@ -61,11 +61,21 @@ def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -
         StateError: The state directory cannot be used, or another agent does.
         ListenError: The address cannot be listened on.
     """
-    with state_directory_open(state_dir, time.time()) as state:
-        state.store.keep_generation()
+    with state_directory_open(state_dir, time.time(), waits_for_room=True) as state:
+        _keep_generation(state)
         with listen(config.web.listen_address) as sock, held_signals() as came:
             asyncio.run(_serve(config, state, reload, sock, came))
     return 0
+
+
+def _keep_generation(state: StateDirectory) -> None:
+    if not state.is_in_place:
+        log.warning("%s: there is no room: running from memory until there is", state.path)
+        return
+    try:
+        state.store.keep_generation()
+    except StateFull as error:
+        log.warning("the previous generation of the state stays as it was: %s", error)
 
 
 def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None) -> Snapshot:

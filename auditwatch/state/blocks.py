@@ -14,8 +14,8 @@ from typing import Final
 
 from auditwatch.errors import StateUnwritable
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded
-from auditwatch.state.schema import make_private
-from auditwatch.state.store_file import connected, identity, is_from_outside, looked_at
+from auditwatch.state.schema import make_private, remove_store
+from auditwatch.state.store_file import connected, identity, is_from_outside, looked_at, unwritable
 from auditwatch.trail.grid import Block
 
 BLOCKS_NAME: Final = "blocks.db"
@@ -65,8 +65,8 @@ class BlockStore:
             return cls._opened(path)
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) or is_from_outside(error, path):
-                raise StateUnwritable(f"{path}: {error}; make it writable, or choose another --state-dir") from error
-        _remove(path)
+                raise unwritable(error, path) from error
+        remove_store(path)
         return cls._opened(path)
 
     @classmethod
@@ -81,6 +81,15 @@ class BlockStore:
             connection.close()
             raise
         return cls(connection, path)
+
+    @classmethod
+    def in_memory(cls, state_dir: str | os.PathLike[str]) -> BlockStore:
+        """Blocks that are not at their place yet, because there is no room: `begin_anew` tries again."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute(_TABLE)
+        blocks = cls(connection, Path(state_dir) / BLOCKS_NAME)
+        blocks._file = None
+        return blocks
 
     @classmethod
     def read_only(cls, state_dir: str | os.PathLike[str]) -> BlockStore | None:
@@ -150,8 +159,3 @@ def _key(trail: str, segment: int, k: int, rules: str) -> str:
 def _row(trail: str, segment: int, rules: str, block: Block) -> tuple[object, ...]:
     body = encoded(block)
     return trail, segment, block.k, rules, body, checksum(_key(trail, segment, block.k, rules), body)
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from auditwatch.errors import StateLocked, StateUnwritable
+from auditwatch.errors import StateFull, StateLocked, StateUnwritable
 from auditwatch.state.store_file import identity
 
 LOCK_NAME = "agent.lock"
@@ -89,7 +91,8 @@ class AgentLock:
             descriptor = os.open(self._path, flags, 0o600)
             give_to_owner_of(os.path.dirname(self._path), descriptor)
         except OSError as error:
-            raise StateUnwritable(f"{self._path} cannot be opened: {error.strerror}; see --state-dir") from None
+            kind = StateFull if error.errno == errno.ENOSPC else StateUnwritable
+            raise kind(f"{self._path} cannot be opened: {error.strerror}; see --state-dir") from None
         return descriptor
 
 
@@ -103,9 +106,11 @@ def give_to_owner_of(directory: str, descriptor: int) -> None:
 
 
 def _write_pid(descriptor: int) -> None:
+    """Only for the message of others: a full disk is no reason not to hold the lock."""
     text = f"{os.getpid()}\n".encode()
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))
+    with suppress(OSError):
+        os.pwrite(descriptor, text, 0)
+        os.ftruncate(descriptor, len(text))
 
 
 def _holder(descriptor: int) -> str:

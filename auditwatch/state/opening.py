@@ -12,9 +12,9 @@ from typing import Final
 from auditwatch.host.durable import sync_directory
 from auditwatch.state.loss import FoundStore, author, fault_of_store
 from auditwatch.state.rows import DamagedRow
-from auditwatch.state.schema import STEP, STORE_ID, SUPERSEDES, make_private, migrate, migrated_copy
+from auditwatch.state.schema import STEP, STORE_ID, SUPERSEDES, make_private, migrate, migrated_copy, remove_store
 from auditwatch.state.step import Steps
-from auditwatch.state.store_file import connected, is_from_outside, looked_at, set_aside
+from auditwatch.state.store_file import connected, copied_to_memory, is_from_outside, looked_at, set_aside
 from auditwatch.state.tables import Tables
 
 STORE_NAME: Final = "state.db"
@@ -98,6 +98,39 @@ def copied_store(connection: sqlite3.Connection, path: Path) -> sqlite3.Connecti
     return connection
 
 
+def newest_in_memory(path: Path, now: float, steps: Steps | None, boot: str) -> tuple[sqlite3.Connection, str]:
+    """The same as `newest`, as a copy in memory: there is no room to open the store itself.
+
+    Raises:
+        StateNewer: If a later auditwatch wrote it.
+    """
+    own, previous = _copy(path, path), _copy(path.with_name(PREVIOUS_NAME), path)
+    if own is None:
+        fault = f"{STORE_NAME} was {'damaged' if path.exists() else 'missing'}"
+        is_new = steps is None and not _is_anything_left(path)
+        return previous or _empty(now), "" if is_new else fault
+    found = found_store(own)
+    fault = fault_of_store(found, steps, boot) or ""
+    if fault and previous and _is_better(found_store(previous), found, steps):
+        return previous, fault
+    return own, fault
+
+
+def _copy(path: Path, store: Path) -> sqlite3.Connection | None:
+    if not path.exists() or path.stat().st_size < _SMALLEST_BYTES:
+        return None
+    try:
+        return copied_store(copied_to_memory(path), store)
+    except (DamagedRow, sqlite3.Error, UnicodeDecodeError):
+        return None
+
+
+def _empty(now: float) -> sqlite3.Connection:
+    connection = migrated_copy(sqlite3.connect(":memory:", isolation_level=None), Path(STORE_NAME))
+    Tables(connection).put_figure(CREATED, str(now))
+    return connection
+
+
 def _after_damage(path: Path, now: float) -> sqlite3.Connection:
     """The previous generation if that is intact, else a new store; what is damaged is kept."""
     set_aside(path, now)
@@ -116,9 +149,11 @@ def _is_generation_better(path: Path, known: FoundStore, steps: Steps | None) ->
     """Whether the previous generation is nearer to the newest store than an intact one that fell behind."""
     previous = path.with_name(PREVIOUS_NAME)
     found = looked_at(previous, lambda connection: _found_in_copy(connection, previous))
-    if found is None or found.id != author(steps):
-        return False
-    return known.id != found.id or known.step < found.step
+    return found is not None and _is_better(found, known, steps)
+
+
+def _is_better(found: FoundStore, known: FoundStore, steps: Steps | None) -> bool:
+    return found.id == author(steps) and (known.id != found.id or known.step < found.step)
 
 
 def _found_in_copy(connection: sqlite3.Connection, path: Path) -> FoundStore:
@@ -149,12 +184,16 @@ def create_store(path: Path, now: float, figures: Mapping[str, str]) -> None:
     """
     fresh = path.with_name(path.name + ".new")
     make_private(fresh)
-    with closing(connected(fresh)) as connection:
-        migrate(connection, fresh)
-        tables = Tables(connection)
-        for key, value in {CREATED: str(now), **figures}.items():
-            tables.put_figure(key, value)
-        if figures:
-            tables.forget_figure(SUPERSEDES)
+    try:
+        with closing(connected(fresh)) as connection:
+            migrate(connection, fresh)
+            tables = Tables(connection)
+            for key, value in {CREATED: str(now), **figures}.items():
+                tables.put_figure(key, value)
+            if figures:
+                tables.forget_figure(SUPERSEDES)
+    except BaseException:
+        remove_store(fresh)
+        raise
     fresh.replace(path)
     sync_directory(os.fspath(path.parent))

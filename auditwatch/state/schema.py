@@ -170,13 +170,20 @@ def make_private(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_store(path: Path) -> None:
+    """Remove a store that was not finished, so that it takes no room."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def copy_store(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the whole store, consistently, to another file; an existing file is replaced in one step."""
     fresh = target.with_name(target.name + ".new")
     make_private(fresh)
-    copy = sqlite3.connect(fresh)
     try:
-        connection.backup(copy)
-    finally:
-        copy.close()
+        with closing(sqlite3.connect(fresh)) as copy:
+            connection.backup(copy)
+    except BaseException:
+        remove_store(fresh)
+        raise
     fresh.replace(target)

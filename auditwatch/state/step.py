@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 
 from auditwatch.host.durable import replace_file
 from auditwatch.ledger.state import TrailState
+from auditwatch.state.lock import give_to_owner_of
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded
 from auditwatch.state.store_file import identity
 
@@ -165,7 +166,8 @@ class StepFile:
         for trail, place in self._places.items():
             for offset in _record_offsets(place):
                 _put(data, offset, self.marks[trail])
-        replace_file(os.fspath(self._path), bytes(data))
+        directory = os.fspath(self._path.parent)
+        replace_file(os.fspath(self._path), bytes(data), prepare=lambda file: give_to_owner_of(directory, file))
         return os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     @property

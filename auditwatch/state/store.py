@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from auditwatch.errors import StateUnwritable
+from auditwatch.errors import StateFull, StateUnwritable
 from auditwatch.host.boots import boot_id
 from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.events import Lost
@@ -28,11 +28,12 @@ from auditwatch.state.opening import (
     create_store,
     found_store,
     newest,
+    newest_in_memory,
     opened_store,
 )
 from auditwatch.state.schema import STEP, STORE_ID, SUPERSEDES, copy_store, new_id
 from auditwatch.state.step import STEP_NAME, Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
-from auditwatch.state.store_file import identity, looked_at, set_aside
+from auditwatch.state.store_file import identity, looked_at, set_aside, unwritable
 from auditwatch.state.tables import Rows, Tables
 
 _LOST: Final = "lost"
@@ -66,6 +67,7 @@ class Store:
         self._steps: StepFile | None = None
         self._step = self._durable = 0
         self._is_syncing = False
+        self._waits_since: float | None = None
         self.guard: Callable[[], bool] = lambda: self.is_in_place
         self.is_witnessed = True
 
@@ -88,6 +90,9 @@ class Store:
             StateUnwritable: If it cannot be created or written; this store stays as it was.
         """
         is_emptied = not self._is_file_in_place
+        if self._waits_since is not None:
+            self._move_in()
+            return True
         former = self._steps
         if former is None:
             raise StateUnwritable(f"{self._path}: opened for reading only")
@@ -101,7 +106,7 @@ class Store:
             create_store(self._path, now, figures)
             fresh = opened_store(self._path)
         except (sqlite3.Error, OSError) as error:
-            raise StateUnwritable(f"{self._path}: {error}; make it writable, or choose another --state-dir") from error
+            raise unwritable(error, self._path) from error
         self._connection.close()
         self._connection, self._tables, self._file = fresh, Tables(fresh), identity(self._path)
         self._is_syncing = False
@@ -135,8 +140,33 @@ class Store:
                 store.close()
                 raise
         except (sqlite3.Error, OSError) as error:
-            raise StateUnwritable(f"{path}: {error}; make it writable, or choose another --state-dir") from error
+            raise unwritable(error, path) from error
         return store
+
+    @classmethod
+    def waiting(cls, state_dir: str | os.PathLike[str], now: float, boot: str | None = None) -> Store:
+        """What `open` would give, in memory, because there is no room for it: `begin_anew` moves it to its place.
+
+        Nothing can be committed before that.
+
+        Raises:
+            StateNewer: If a later auditwatch wrote it.
+        """
+        path = Path(state_dir) / STORE_NAME
+        boot = boot_id() if boot is None else boot
+        steps = steps_of(path.with_name(STEP_NAME))
+        connection, fault = newest_in_memory(path, now, steps, boot)
+        store = cls(connection, path)
+        store._file, store._waits_since = None, now
+        store._take_up(now, fault, steps, boot)
+        return store
+
+    def _move_in(self) -> None:
+        """Take the place of the store, now that there may be room; what was lost is told as it was at the start."""
+        fresh = Store.open(self._path.parent, self._waits_since or 0.0)
+        fresh.guard = self.guard
+        self._connection.close()
+        vars(self).update(vars(fresh))
 
     def _take_up(self, now: float, fault: str, steps: Steps | None, boot: str) -> None:
         """Store what was lost, and have `state.step` speak of this store from now on."""
@@ -152,6 +182,8 @@ class Store:
                 self._tables.put_figure(STORE_ID, new_id())  # what fell behind shall not pass for the newest later
                 self._tables.put_figure(SUPERSEDES, author(steps))
                 self._tables.put_figure(_RESETS, str(self.resets + 1))
+        if self._waits_since is not None:
+            return
         known = steps.trails if steps else {}
         fresh = (self._mark(key) for digest, key in stored.items() if digest not in known)
         self._witness(found_store(self._connection).id, [*known.values(), *fresh], boot)
@@ -194,7 +226,7 @@ class Store:
         try:
             copy_store(self._connection, self._path.with_name(PREVIOUS_NAME))
         except (sqlite3.Error, OSError) as error:
-            raise StateUnwritable(f"{self._path}: cannot be copied: {error}; free space or make it writable") from error
+            raise unwritable(error, self._path.with_name(PREVIOUS_NAME)) from error
 
     def keys(self) -> tuple[str, ...]:
         """The trails that are stored, whether or not they are still watched."""
@@ -233,6 +265,8 @@ class Store:
             StaleStep: If the store is not at the position of `before`.
             StateUnwritable: If it cannot be written; nothing was stored.
         """
+        if self._waits_since is not None:
+            raise StateFull(f"{self._path}: there was no room for it at the start; free space")
         rows = Rows(tuple(findings), tuple(runs), tuple(dropped))
         matters = bool(rows.findings or rows.dropped) or not is_growth_alone(before, after)
         with self._transaction(matters):
@@ -344,7 +378,7 @@ class Store:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise StateUnwritable(f"{self._path}: {error}; free space or make it writable") from error
+            raise unwritable(error, self._path) from error
         self._step += 1
         if matters:
             self._durable = self._step

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
 
+from auditwatch.errors import StateFull, StateUnwritable
 from auditwatch.state.rows import DamagedRow
 
 _T = TypeVar("_T")
@@ -23,6 +26,11 @@ _OUTSIDE: Final = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_NOMEM,
 )
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_ROOM_BYTES: Final = 64 << 10
+"""What SQLite needs to open a store with a write-ahead log, and a little more."""
 
 
 def connected(path: Path) -> sqlite3.Connection:
@@ -79,6 +87,47 @@ def is_from_outside(error: sqlite3.Error, path: Path) -> bool:
     if code == sqlite3.SQLITE_READONLY:  # one flipped bit in the file causes this, too
         return not os.access(path, os.W_OK, effective_ids=True)
     return code in _OUTSIDE
+
+
+def unwritable(error: Exception, path: Path) -> StateUnwritable:
+    """Why a file of the state cannot be created or written, as an error of ours."""
+    if _is_full(error, path):
+        return StateFull(f"{path}: no room: {error}; free space, or choose another --state-dir")
+    return StateUnwritable(f"{path}: {error}; make it writable, or choose another --state-dir")
+
+
+def _is_full(error: Exception, path: Path) -> bool:
+    """Whether room is missing: SQLite has many words for that, so a few pages are tried out."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return True
+    if isinstance(error, sqlite3.Error) and is_from_outside(error, path):
+        try:
+            with tempfile.TemporaryFile(dir=path.parent, buffering=0) as file:
+                for _ in range(_ROOM_BYTES >> 12):
+                    file.write(bytes(1 << 12))
+        except OSError as outside:
+            return outside.errno in _FULL
+    return False
+
+
+def copied_to_memory(path: Path) -> sqlite3.Connection:
+    """A copy of a store, its write-ahead log included, made without needing room: an exclusive lock needs no index.
+
+    Raises:
+        sqlite3.Error: It cannot be read, or is damaged.
+    """
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.text_factory = text
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as source:
+            source.execute("PRAGMA locking_mode = EXCLUSIVE")
+            source.backup(copy)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def set_aside(path: Path, now: float) -> None:

@@ -94,7 +94,7 @@ class Tables:
         if before is None:
             self.connection.execute("DELETE FROM segments WHERE trail = ?", (trail,))
         known = {segment.number: segment for segment in before or ()}
-        changed = [segment for segment in after if known.pop(segment.number, None) is not segment]
+        changed = [segment for segment in after if _is_other(known.pop(segment.number, None), segment)]
         self.connection.executemany(
             "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)", [segment_row(trail, segment) for segment in changed]
         )
@@ -202,6 +202,11 @@ class Tables:
 
     def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         return iter(self.connection.execute(query, parameters))
+
+
+def _is_other(old: Segment | None, new: Segment) -> bool:
+    """Whether a segment has to be written; most are the very same object, which costs nothing to see."""
+    return old is not new and old != new
 
 
 def _position(state: TrailState) -> tuple[int, int, str]:

@@ -130,19 +130,76 @@ def test_sigterm_on_a_full_disk_ends_with_0(agent: Agent, trail: Path, small_dis
     agent.stop()
 
 
-def test_a_start_on_a_full_disk_is_one_line_and_status_3(agents: Agents, trail: Path, small_disk: Path) -> None:
-    fill(small_disk)
-    status, lines = agents.fails(trail, state_dir=small_disk / "state")
-    assert (status, len(lines)) == (3, 1), lines
-    assert "internal error" not in lines[0]
+def test_a_first_start_on_a_full_disk_runs_from_memory_and_is_stored_when_there_is_room(
+    agents: Agents, trail: Path, small_disk: Path
+) -> None:
+    append(trail, SPLICED)
+    ballast = fill(small_disk)
+    agent = agents.start(trail, state_dir=small_disk / "state").follows(trail)
+    append(trail, SPLICED)
+    until(lambda: agent.value("trail_corrupt_lines") == 4)
+    assert (agent.value("state_writable"), agent.value("trail_corrupt_lines_inherited")) == (0, 2)
+    assert "running from memory" in agent.log()
+    ballast.unlink()
+    until(lambda: agent.value("state_writable") == 1)
+    agent.kill()
+    again = agents.start(trail, state_dir=agent.state_dir).follows(trail)
+    assert (again.value("trail_corrupt_lines"), again.value("trail_corrupt_lines_inherited")) == (4, 2)
+    assert (again.value("trail_violations"), again.value("state_resets_total")) == (0, 0)
+    again.stop()
 
 
-def test_a_later_start_on_a_full_disk_is_one_line_and_status_3(
+@pytest.mark.parametrize("ends", ["stopped", "killed"])
+def test_a_later_start_on_a_full_disk_knows_what_was_stored_and_goes_on_from_it(
+    agents: Agents, agent: Agent, trail: Path, small_disk: Path, ends: str
+) -> None:
+    """After a kill the newest transactions are in the write-ahead log alone, and SQLite wants room to open that."""
+    append(trail, SPLICED)
+    until(lambda: agent.value("trail_corrupt_lines_detected_total") == 2)
+    agent.stop() if ends == "stopped" else agent.kill()
+    (agent.state_dir / "state.previous.db").unlink()
+    ballast = fill(small_disk)
+    append(trail, SPLICED + records(1))
+    full = agents.start(trail, state_dir=agent.state_dir).follows(trail)
+    until(lambda: full.value("trail_corrupt_lines_detected_total") == 4)
+    assert full.value("trail_corrupt_lines") - full.value("trail_corrupt_lines_inherited") == 4
+    assert full.value("state_writable") == 0
+    ballast.unlink()
+    until(lambda: full.value("state_writable") == 1)
+    append(trail, SPLICED)
+    until(lambda: full.value("trail_corrupt_lines_detected_total") == 6)
+    full.kill()
+    again = agents.start(trail, state_dir=agent.state_dir).follows(trail)
+    assert again.value("trail_corrupt_lines") == again.value("trail_corrupt_lines_detected_total") == 6
+    assert (again.value("trail_violations"), again.value("state_resets_total")) == (0, 0)
+    again.stop()
+
+
+def test_a_loss_that_is_found_on_a_full_disk_is_told_once(
     agents: Agents, agent: Agent, trail: Path, small_disk: Path
 ) -> None:
-    agent.stop()
-    (agent.state_dir / "state.previous.db").unlink()
+    append(trail, SPLICED)
+    until(lambda: agent.value("trail_corrupt_lines") == 2)
+    agent.kill()
+    os.truncate(agent.state_dir / "state.db", 1)
+    ballast = fill(small_disk)
+    full = agents.start(trail, state_dir=agent.state_dir).follows(trail)
+    until(lambda: full.value("trail_corrupt_lines") == 2)
+    assert (full.value("trail_violations", kind="state_lost"), full.value("state_writable")) == (1, 0)
+    assert full.value("trail_corrupt_lines_inherited") == 0
+    ballast.unlink()
+    until(lambda: full.value("state_writable") == 1)
+    full.kill()
+    again = agents.start(trail, state_dir=agent.state_dir).follows(trail)
+    (found,) = again.findings()["violations"]
+    assert (found["kind"], found["count"], again.value("state_resets_total")) == ("state_lost", 1, 1)
+    assert (again.value("trail_corrupt_lines"), again.value("trail_corrupt_lines_inherited")) == (2, 0)
+    again.stop()
+
+
+def test_a_single_look_on_a_full_disk_is_one_line_and_status_3(trail: Path, small_disk: Path) -> None:
+    append(trail, SPLICED)
     fill(small_disk)
-    status, lines = agents.fails(trail, state_dir=agent.state_dir)
-    assert (status, len(lines)) == (3, 1), lines
-    assert "internal error" not in lines[0]
+    done = command("run", "--once", trail, "--state-dir", small_disk / "state")
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1), done.stderr
+    assert "no room" in done.stderr or "No space left" in done.stderr

@@ -184,6 +184,18 @@ class TestSteps:
         assert set(modes.values()) == {0o600}, modes
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT RUN: only root can give files away")
+def test_what_root_creates_belongs_to_the_owner_of_the_directory(tmp_path: Path) -> None:
+    """Root acknowledges without an agent; the agent of another user must be able to go on."""
+    os.chown(tmp_path, 1234, 1235)
+    with closing(opened(tmp_path)) as store:
+        store.commit(KEY, None, known())
+        store.keep_generation()
+        owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
+    assert {STORE_NAME, PREVIOUS_NAME, STEP_NAME} <= owners.keys()
+    assert set(owners.values()) == {(1234, 1235)}, owners
+
+
 def become_version_2(directory: Path) -> None:
     """The store as version 2 had it: closed segments in the row of their trail, no id, no step, no `state.step`."""
     with closing(sqlite3.connect(directory / STORE_NAME)) as connection, connection:
