@@ -2,7 +2,7 @@
 
 `advance(state, event) -> (state, effects)`. Events say what happened: *observed* (a look at the files), *judged* (a
 report on bytes after the judged position), *reviewed* (a report on bytes that were judged before), *counted* (what the
-writers counted), *acknowledged*, *lost* (what had been stored), *ticked*. Effects say what to do next: *read* this
+writers counted), *acknowledged*, *forgotten* (what had been stored is lost), *ticked*. Effects say what to do next: *read* this
 range, *look again*, *commit*.
 Rotation, truncation, pending bytes, findings and their lifecycle are decided here and nowhere else; the agent's
 monitors only perform the effects.

@@ -13,16 +13,16 @@ from auditwatch.ledger.events import (
     Acknowledged,
     Counted,
     Event,
+    Forgotten,
     Judged,
-    Lost,
     Observed,
     Rehashed,
     Reviewed,
     Ticked,
     Unpacked,
 )
+from auditwatch.ledger.forgotten import forgotten
 from auditwatch.ledger.judged import judged, reviewed
-from auditwatch.ledger.lost import lost
 from auditwatch.ledger.observed import observed
 from auditwatch.ledger.rehashed import rehashed
 from auditwatch.ledger.state import TrailState
@@ -56,8 +56,8 @@ def _decided(state: TrailState, event: Event) -> Step:  # noqa: C901, PLR0911  o
             return counted(state, event)
         case Acknowledged():
             return acknowledged(state, event)
-        case Lost():
-            return lost(state, event)
+        case Forgotten():
+            return forgotten(state, event)
         case Ticked():
             return state, overdue_tails(state, event.at)
 

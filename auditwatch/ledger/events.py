@@ -220,7 +220,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class Forgotten:
     """What had been stored of the trail is lost, in whole or in part; the state is what is left of it.
 
     Attributes:
@@ -240,4 +240,4 @@ class Ticked:
     at: float
 
 
-Event = Observed | Judged | Reviewed | Rehashed | Unpacked | Counted | Acknowledged | Lost | Ticked
+Event = Observed | Judged | Reviewed | Rehashed | Unpacked | Counted | Acknowledged | Forgotten | Ticked

@@ -15,7 +15,7 @@ import msgspec
 from auditwatch.errors import StateFull, StateUnwritable
 from auditwatch.host.boots import boot_id
 from auditwatch.ledger.damage import Finding
-from auditwatch.ledger.events import Lost
+from auditwatch.ledger.events import Forgotten
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.loss import Loss, author, loss_at_start, remembered
@@ -314,12 +314,12 @@ class Store:
         """When this store was created."""
         return float(self.get(CREATED) or 0)
 
-    def lost(self, trail: str) -> Lost | None:
+    def lost(self, trail: str) -> Forgotten | None:
         """What a trail has to be told of a loss; None if nothing."""
         loss, digest = self._loss(), trail_digest(trail)
         if loss is None or digest not in loss.trails:
             return None
-        return Lost(loss.at, STORE_NAME, loss.detail + remembered(loss.trails[digest]))
+        return Forgotten(loss.at, STORE_NAME, loss.detail + remembered(loss.trails[digest]))
 
     def settle(self, trail: str) -> None:
         """A trail has stored what `lost` told it.

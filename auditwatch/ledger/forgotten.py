@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auditwatch.ledger.effects import Commit, Step
-from auditwatch.ledger.events import Lost
+from auditwatch.ledger.events import Forgotten
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.violations import with_violation
 from auditwatch.trail.kinds import Violation
 
 
-def lost(state: TrailState, event: Lost) -> Step:
+def forgotten(state: TrailState, event: Forgotten) -> Step:
     """The state after a loss; the same state if it has been told of this one before.
 
     What is judged keeps its verdicts. Bytes that are not judged yet may have been judged, and acknowledged or not,

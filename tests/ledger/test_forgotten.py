@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
-from auditwatch.ledger.events import Lost
+from auditwatch.ledger.events import Forgotten
 from auditwatch.trail.kinds import Violation
 from tests.ledger.trails import NAME, POLICY, Trail, open_places
 
 TORN, WHOLE = b'{"a\n', b'{"a":1}\n'
-LOSS = Lost(1000.0, "state.db", "the state is at step 3, and had been at step 9")
+LOSS = Forgotten(1000.0, "state.db", "the state is at step 3, and had been at step 9")
 
 
 def inherited(trail: Trail) -> list[bool]:
