@@ -12,11 +12,13 @@ from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.publishing import Publisher
+from auditwatch.agent.rebaselining import Rebaselining
 from auditwatch.agent.requests import event_of, meant, objection, outcome
 from auditwatch.agent.selftest import judges_rightly
 from auditwatch.config.settings import Config
 from auditwatch.errors import StateError, StateUnwritable, Unreadable
 from auditwatch.files.watcher import Watcher
+from auditwatch.ledger.events import Scope
 from auditwatch.state import inbox
 from auditwatch.state.directory import StateDirectory
 from auditwatch.validation.workers.pool import WorkerPool
@@ -55,6 +57,7 @@ class Housekeeping:
         self._turned = 0.0
         self._can_answer = True
         self._complaints: frozenset[str] = frozenset()
+        self._rebaselining = Rebaselining(state.path, monitors, state.blocks, warn)
         # A separate thread, not the loop's pool: the process waits for that pool before it ends, even if a mount hangs.
         self._aside = Prober("housekeeping")
         self._chores = {
@@ -127,7 +130,9 @@ class Housekeeping:
         complaints: list[str] = []
         try:
             for request in inbox.pending(self._state.path, complaints.append):
-                inbox.answer(self._state.path, request.id, self._answered(request))
+                given = self._answered(request)
+                if given is not None:
+                    inbox.answer(self._state.path, request.id, given)
         except StateUnwritable:
             self._can_answer = False
         else:
@@ -136,11 +141,15 @@ class Housekeeping:
             self._warn(complaint)
         self._complaints = frozenset(complaints)
 
-    def _answered(self, request: inbox.Request) -> inbox.Answer:
+    def _answered(self, request: inbox.Request) -> inbox.Answer | None:
+        """The answer; None if that takes longer."""
         states = [monitor.state for monitor in self._monitors.values()]
         refused = objection(request, states)
         if refused is not None:
             return refused
+        if request.scope is Scope.HISTORY:
+            self._rebaselining.take(request)
+            return None
         asked = [self._monitors[name] for name in meant(request, states)]
         before = [monitor.state for monitor in asked]
         for monitor in asked:
@@ -196,7 +205,8 @@ class Housekeeping:
             self._publisher.change_agent(selftest_failures=agent.selftest_failures + 1)
 
     async def close(self) -> None:
-        """Stop watching for events."""
+        """Stop watching for events, and looking at trails."""
+        self._rebaselining.cancel()
         with suppress(Unreadable):
             await self._aside.call(self._watcher.close)
         self._aside.close()

@@ -81,6 +81,7 @@ class Monitor:
         glance: What `stat` last said; None before the first time.
         looked: When the trail was last looked at successfully; 0 before the first time.
         counted: How the counters file looked when it was read; None if it is to be read.
+        looks: How often the trail was looked at since the start.
     """
 
     def __init__(self, config: TrailConfig, recorder: Recorder, services: TrailServices) -> None:
@@ -90,6 +91,7 @@ class Monitor:
         self.place = Place(config.path, config.follow_symlink)
         self.glance: Glance | None = None
         self.looked = 0.0
+        self.looks = 0
         self.counted: Glance | None = None
         self._wake = asyncio.Event()
         self._with_neighbours = True
@@ -215,6 +217,7 @@ class Monitor:
         seen = await self.services.prober.call(
             look, self.place, expected, with_neighbours, self.services.clock, self._held
         )
+        self.looks += 1
         seen = self._archives.filled(seen, self.state)
         if seen.trouble is None:
             self.looked = seen.at

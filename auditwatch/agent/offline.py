@@ -10,6 +10,7 @@ from auditwatch.agent.about import agent_status
 from auditwatch.agent.requests import event_of, meant, objection, outcome
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.effects import Commit
+from auditwatch.ledger.events import Scope
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.inbox import Answer, Request, answer, pending
@@ -68,6 +69,10 @@ def _applied(store: Store, request: Request) -> Answer:
     refused = objection(request, watched.values())
     if refused is not None:
         return refused
+    if request.scope is Scope.HISTORY:
+        return Answer(
+            False, message="no agent is running, and only an agent looks at the trail: start it, then ask again"
+        )
     names = meant(request, watched.values())
     asked = {key: state for key, state in watched.items() if state.name in names}
     changed = [_changed(store, key, state, request) for key, state in asked.items()]

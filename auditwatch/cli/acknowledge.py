@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from auditwatch.cli import options
+from auditwatch.cli.asking import ask, login_name, one_line
 from auditwatch.cli.sources import chosen_state_dir
-from auditwatch.errors import NotApplied, StateLocked, UnknownFinding, UsageError
-from auditwatch.trail.names import printable
+from auditwatch.errors import UnknownFinding, UsageError
 
 if TYPE_CHECKING:
     from auditwatch.ledger.events import Scope
-    from auditwatch.state.inbox import Answer, Request, Seen
-
-GRACE_SECONDS: Final = 5.0
-"""How long beyond a poll interval an agent may take."""
-
-_LONGEST_REASON: Final = 1000
-
-_GROUPS: Final = ("u", "w")
-"""What the ids begin with that stand for however many there are."""
+    from auditwatch.state.inbox import Request
 
 
 @click.command("acknowledge")
@@ -55,15 +44,8 @@ def command(  # noqa: PLR0913  click passes one argument an option
     The request goes into the agent's inbox; if no agent is running, it is applied at once. Exit status: 2 if no finding
     has this id, 3 if a running agent does not apply the request in time.
     """
-    from auditwatch.config.quantities import duration_seconds
-
     request = _request(ids or undo, trail, _scope(ids, undo, trail, take_all, inherited), by, reason, undo=bool(undo))
-    try:
-        timeout = duration_seconds(poll_interval) + GRACE_SECONDS
-    except ValueError as error:
-        raise UsageError(f"--poll-interval {error}") from None
-    directory = chosen_state_dir(state_dir)
-    _report(_carried_out(directory, replace(request, seen=_seen(directory, request)), timeout))
+    ask(chosen_state_dir(state_dir), request, poll_interval)
 
 
 def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_all: bool, inherited: bool) -> Scope:
@@ -93,77 +75,9 @@ def _request(
         id=new_request_id(),
         asked=time.time(),
         scope=scope,
-        by=_one_line(by or login_name(), "--by"),
-        reason=_one_line(reason or "", "" if undo else "--reason"),
+        by=one_line(by or login_name(), "--by"),
+        reason=one_line(reason or "", "" if undo else "--reason"),
         ids=ids,
         trail=trail or "",
         undo=undo,
     )
-
-
-def _seen(state_dir: str, request: Request) -> dict[str, Seen]:
-    """What is known now of the trails of which not single findings are meant, but whatever is open.
-
-    Raises:
-        StateError: The state cannot be read.
-    """
-    from auditwatch.ledger.acknowledged import group_ids
-    from auditwatch.state.inbox import Seen
-
-    if not request.trail and not any(given.startswith(_GROUPS) for given in request.ids):
-        return {}
-    from auditwatch.agent.offline import load_snapshot
-
-    unknown = {request.trail: Seen(0.0, 0)} if request.trail else {}
-    return unknown | {
-        trail.name: Seen(trail.state.first_seen, trail.state.step)
-        for trail in load_snapshot(state_dir).trails
-        if trail.name == request.trail or group_ids(trail.name) & set(request.ids)
-    }
-
-
-def _one_line(text: str, needed: str) -> str:
-    line = " ".join(text.split())
-    if not line and needed:
-        raise UsageError(f"{needed} is missing: the next person will want to know")
-    if not line.isprintable() or len(line) > _LONGEST_REASON:
-        raise UsageError(f"{needed or '--reason'} must be printable text of at most {_LONGEST_REASON} characters")
-    return line
-
-
-def login_name() -> str:
-    """Who is asking, even through sudo."""
-    if name := os.environ.get("SUDO_USER"):
-        return name
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user need not have a name
-        return f"uid {os.getuid()}"
-
-
-def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> Answer:
-    """Submit the request; the one writer of the state answers it, which is this process if there is no agent."""
-    from auditwatch.state.inbox import await_answer, submit
-
-    submit(state_dir, request)
-    try:
-        _apply(state_dir)
-    except StateLocked:
-        return await_answer(state_dir, request.id, timeout_seconds)
-    return await_answer(state_dir, request.id, 0.0)
-
-
-def _apply(state_dir: str) -> None:
-    from auditwatch.agent.offline import apply_pending
-    from auditwatch.state.lock import AgentLock
-
-    with AgentLock(state_dir):
-        apply_pending(state_dir, lambda complaint: click.echo(printable(f"auditwatch: {complaint}"), err=True))
-
-
-def _report(answer: Answer) -> None:
-    if answer.unknown:
-        raise UnknownFinding(f"{answer.message}; `auditwatch status` and `auditwatch findings` list what there is")
-    if not answer.applied:
-        raise NotApplied(answer.message or "not applied")
-    click.echo(answer.message or "done")

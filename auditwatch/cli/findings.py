@@ -136,6 +136,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield _said(row, place + ("  inherited" if row["inherited"] else "") + inside)
         if "content" in row:
             yield f"    {row['content']}"
+    for row in found["rebaselines"]:
+        when = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(row["at"]))
+        yield printable(f"rebaseline  {row['trail']}  {when}  by {row['by']}: {row['reason']}  ({row['proof']})")
     yield _summary(found)
 
 

@@ -37,6 +37,10 @@ COMMANDS: Final = {
     "status": ("auditwatch.cli.status", "Show the state of each trail."),
     "findings": ("auditwatch.cli.findings", "List damaged lines and violations."),
     "acknowledge": ("auditwatch.cli.acknowledge", "Acknowledge findings, so that they stop paging."),
+    "rebaseline": (
+        "auditwatch.cli.rebaseline",
+        "Take what lies there now as the history of TRAIL, after a planned change.",
+    ),
     "explain": ("auditwatch.cli.explain", "Explain a kind of damage: what it is, its usual cause, and what to do."),
     "config": ("auditwatch.cli.config", "Check the configuration file, or print its schema."),
     "healthcheck": ("auditwatch.cli.healthcheck", "Ask a running agent whether it is alive."),

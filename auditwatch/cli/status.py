@@ -58,6 +58,9 @@ def _trail_lines(trail: Mapping[str, Any]) -> Iterator[str]:
     yield f"    {_extent(trail)}"
     yield f"    {_freshness(trail)}"
     yield from (f"    {line}" for line in _writes(trail["writes"]))
+    for taken in trail["rebaselines"][-1:]:
+        said = f"by {taken['by']}: {taken['reason']} ({taken['proof']})"
+        yield f"    history taken as new {_instant(taken['at'])} {printable(said)}"
 
 
 def _extent(trail: Mapping[str, Any]) -> str:

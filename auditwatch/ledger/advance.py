@@ -16,6 +16,7 @@ from auditwatch.ledger.events import (
     Forgotten,
     Judged,
     Observed,
+    Rebaselined,
     Rehashed,
     Reviewed,
     Ticked,
@@ -24,7 +25,9 @@ from auditwatch.ledger.events import (
 from auditwatch.ledger.forgotten import forgotten
 from auditwatch.ledger.judged import judged, reviewed
 from auditwatch.ledger.observed import observed
+from auditwatch.ledger.rebaselined import former_history, rebaselined
 from auditwatch.ledger.rehashed import rehashed
+from auditwatch.ledger.segment import Former
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.wanted import overdue_tails
 
@@ -36,7 +39,7 @@ def advance(state: TrailState, event: Event) -> Step:
     """
     after, effects = _decided(state, event)
     if any(isinstance(effect, Commit) for effect in effects):
-        after = replace(after, step=state.step + 1, violations=_dated(state, after))
+        after = replace(after, step=state.step + 1, violations=_dated(state, after), former=_former(state, after))
     return after, effects
 
 
@@ -58,8 +61,14 @@ def _decided(state: TrailState, event: Event) -> Step:  # noqa: C901, PLR0911  o
             return acknowledged(state, event)
         case Forgotten():
             return forgotten(state, event)
+        case Rebaselined():
+            return rebaselined(state, event)
         case Ticked():
             return state, overdue_tails(state, event.at)
+
+
+def _former(before: TrailState, after: TrailState) -> Former | None:
+    return after.former if after.violations is before.violations else former_history(before, after)
 
 
 def _dated(before: TrailState, after: TrailState) -> tuple[ViolationRow, ...]:

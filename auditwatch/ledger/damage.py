@@ -137,3 +137,22 @@ class Opened:
 
     step: int
     counts: Mapping[Kind, Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebaseline:
+    """What lay at a trail's path was taken as its new history.
+
+    Attributes:
+        at: When.
+        by: Who asked for it.
+        reason: Why.
+        proof: One line for people: what of the former history is still there, as far as that could be proved.
+        violations: How many violations of history were acknowledged with it.
+    """
+
+    at: float
+    by: str
+    reason: str
+    proof: str
+    violations: int

@@ -193,11 +193,12 @@ class Counted:
 
 
 class Scope(StrEnum):
-    """Which findings an acknowledgement applies to."""
+    """What a request applies to; the last is for `Rebaselined`."""
 
     IDS = "ids"
     ALL = "all"
     INHERITED = "inherited"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +235,26 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebaselined:
+    """An operator takes what lies at the path as the trail's new history.
+
+    Attributes:
+        step: The step of the trail when the file was compared: a violation that a later one opened is not meant.
+        proof: What of the former history is still there, in a line.
+    """
+
+    at: float
+    step: int
+    by: str
+    reason: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
 
     at: float
 
 
-Event = Observed | Judged | Reviewed | Rehashed | Unpacked | Counted | Acknowledged | Forgotten | Ticked
+Event = Observed | Judged | Reviewed | Rehashed | Unpacked | Counted | Acknowledged | Rebaselined | Forgotten | Ticked

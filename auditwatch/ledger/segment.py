@@ -40,6 +40,21 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """What was recorded of a segment before its history was violated.
+
+    Attributes:
+        number: Of the segment.
+        anchor: As it was.
+        sketch: As it was.
+    """
+
+    number: int
+    anchor: Anchor
+    sketch: Sketch
+
+
+@dataclass(frozen=True, slots=True)
 class TornTail:
     """The last bytes of a closed segment, without a newline, after they were judged as final.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from auditwatch.ledger.damage import Acknowledgement, Tally, ViolationRow
-from auditwatch.ledger.segment import Segment, tallied
+from auditwatch.ledger.damage import Acknowledgement, Rebaseline, Tally, ViolationRow
+from auditwatch.ledger.segment import Former, Segment, tallied
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Trouble
@@ -111,6 +111,8 @@ class TrailState:
         unlisted_note: Who last acknowledged unlisted damaged lines; None if that never happened or was undone.
         was_lost: Whether what had been known was lost once: nothing that is found after that is inherited.
         doubts: Blocks that were found changed once.
+        former: What was recorded before history was violated, by the violation that opened first; None before one.
+        rebaselines: When what lay there was taken as new history, oldest first; the latest `MOST_REBASELINES`.
     """
 
     name: str
@@ -140,6 +142,8 @@ class TrailState:
     unlisted_note: Acknowledgement | None = None
     was_lost: bool = False
     doubts: tuple[Doubt, ...] = ()
+    former: Former | None = None
+    rebaselines: tuple[Rebaseline, ...] = ()
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""

@@ -56,13 +56,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to acknowledge findings, or to undo that.
+    """A request to acknowledge findings, to undo that, or to take what lies there as new history.
 
     Attributes:
         id: 32 hex digits.
         asked: When, for people: clocks are changed, so it decides nothing.
         ids: Findings and violations, if `scope` is `ids`.
-        trail: Name; empty = every trail.
+        trail: Name; empty = every trail, unless `scope` is `history`.
         undo: Reopen them instead.
         seen: What the asker saw, by name of the trail: `all` and `inherited` mean what was open then.
         number: Higher than that of every request that was waiting when this one was submitted; `submit` sets it.

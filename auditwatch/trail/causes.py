@@ -168,12 +168,12 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
     Violation.REPLACED: Cause(
         "Another file now has the trail's name: the old one is not among the segments, or is repeated in the new one.",
         "Another file was moved over it, or an edited copy was put in its place and the old one kept beside it.",
-        "Compare the two; `acknowledge` once you know what happened.",
+        "Compare the two; `acknowledge` once you know what happened, or `rebaseline` if it was planned.",
     ),
     Violation.REWRITTEN: Cause(
         "Bytes that were already judged have changed.",
         "Somebody edited the file, in place or by an editor that saves a new one, or the storage is failing.",
-        "Compare with a backup, and `acknowledge` once you know what happened.",
+        "Compare with a backup; `acknowledge` once you know what happened, or `rebaseline` if it was planned.",
     ),
     Violation.ROLLED_BACK: Cause(
         "An earlier state of the file has taken its place.",

@@ -46,3 +46,17 @@ class Violation(StrEnum):
     ROLLED_BACK = "rolled_back"
     DELETED = "deleted"
     SEGMENT_MISSING = "segment_missing"
+
+
+HISTORY: Final = frozenset(
+    {
+        Violation.TRUNCATED,
+        Violation.EMPTIED,
+        Violation.REPLACED,
+        Violation.REWRITTEN,
+        Violation.ROLLED_BACK,
+        Violation.DELETED,
+        Violation.SEGMENT_MISSING,
+    }
+)
+"""Something that was judged is no longer there. The other violations are of order, of one file, or of what we know."""

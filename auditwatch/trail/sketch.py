@@ -101,13 +101,23 @@ def overlap(sketch: Sketch, read: ReadAt, size: int) -> Overlap:
     wanted = {digest: offset for offset, digest in reversed(sketch.lines)}
     middle = sketch.lines[len(sketch.lines) // 2][0] if sketch.lines else 0
     found = {digest for digest in _hashes(read, size) if digest in wanted}
-    ends = [(offset, digest) for offset, digest in sketch.lines if _has_end(read, offset, size)]
-    return Overlap(
-        shared=len(found),
-        late=sum(wanted[digest] >= middle for digest in found),
-        in_place=sum(_hash(read, offset, size) == digest for offset, digest in ends),
-        comparable=len(ends),
-    )
+    in_place, comparable = still_in_place(sketch, read, size)
+    late = sum(wanted[digest] >= middle for digest in found)
+    return Overlap(shared=len(found), late=late, in_place=in_place, comparable=comparable)
+
+
+def still_in_place(sketch: Sketch, read: ReadAt, size: int, dropped: int = 0) -> tuple[int, int]:
+    """How many lines of a sketch a file of this size has where they should be, and how many it could have.
+
+    Args:
+        sketch: Of the file as it was.
+        read: Reads the file.
+        size: Up to which line ends count.
+        dropped: Bytes that are missing at its start.
+    """
+    moved = [(offset - dropped, digest) for offset, digest in sketch.lines if offset >= dropped]
+    ends = [(offset, digest) for offset, digest in moved if _has_end(read, offset, size)]
+    return sum(_hash(read, offset, size) == digest for offset, digest in ends), len(ends)
 
 
 def _thinned(sketch: Sketch, end: int) -> Sketch:

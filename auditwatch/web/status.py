@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, ViolationRow
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Rebaseline, ViolationRow
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import TIMED_OUT, WAIT_BOUNDS_SECONDS
@@ -114,6 +114,7 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         "last_damage": facts.last_damage,
         "rotations": state.rotations,
         "oldest_proof": trail.oldest_proof,
+        "rebaselines": [_rebaseline(one) for one in state.rebaselines],
         "catching_up": facts.catching_up,
         "runs": {mode.value: _run(run) for mode, run in trail.runs.items()},
         "sample_corrupt_ratio_upper_bound": trail.sample_bound,
@@ -250,6 +251,7 @@ def findings_json(
         "findings": [_finding(*place) for place in found[:limit]],
         "violations": broken[:limit],
         "violations_total": len(broken),
+        "rebaselines": _rebaselines(snapshot, wanted),
     }
 
 
@@ -304,6 +306,28 @@ def _violation(trail: TrailSnapshot, row: ViolationRow) -> dict[str, Any]:
         "state": "open" if row.acknowledgement is None else "acknowledged",
         "acknowledgement": _note(row.acknowledgement),
     }
+
+
+def _rebaseline(one: Rebaseline) -> dict[str, Any]:
+    return {
+        "at": one.at,
+        "by": visible(one.by),
+        "reason": visible(one.reason),
+        "proof": visible(one.proof),
+        "violations": one.violations,
+    }
+
+
+def _rebaselines(snapshot: Snapshot, wanted: FindingsQuery) -> list[dict[str, Any]]:
+    """Nothing about them is open, and they have no kind."""
+    if wanted.open_only or wanted.kind is not None:
+        return []
+    return [
+        {"trail": visible(trail.name), **_rebaseline(one)}
+        for trail in wanted.trails(snapshot)
+        for one in trail.state.rebaselines
+        if one.at >= wanted.since
+    ]
 
 
 def _note(note: Acknowledgement | None) -> dict[str, Any] | None:

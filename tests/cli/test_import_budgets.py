@@ -29,6 +29,7 @@ BUDGETS: Final = {
     "findings --state-dir state": STATE,
     "findings --state-dir state --show": STATE | {"blake3"},
     "acknowledge f0123456789 --reason known --state-dir state": STATE,
+    "rebaseline t --reason known --state-dir state": STATE,
     "healthcheck --url http://127.0.0.1:1": {"ssl", "urllib.request"},
     "status --url http://127.0.0.1:1": {"ssl", "urllib.request"},
     "validate t.jsonl": JUDGING,

@@ -137,7 +137,7 @@ def test_an_unknown_id_or_trail_is_usage_and_changes_nothing(cli: Cli) -> None:
 def test_an_agent_that_does_not_answer_is_3_and_the_request_counts_later(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auditwatch.cli.acknowledge.GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("auditwatch.cli.asking.GRACE_SECONDS", 0.0)
     with AgentLock(str(tmp_path / "state")):
         assert cli("acknowledge", "--trail", "risk", "--all", "--reason", "r", "--poll-interval", "10ms")[0] == 3
     first = found(cli)[0]["id"]

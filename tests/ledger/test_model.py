@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.effects import Read
-from auditwatch.ledger.events import Acknowledged, Scope
+from auditwatch.ledger.events import Acknowledged, Rebaselined, Scope
 from auditwatch.ledger.state import Policy, TrailState
-from auditwatch.trail.kinds import Kind
+from auditwatch.trail.kinds import HISTORY, Kind
 from tests.ledger.trails import NAME, POLICY, Trail, open_places, verdicts
 
 PIECES = st.sampled_from(
@@ -208,6 +208,13 @@ class Hostile(RuleBasedStateMachine):
         later = newer(state, step)
         self.trail.step(Acknowledged(self.trail.now, step, scope, "ann", "known"))
         assert newer(self.trail.state, step) == later
+
+    @rule()
+    def rebaseline(self) -> None:
+        order = [row for row in self.trail.state.open_violations if row.kind not in HISTORY]
+        self.trail.step(Rebaselined(self.trail.now, self.trail.state.step, "ann", "planned", "nothing proved"))
+        assert list(self.trail.state.open_violations) == order
+        assert self.trail.state.former is None or self.trail.state.violations
 
     @rule()
     def undo(self) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from auditwatch.errors import StateNewer, StateUnwritable
-from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Opened, Tally, ViolationRow
+from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Opened, Rebaseline, Tally, ViolationRow
 from auditwatch.ledger.runs import RunRecord
-from auditwatch.ledger.segment import Anchor, Fingerprint, Segment, TornTail
+from auditwatch.ledger.segment import Anchor, Fingerprint, Former, Segment, TornTail
 from auditwatch.ledger.state import Policy, Standing, TrailState, begin
 from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.state import schema
@@ -30,6 +30,7 @@ from auditwatch.state.step import STEP_NAME
 from auditwatch.state.store import Store, trail_key
 from auditwatch.state.tables import StaleStep
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.trail.sketch import Sketch
 from auditwatch.trail.verdict import Trouble
 
 NOW = 1_800_000_000.0
@@ -73,6 +74,8 @@ def known(judged: int = 100, findings: int = 3) -> TrailState:
         writes_note=NOTE,
         step=9,
         unlisted_note=NOTE,
+        former=Former(1, Anchor(judged, head, head), Sketch(64, ((0, 7), (90, 1 << 62)))),
+        rebaselines=(Rebaseline(NOW, "ann", "compacted", "half of it dropped", 2),),
         violations=(ViolationRow("v1", Violation.TRUNCATED, "risk.jsonl", "shorter", NOW, NOTE, step=4),),
     )
 

@@ -1,0 +1,113 @@
+"""Requests to take what lies there as a trail's new history. Each looks at its trail, so that takes a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from auditwatch.agent.compaction import kept_of
+from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.probes import open_segment
+from auditwatch.errors import StateUnwritable, Unreadable
+from auditwatch.ledger.events import Rebaselined
+from auditwatch.ledger.rebaselined import open_history
+from auditwatch.ledger.state import TrailState
+from auditwatch.state.blocks import BlockStore
+from auditwatch.state.inbox import Answer, Request, answer
+from auditwatch.state.store import trail_key
+from auditwatch.trail.words import count_text
+
+LOOKS: Final = 2
+"""A change is suspected at one look and confirmed at another."""
+
+_PAUSE_SECONDS: Final = 0.05
+
+
+class Rebaselining:
+    """Answers such requests, one task each; belongs to the agent's loop.
+
+    Args:
+        state_dir: Where the requests come from.
+        monitors: Of all trails, by name.
+        blocks: Of all trails.
+        say: Called with what was done, for the log.
+    """
+
+    def __init__(
+        self, state_dir: str, monitors: Mapping[str, Monitor], blocks: BlockStore, say: Callable[[str], None]
+    ) -> None:
+        self._state_dir = state_dir
+        self._monitors = monitors
+        self._blocks = blocks
+        self._say = say
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def take(self, request: Request) -> None:
+        """Begin with a request to which there is no objection, unless that has been done."""
+        if request.id not in self._tasks:
+            self._tasks[request.id] = asyncio.create_task(self._answer(request))
+
+    def cancel(self) -> None:
+        """Leave what is not finished: it stays in the inbox."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            given = await self._rebaselined(self._monitors[request.trail], request)
+        except Unreadable as error:
+            given = Answer(False, message=f"the trail cannot be looked at: {error}")
+        try:
+            answer(self._state_dir, request.id, given)
+        except StateUnwritable as error:
+            self._say(f"{request.trail}: the answer to a request cannot be written: {error}")
+
+    async def _rebaselined(self, monitor: Monitor, request: Request) -> Answer:
+        await seen_anew(monitor)
+        state = monitor.state
+        if not open_history(state.violations):
+            return Answer(True, message="nothing was open: what lies there is the history that is known")
+        proof = await self._proof(monitor, state)
+        monitor.apply(Rebaselined(monitor.services.clock(), state.step, request.by, request.reason, proof))
+        if not monitor.recorder.is_saved:
+            return Answer(False, message="applied, but not saved yet: the state cannot be written now")
+        taken = count_text(monitor.state.rebaselines[-1].violations, "violation")
+        self._say(f"{monitor.name}: rebaseline by {request.by}: {request.reason} ({taken} acknowledged; {proof})")
+        return Answer(True, message=f"acknowledged: {taken}; {proof}")
+
+    async def _proof(self, monitor: Monitor, state: TrailState) -> str:
+        former, active = state.former, state.active
+        if former is None:
+            return "nothing is known of the history before: nothing could be proved"
+        if active is None:
+            return "there is no file: nothing could be proved"
+        key, prober = trail_key(monitor.name, monitor.config.path), monitor.services.prober
+        block = partial(self._blocks.block, key, former.number, monitor.config.rules.reports_id)
+        descriptor = await prober.call(open_segment, monitor.place, active)
+        try:
+            kept = await kept_of(former, descriptor, block, prober)
+        finally:
+            os.close(descriptor)
+        if kept is None:
+            last = count_text(former.anchor.marker.length, "recorded byte")
+            return f"the last {last} are not in the file: nothing could be proved"
+        return kept.sentence
+
+
+async def seen_anew(monitor: Monitor) -> None:
+    """Wait until the trail was looked at again, and nothing of what was seen has yet to be confirmed.
+
+    Raises:
+        Unreadable: It cannot be looked at.
+    """
+    before = monitor.looks
+    while monitor.looks < before + LOOKS or not monitor.state.is_settled:
+        monitor.wake(with_neighbours=True)
+        await asyncio.sleep(_PAUSE_SECONDS)
+        if (trouble := monitor.state.trouble) is not None:
+            raise Unreadable(trouble.reason, trouble.message)
+        if not monitor.services.prober.is_answering:
+            raise Unreadable("hung", "its file system is not responding")
