@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 FUZZ_TARGETS := judge scan require salvage
 FUZZ_SECONDS := 200
 
-.PHONY: run test check lint concurrency faults tamper-storm legitimate-storm benchmark fuzz fuzz-keep clean
+.PHONY: run test check lint concurrency model faults tamper-storm legitimate-storm benchmark fuzz fuzz-keep clean
 
 $(STAMP): pyproject.toml auditwatch/_version.py
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -45,6 +45,10 @@ concurrency: $(STAMP)
 	  echo "concurrency, round $$round of 10"; \
 	  $(BIN)/pytest -n auto -q -m concurrency || exit 1; \
 	done
+
+# Forty times as many histories of the ledger as the tests make. It takes a quarter of an hour.
+model: $(STAMP)
+	AUDITWATCH_MODEL_EXAMPLES=20000 $(BIN)/pytest -q -n 2 -p no:cacheprovider --timeout 7200 tests/ledger/test_model.py
 
 # The long fault programme takes about ten minutes, and needs root and the tools that docs/robustness.md names. The
 # short one is part of the tests.
