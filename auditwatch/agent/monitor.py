@@ -37,7 +37,7 @@ from auditwatch.host.clock import Clock
 from auditwatch.ledger.blocks import hashed_until
 from auditwatch.ledger.effects import LookAgain, Need, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
-from auditwatch.ledger.identity import expectation
+from auditwatch.ledger.identity import expectation, expected_neighbours
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, TrailState
@@ -214,9 +214,8 @@ class Monitor:
 
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expectation(self.state.active)
-        seen = await self.services.prober.call(
-            look, self.place, expected, with_neighbours, self.services.clock, self._held
-        )
+        closed = expected_neighbours(self.state) if with_neighbours else None
+        seen = await self.services.prober.call(look, self.place, expected, closed, self.services.clock, self._held)
         self.looks += 1
         seen = self._archives.filled(seen, self.state)
         if seen.trouble is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,6 +33,9 @@ from auditwatch.validation.ranges import JudgedArchive, Span, rebuilt
 
 SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
+
+Known = Sequence[tuple[Segment, Expectation]]
+"""Closed segments and what identifies them."""
 
 SETTLED_SECONDS: Final = 0.1
 """A file that changed this recently may change again with the same mtime: file system clocks tick every 10 ms."""
@@ -142,10 +145,17 @@ def _counted(found: Counters, at: float) -> Counted:
     return Counted(at, found.header.id.hex(), counts, total.last_failure_ns / 1e9)
 
 
-def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Clock, held: Held) -> Observed:
+def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock, held: Held) -> Observed:
     """Open the active file and take what identifies it; the same for its neighbours if asked for.
 
     The file that the ledger knows is held from now on. If it is no longer at the path, it is looked at as well.
+
+    Args:
+        place: Of the trail.
+        expected: What the active file is compared with, and each neighbour.
+        closed: What neighbours may be, under a new inode; None = do not look for any.
+        clock: Seconds since 1970.
+        held: Of the trail.
     """
     active, former, trouble = None, None, None
     directory = _device(os.path.dirname(place.path))  # first: what is missing from a directory that was there, is gone
@@ -158,7 +168,7 @@ def look(place: Place, expected: Expectation, with_neighbours: bool, clock: Cloc
             former = _former(held, expected, None)
         else:
             trouble = Trouble.of(error)
-    others = tuple(_neighbours(place, expected)) if with_neighbours else None
+    others = None if closed is None else tuple(_neighbours(place, expected, closed))
     return Observed(clock(), active, trouble, others, former, directory=directory)
 
 
@@ -181,13 +191,23 @@ def _device(directory: str) -> int:
         return 0
 
 
-def _neighbours(place: Place, expected: Expectation) -> Iterator[FileSight]:
+def _neighbours(place: Place, expected: Expectation, closed: Known) -> Iterator[FileSight]:
     for name in neighbours(place.path):
         try:
             with opened(place.of(name)) as descriptor:
-                yield _neighbour_sight(descriptor, name, expected)
+                yield _presumed(descriptor, _neighbour_sight(descriptor, name, expected), closed)
         except Unreadable:
             continue  # it cannot be judged now; if it was a segment, the ledger misses it
+
+
+def _presumed(descriptor: int, sight: FileSight, closed: Known) -> FileSight:
+    """A plain neighbour shows its prints for each closed segment that it may be, by name or by size."""
+    if sight.packed or any((s.device, s.inode) == (sight.device, sight.inode) for s, _ in closed):
+        return sight
+    alike = [(s.number, e) for s, e in closed if s.name == sight.name or s.size == sight.size]
+    prints = {number: (bare.head, bare.marker) for number, one in alike if (bare := _sight(descriptor, "", one))}
+    whole = {number: (head, marker) for number, (head, marker) in prints.items() if head and marker}
+    return replace(sight, prints=whole)
 
 
 def _neighbour_sight(descriptor: int, name: str, expected: Expectation) -> FileSight:

@@ -54,6 +54,12 @@ def expectation(segment: Segment | None) -> Expectation:
     )
 
 
+def expected_neighbours(state: TrailState) -> tuple[tuple[Segment, Expectation], ...]:
+    """What an unknown plain neighbour should be compared with: closed segments, which may have another inode now."""
+    closed = (s for s in state.closed if not s.packed and not s.vanished and s.anchor.position)
+    return tuple((segment, expectation(segment)) for segment in closed)
+
+
 def expectations(state: TrailState) -> dict[int, Expectation]:
     """What a compressed neighbour should be compared with: every segment that has history, by its number."""
     return {segment.number: expectation(segment) for segment in state.segments if segment.anchor.position}
@@ -127,16 +133,15 @@ def repetition(segment: Segment, sight: FileSight) -> Suspicion | None:
 
 
 def _is_same_head(segment: Segment, sight: FileSight) -> bool:
-    head, _ = _prints(segment, sight)
-    is_telling = sight.packed or segment.anchor.head.length >= DECISIVE_BYTES  # an archive has another inode anyway
-    if not is_telling or head is None:
-        return is_same_inode(segment, sight)
-    return head == segment.anchor.head
+    return _prints(segment, sight)[0] == segment.anchor.head
 
 
 def _prints(segment: Segment, sight: FileSight) -> tuple[Fingerprint | None, Fingerprint | None]:
     """Head and marker of a file where this segment has them."""
-    return sight.prints.get(segment.number, (None, None)) if sight.packed else (sight.head, sight.marker)
+    known = sight.prints.get(segment.number)
+    if known is not None:
+        return known
+    return (None, None) if sight.packed else (sight.head, sight.marker)
 
 
 def rotated_to(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
@@ -161,7 +166,7 @@ def known_as(segments: Iterable[Segment], others: Iterable[FileSight]) -> dict[i
     """
     segments, others = tuple(segments), list(others)
     found: dict[int, FileSight] = {}
-    for find in (_same_file, _archive_of_its_name, _archive, _part):
+    for find in (_same_file, _presumed, _archive_of_its_name, _archive, _part):
         for segment in segments:
             sight = None if segment.number in found else find(segment, others)
             if sight is not None:
@@ -175,12 +180,23 @@ def _same_file(segment: Segment, others: Iterable[FileSight]) -> FileSight | Non
     return next((sight for sight in others if is_same_inode(segment, sight) and _fits(segment, sight)), None)
 
 
+def _presumed(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    """A plain file with its size, head and marker, whatever its inode: a reboot may number devices anew."""
+    if segment.packed or segment.anchor.position == 0:
+        return None
+    alike = (s for s in others if not s.packed and s.size == segment.size and segment.number in s.prints)
+    return next((sight for sight in alike if _violation(segment, sight) is None), None)
+
+
 def _archive(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
     return next((sight for sight in others if sight.packed and repeats(segment, sight)), None)
 
 
 def _part(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
-    return next((sight for sight in others if is_part(segment, sight)), None)
+    """An empty one alone: among others that nobody knows, it may as well be the next segment."""
+    found = next((sight for sight in others if is_part(segment, sight)), None)
+    is_alone = sum(sight.packed > 0 for sight in others) == 1
+    return found if found is None or found.size or is_alone else None
 
 
 def is_part(segment: Segment, sight: FileSight) -> bool:
@@ -194,6 +210,16 @@ def is_part(segment: Segment, sight: FileSight) -> bool:
     if known.length >= DECISIVE_BYTES and sight.size >= known.length:
         return head == known
     return uncompressed(sight.name) == uncompressed(segment.name)
+
+
+def is_copy(segment: Segment, sight: FileSight) -> bool:
+    """Whether a neighbour is a copy of the active segment; few or repeating lines prove nothing."""
+    return segment.sketch.is_telling and _continues(segment, sight)
+
+
+def is_back(segment: Segment, sight: FileSight) -> bool:
+    """Whether the file at the path is a vanished segment again; a few first bytes prove nothing."""
+    return segment.anchor.position >= DECISIVE_BYTES and fault(segment, sight) is None
 
 
 def _archive_of_its_name(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from auditwatch.ledger.archived import GoneFindings, told, without_unfinished
@@ -10,7 +10,7 @@ from auditwatch.ledger.blocks import same_archive
 from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import reopened, restart
-from auditwatch.ledger.identity import fault, is_same_inode, known_as, repeats, repetition, rotated_to
+from auditwatch.ledger.identity import fault, is_back, is_copy, is_same_inode, known_as, repeats, repetition, rotated_to
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.vanished import let_go, overdue, rotated_out
@@ -93,7 +93,7 @@ def _await(state: TrailState, event: Observed) -> Step:
         after = _with_missed(state, event)
         standing = Standing.ROTATED if state.standing is Standing.ROTATED or after is not state else Standing.MISSING
         return replace(after, standing=standing), () if after is state else (Commit(), *wanted(after))
-    back = next((s for s in state.closed if s.vanished and s.anchor.position and not fault(s, event.active)), None)
+    back = next((s for s in state.closed if s.vanished and is_back(s, event.active)), None)
     if back is not None:
         revived = replace(back, name=event.active.name, closed=False, vanished=False)
         others = tuple(segment for segment in state.closed if segment is not back)
@@ -128,11 +128,9 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
 
 def _without_a_name(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
     """Another file is at the path, and the old one is nowhere."""
-    if _is_rotated_out(state, event):
-        state = _with_missed(rotated_out(state, active, event.at), event)
-        state = _with_active(state, sight, event.at, history=0)
-        return state, (Commit(), *wanted(state))
     state, active, rest = _with_rest(state, active, event)
+    if _is_rotated_out(state, event):
+        return _after_rotated_out(state, active, event, rest)
     if active.anchor.position:
         return _after(rest, _compared(state, active, event, sight))
     if rest:
@@ -186,7 +184,7 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
         archive=same_archive(segment, sight),
         born_ns=sight.born_ns,
         is_cut=sight.is_cut,
-        grown=segment.grown if sight.size == segment.size else at,
+        grown=min(segment.grown, at) if sight.size == segment.size else at,  # a clock may be set back
         unverified_since=None if sight.size == segment.read else segment.unverified_since or at,
     )
 
@@ -214,10 +212,9 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
         return state, (LookAgain(),)
     if event.is_unpacking:
         return state, ()
-    if _is_rotated_out(state, event):
-        state = replace(_with_missed(rotated_out(state, active, event.at), event), standing=Standing.ROTATED)
-        return state, (Commit(), *wanted(state))
     state, active, rest = _with_rest(state, active, event)
+    if _is_rotated_out(state, event):
+        return _after_rotated_out(state, active, event, rest)
     if active.anchor.position == 0:
         return (state, (*rest, LookAgain())) if rest else (_gone(state, active), (Commit(),))
     patience = state.policy.absence_seconds
@@ -229,14 +226,30 @@ def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
 
 
 def _is_rotated_out(state: TrailState, event: Observed) -> bool:
-    """Whether retention took the active file while nobody looked: everything older is gone, younger files are there."""
+    """Whether retention took the active file before it was looked at again: younger files are there, no older ones.
+
+    Either nobody looked, or it is held open and so can still be read to its end.
+    """
     older = (segment for segment in state.closed if not segment.vanished)
+    is_held = event.former is not None and event.former.links == 0
     return (
-        state.is_resumed
+        (state.is_resumed or is_held)
         and not _is_away(state, event)
-        and bool(_strangers(state, event))
+        and bool(_unknown(state, event))
         and all(segment.missing_since is not None for segment in older)
     )
+
+
+def _after_rotated_out(state: TrailState, active: Segment, event: Observed, rest: tuple[Read, ...]) -> Step:
+    if rest:
+        return state, (*rest, LookAgain())
+    out = rotated_out(state, active, event.at, is_read=event.former is not None)
+    after = _with_missed(out, replace(event, others=_unknown(state, event)))
+    if event.active is None:
+        after = replace(after, standing=Standing.ROTATED)
+    else:
+        after = _with_active(after, event.active, event.at, history=0)
+    return after, (Commit(), *wanted(after))
 
 
 def _with_rest(state: TrailState, active: Segment, event: Observed) -> tuple[TrailState, Segment, tuple[Read, ...]]:
@@ -289,11 +302,11 @@ def _suspected(
 
 
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
-    """The file was renamed and lives on as a closed segment, perhaps followed by others that we did not see."""
-    strangers = _strangers(state, event)
+    """The file was renamed and lives on as a closed segment, perhaps with others that we did not see."""
+    others = (other for other in _unknown(state, event) if other is not sight)
     left = replace(sighted(active, sight, event.at), closed=True)
     state = replace(state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1)
-    for other in _since(sight, strangers):
+    for other in others:
         state = replace(_with_closed(state, other, event.at, history=0), rotations=state.rotations + 1)
     if event.active is None:
         state = replace(state, standing=Standing.ROTATED, suspicion=None)
@@ -310,20 +323,17 @@ def _strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
     return tuple(sight for sight in event.others or () if (sight.device, sight.inode) not in known)
 
 
-def _since(sight: FileSight, strangers: tuple[FileSight, ...]) -> Iterable[FileSight]:
-    return (other for other in strangers[strangers.index(sight) + 1 :] if other.modified >= sight.modified)
-
-
 def _with_missed(state: TrailState, event: Observed) -> TrailState:
-    for missed in _missed(state, event):
+    """With the segments that came and went between two looks: busy writers rotate that often."""
+    for missed in _unknown(state, event):
         state = replace(_with_closed(state, missed, event.at, history=0), rotations=state.rotations + 1)
     return state
 
 
-def _missed(state: TrailState, event: Observed) -> Iterable[FileSight]:
-    """Segments that came and went between two looks, while there was no file: busy writers rotate that often."""
-    latest = max((segment.modified for segment in state.closed), default=0.0)
-    return (other for other in _strangers(state, event) if other.modified >= latest)
+def _unknown(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
+    """Strangers, whenever they were written, without copies of the active segment."""
+    active = state.active
+    return tuple(s for s in _strangers(state, event) if active is None or not is_copy(active, s))
 
 
 def _neighbours(state: TrailState, event: Observed) -> TrailState:

@@ -42,16 +42,20 @@ def let_go(state: TrailState, gone: Sequence[Segment], at: float) -> TrailState:
     return _with_missing(state, missing, at) if missing else state
 
 
-def rotated_out(state: TrailState, active: Segment, at: float) -> TrailState:
-    """The state after the active file was rotated, and then removed, between a stop and the next start.
+def rotated_out(state: TrailState, active: Segment, at: float, *, is_read: bool) -> TrailState:
+    """The state after the active file was rotated, and then removed, before it was looked at again.
 
-    Whether lines were appended to it before that, nobody knows: it was not read to its end.
+    Args:
+        state: With it.
+        active: The file.
+        at: When that was seen.
+        is_read: Whether it was held open and read to its end; between a stop and the next start it was not.
     """
     left = replace(active, closed=True, vanished=True)
     state = replace(
         state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1, expired=state.expired + 1
     )
-    state = replace(state, expired_unread=state.expired_unread + 1, suspicion=None)
+    state = replace(state, expired_unread=state.expired_unread + (not is_read), suspicion=None)
     is_early = state.policy.keep_seconds is not None and at - active.grown < state.policy.keep_seconds
     return _with_missing(state, [left], at) if is_early else state
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from auditwatch.ledger.state import Standing
-from auditwatch.trail.kinds import Violation
+from auditwatch.trail.kinds import Kind, Violation
 from tests.ledger.trails import NAME, POLICY, Trail
 
 GOOD = b'{"event":"TRADE_APPROVED","id":1,"side":"buy","size":100}\n'
@@ -199,9 +199,8 @@ def test_retention_may_go_on_while_nobody_watches() -> None:
     trail.look()
     trail.restart()
     for number in range(3):
-        trail.append(GOOD * (number + 2))
-        for name in (f"{NAME}.2",):
-            trail.files.pop(name, None)
+        trail.append(GOOD.replace(b"1", b"2%d" % number) * (number + 2))
+        trail.files.pop(f"{NAME}.2")
         trail.rename(f"{NAME}.1", f"{NAME}.2")
         trail.rename(NAME, f"{NAME}.1")
         trail.create()
@@ -218,7 +217,7 @@ def test_an_active_file_that_goes_while_older_segments_stay_is_not_retention() -
     trail.append(GOOD)
     trail.look()
     trail.restart()
-    trail.create(GOOD * 7)
+    trail.create(GOOD.replace(b"1", b"2") * 7)
     pass_absence(trail)
     assert len(trail.state.violations) == 1
     assert trail.state.expired == 0
@@ -235,3 +234,49 @@ def test_a_segment_that_is_rotated_before_the_next_look_while_the_trail_is_await
     assert [segment.lines for segment in trail.state.files] == [1, 2]
     assert trail.state.standing is Standing.ROTATED
     assert (trail.state.rotations, trail.state.violations) == (2, ())
+
+
+def test_a_busy_writer_may_remove_what_is_held_open_before_it_is_looked_at_again() -> None:
+    trail = rotated(1)
+    trail.append(GOOD)
+    trail.look()
+    trail.append(TORN)
+    for number in range(3):
+        trail.files.pop(f"{NAME}.1")
+        trail.rename(NAME, f"{NAME}.1")
+        trail.create(GOOD.replace(b"1", b"2%d" % number))
+    pass_absence(trail)
+    assert trail.state.violations == ()
+    assert (trail.state.expired, trail.state.expired_unread) == (2, 0)
+    assert trail.state.detected == {Kind.TORN: 1}
+
+
+def test_other_device_numbers_after_a_reboot_change_nothing() -> None:
+    trail = Trail(b"")
+    trail.look()
+    for number in range(3):
+        trail.append(GOOD.replace(b"1", b"2%d" % number) * 5)
+        trail.look()
+        rotate(trail)
+    trail.append(GOOD)
+    trail.look()
+    before = trail.state
+    trail.device = 2
+    for file in trail.files.values():
+        file.inode += 100
+    trail.restart()
+    pass_absence(trail)
+    assert trail.state.violations == ()
+    assert [s.number for s in trail.state.files] == [s.number for s in before.files]
+    assert (trail.state.rotations, trail.state.appended_lines) == (before.rotations, before.appended_lines)
+
+
+def test_a_clock_that_was_set_back_does_not_put_off_the_verdict_on_a_torn_tail() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(b'{"cut":')
+    rotate(trail)
+    trail.now -= 3600
+    trail.look()
+    trail.wait(60)
+    assert [s.torn_tail is not None for s in trail.state.closed] == [True]

@@ -13,7 +13,7 @@ from auditwatch.ledger.blocks import blocks_of, hashed_until
 from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.effects import Commit, Effect, HashAgain, LookAgain, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Rehash, Rehashed, Ticked
-from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations
+from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations, expected_neighbours
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.trail.grid import BlockDigest, BlockHasher
@@ -99,6 +99,7 @@ class Trail:
 
     def restart(self, policy: Policy | None = None) -> None:
         """The agent ends and begins again with what it stored."""
+        self.held = None
         self.state = resume(self.state, policy or self.state.policy)
 
     def wait(self, seconds: float) -> None:
@@ -190,6 +191,13 @@ class Trail:
             )
         )
 
+    def _presumed(self, name: str, file: File) -> dict[int, tuple[Fingerprint, Fingerprint]]:
+        known = expected_neighbours(self.state)
+        if any((s.device, s.inode) == (self.device, file.inode) for s, _ in known):
+            return {}
+        alike = [(s.number, e) for s, e in known if s.name == name or s.size == len(file.data)]
+        return {number: _prints(file, one) for number, one in alike}
+
     def _former(self, expected: Expectation) -> FileSight | None:
         """The agent holds the file that the ledger knows."""
         at_path = None if self.is_away else self.files.get(NAME)
@@ -226,6 +234,7 @@ class Trail:
             links=sum(file is named for named in self.files.values()),
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
+            prints=self._presumed(name, file),
             overlap=overlap(expected.sketch, _reader(data), len(data)) if is_other else None,
         )
 
