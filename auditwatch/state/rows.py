@@ -58,7 +58,7 @@ def _with_odd_names(kind: type[_T], key: str, body: bytes) -> _T:
 
 def trail_row(trail: str, state: TrailState) -> tuple[bytes, int, bytes]:
     """Body, number of closed segments and checksum of a trail's own row; what is many has separate rows."""
-    active = replace(state.active, findings=()) if state.active else None
+    active = replace(state.active, findings=(), sealed=()) if state.active else None
     body = encoded(replace(state, closed=(), active=active))
     return body, len(state.closed), checksum(trail_row_key(trail, len(state.closed)), body)
 
@@ -69,8 +69,8 @@ def trail_row_key(trail: str, closed: int) -> str:
 
 
 def segment_row(trail: str, segment: Segment) -> tuple[str, int, bytes, bytes]:
-    """The row of a closed segment, without its findings."""
-    body = encoded(replace(segment, findings=()) if segment.findings else segment)
+    """The row of a closed segment, without its findings and digests."""
+    body = encoded(replace(segment, findings=(), sealed=()))
     return trail, segment.number, body, checksum(segment_row_key(trail, segment.number), body)
 
 

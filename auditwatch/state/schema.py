@@ -100,7 +100,20 @@ def _split_version_3(connection: sqlite3.Connection, trail: str, state: dict[str
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _to_version_2, _to_version_3)
+def _to_version_4(connection: sqlite3.Connection) -> None:
+    """Version 3 remembered no bytes but the first and the last of a segment."""
+    connection.execute("""CREATE TABLE digests (
+  trail TEXT NOT NULL, segment INTEGER NOT NULL, start INTEGER NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL,
+  PRIMARY KEY (trail, segment, start)
+) WITHOUT ROWID""")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _create_tables,
+    _to_version_2,
+    _to_version_3,
+    _to_version_4,
+)
 """Step n migrates version n to n + 1, in one transaction; the version is SQLite's `user_version`."""
 
 

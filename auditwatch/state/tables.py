@@ -12,6 +12,7 @@ from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
+from auditwatch.state.digests import save_digests, with_digests
 from auditwatch.state.rows import (
     DamagedRow,
     decoded,
@@ -74,6 +75,7 @@ class Tables:
         if self.connection.execute(_SAVE_TRAIL, (*row, *_position(before or after))).rowcount != 1:
             raise StaleStep(trail)
         self._save_closed(trail, before.closed if before else None, after)
+        save_digests(self.connection, trail, before, after)
         self.connection.executemany(
             "DELETE FROM findings WHERE trail = ? AND segment = ? AND offset = ? AND sha256 = ?",
             [(trail, segment, finding.offset, finding.sha256) for segment, finding in rows.dropped],
@@ -137,7 +139,7 @@ class Tables:
         state = replace(state, closed=closed)
         if _position(state) != (segment, judged, rules) or len(closed) != count:
             raise DamagedRow(trail)
-        return _with_findings(state, self._findings(trail))
+        return _with_findings(with_digests(self.connection, trail, state), self._findings(trail))
 
     def _closed(self, trail: str) -> tuple[Segment, ...]:
         query = "SELECT number, body, checksum FROM segments WHERE trail = ? ORDER BY number"
@@ -192,7 +194,11 @@ class Tables:
         trails = set(self.trails())
         for trail in trails:
             self.state(trail)
-        for query in ("SELECT DISTINCT trail FROM segments", "SELECT DISTINCT trail FROM findings"):
+        for query in (
+            "SELECT DISTINCT trail FROM segments",
+            "SELECT DISTINCT trail FROM findings",
+            "SELECT DISTINCT trail FROM digests",
+        ):
             if not {row[0] for row in self._rows(query)} <= trails:
                 raise DamagedRow(query)
         for trail, mode, *row in self._rows("SELECT trail, mode, body, checksum FROM runs"):

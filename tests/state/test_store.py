@@ -210,6 +210,7 @@ def become_version_2(directory: Path) -> None:
         connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(trail, old)))
         connection.execute("ALTER TABLE trails DROP COLUMN closed")
         connection.execute("DROP TABLE segments")
+        connection.execute("DROP TABLE digests")
         connection.execute("DELETE FROM meta WHERE key IN ('id', 'step')")
         connection.execute("PRAGMA user_version = 2")
     (directory / STEP_NAME).unlink()
@@ -240,9 +241,9 @@ class TestVersions:
         with closing(opened(tmp_path)) as store:
             assert store.load(KEY) == known()
         with closing(opened(tmp_path)) as store:
-            assert store._connection.execute("PRAGMA user_version").fetchone() == (4,)
-        with closing(sqlite3.connect(tmp_path / "state.v3.db")) as copy:
-            assert copy.execute("PRAGMA user_version").fetchone() == (3,)
+            assert store._connection.execute("PRAGMA user_version").fetchone() == (5,)
+        with closing(sqlite3.connect(tmp_path / "state.v4.db")) as copy:
+            assert copy.execute("PRAGMA user_version").fetchone() == (4,)
             assert copy.execute("SELECT trail FROM trails").fetchall() == [(KEY,)]
 
     @pytest.mark.parametrize("look", [opened, Store.read_only], ids=["the agent", "a command that only reads"])
