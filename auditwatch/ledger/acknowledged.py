@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from auditwatch.ledger.blocks import blocks_of, with_digest
 from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, ViolationRow
 from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Acknowledged, Scope
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.unlisted import unlisted_noted, unlisted_reopened
+from auditwatch.ledger.violations import accepting
 from auditwatch.ledger.writes import noted, unnoted
-from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.ids import unlisted_id, write_failures_id
 
 
@@ -42,20 +41,10 @@ def acknowledged(state: TrailState, event: Acknowledged) -> Step:
     after = _noted_writes(_with_unlisted_note(state, after, event), event)
     for before, row in zip(state.violations, violations, strict=True):
         if row is not before:
-            after = _accepted(after, row)
+            after = accepting(after, row)
     if after == state:
         return state, ()
     return after, (Commit(_changes(state, after)),)
-
-
-def _accepted(state: TrailState, row: ViolationRow) -> TrailState:
-    """An acknowledged rewrite is history from now on: what the violation names, and nothing else. Undone, it is not."""
-    for named in row.named:
-        segment = state.segment(named.segment)
-        old, new = (named.recorded, named.found) if row.acknowledgement else (named.found, named.recorded)
-        if segment is not None and BlockDigest(named.start, named.end, old) in blocks_of(segment):
-            state = state.with_segment(with_digest(segment, BlockDigest(named.start, named.end, new)))
-    return state
 
 
 def _changes(before: TrailState, after: TrailState) -> tuple[tuple[int, Finding], ...]:

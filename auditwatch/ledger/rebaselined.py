@@ -11,7 +11,7 @@ from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import Rebaselined
 from auditwatch.ledger.segment import Former
 from auditwatch.ledger.state import TrailState
-from auditwatch.ledger.violations import news_of
+from auditwatch.ledger.violations import accepting, news_of
 from auditwatch.trail.kinds import HISTORY
 
 MOST_REBASELINES: Final = 100
@@ -21,7 +21,7 @@ MOST_REBASELINES: Final = 100
 def rebaselined(state: TrailState, event: Rebaselined) -> Step:
     """The state without open violations of history; the same state if there are none.
 
-    The file needs nothing more: it is judged anew since they were confirmed.
+    What the file holds is accepted as far as a violation names it, or is judged anew since one was confirmed.
     """
     meant = {row.id for row in open_history(state.violations) if row.step <= event.step}
     if not meant:
@@ -31,6 +31,8 @@ def rebaselined(state: TrailState, event: Rebaselined) -> Step:
     taken = Rebaseline(event.at, event.by, event.reason, event.proof, len(meant))
     rebaselines = (*state.rebaselines, taken)[-MOST_REBASELINES:]
     former = state.former if any(open_history(violations)) else None
+    for row in violations:
+        state = accepting(state, row) if row.id in meant else state
     return replace(state, violations=violations, rebaselines=rebaselines, former=former), (Commit(),)
 
 

@@ -109,7 +109,9 @@ def _confirmed(state: TrailState, segment: Segment, blocks: Sequence[Rehash], at
     starts = {block.block.start for block in blocks}
     doubts = [d for d in state.doubts if d.segment == segment.number and d.start in starts]
     state = replace(state, doubts=tuple(doubt for doubt in state.doubts if doubt not in doubts))
-    detail = _detail(segment, blocks, doubts, at)
+    row = open_violation(state, Violation.REWRITTEN)
+    changed = {named.start for named in row.named if named.segment == segment.number} if row else set()
+    detail = _detail(segment, blocks, doubts, changed, at)
     if not _only_grew(state, segment, blocks):
         state = with_violation(state, Violation.REWRITTEN, segment.name, detail, at)
     row = open_violation(state, Violation.REWRITTEN)
@@ -144,7 +146,17 @@ def _ranges(blocks: Sequence[Rehash]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _detail(segment: Segment, blocks: Sequence[Rehash], doubts: Sequence[Doubt], at: float) -> str:
+def _is_framed(segment: Segment, blocks: Sequence[Rehash], changed: Iterable[int]) -> bool:
+    """Whether there are blocks around these ranges, and all of them are as recorded."""
+    edges = {edge for one in _ranges(blocks) for edge in one}
+    around = [b.start for b in blocks_of(segment) if (b.end in edges) != (b.start in edges)]
+    outside = set(around) - {block.block.start for block in blocks}
+    return bool(outside) and not outside & set(changed)
+
+
+def _detail(
+    segment: Segment, blocks: Sequence[Rehash], doubts: Sequence[Doubt], changed: Iterable[int], at: float
+) -> str:
     """Block, byte range and looks in one line."""
     (start, end), *more = _ranges(blocks)
     first, last = blocks[0].block.k, max(b.block.k for b in blocks if b.block.end <= end)
@@ -152,7 +164,7 @@ def _detail(segment: Segment, blocks: Sequence[Rehash], doubts: Sequence[Doubt],
     others = "".join(f" and {low} to {high}" for low, high in more[:1]) if len(more) < 2 else f" and {len(more)} more"
     what = "of the compressed file" if segment.packed else "of judged lines"
     since, seen = min(doubt.since for doubt in doubts), min(doubt.at for doubt in doubts)
-    around = "; the blocks around it are intact" if len(blocks) < len(blocks_of(segment)) else ""
+    around = "; the blocks around it are intact" if _is_framed(segment, blocks, changed) else ""
     return (
         f"{which}, bytes {start} to {end}{others} {what}: not what was recorded; as recorded at "
         f"{moment_text(since)}, changed at {moment_text(seen)} and {moment_text(at)}{around}"

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from auditwatch.ledger.blocks import blocks_of, with_digest
 from auditwatch.ledger.damage import ViolationRow
 from auditwatch.ledger.state import TrailState
+from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.ids import violation_id
 from auditwatch.trail.kinds import Violation
 
@@ -48,6 +50,19 @@ def news_of(before: Iterable[ViolationRow], after: Iterable[ViolationRow]) -> tu
     """The violations that are new, or were seen again, in a step."""
     counts = {row.id: row.count for row in before}
     return tuple(row for row in after if row.count > counts.get(row.id, 0))
+
+
+def accepting(state: TrailState, row: ViolationRow) -> TrailState:
+    """The state in which the bytes that an acknowledged violation names are history, and no others.
+
+    If the acknowledgement was undone, they are what they were before it.
+    """
+    for named in row.named:
+        segment = state.segment(named.segment)
+        old, new = (named.recorded, named.found) if row.acknowledgement else (named.found, named.recorded)
+        if segment is not None and BlockDigest(named.start, named.end, old) in blocks_of(segment):
+            state = state.with_segment(with_digest(segment, BlockDigest(named.start, named.end, new)))
+    return state
 
 
 def _within_bounds(rows: tuple[ViolationRow, ...]) -> tuple[ViolationRow, ...]:

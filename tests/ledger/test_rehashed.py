@@ -9,7 +9,7 @@ import pytest
 from auditwatch.ledger.blocks import blocks_of, hashed_until
 from auditwatch.ledger.damage import Acknowledgement
 from auditwatch.ledger.effects import HashAgain, Review
-from auditwatch.ledger.events import Acknowledged, Rehash, Rehashed, Scope
+from auditwatch.ledger.events import Acknowledged, Rebaselined, Rehash, Rehashed, Scope
 from auditwatch.trail import grid
 from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.kinds import Violation
@@ -193,3 +193,21 @@ def test_digests_that_nobody_took_are_learned(trail: Trail) -> None:
     learned = (*(Rehash(replace(b, digest=""), b.digest, 0.0) for b in blocks),)
     trail.step(Rehashed(trail.now, 1, learned))
     assert blocks_of(trail.state.active) == blocks
+
+
+def test_taking_what_lies_there_as_new_history_accepts_what_was_named(trail: Trail) -> None:
+    edit(trail, 98)
+    trail.rehash()
+    trail.step(Rebaselined(trail.now, trail.state.step, "ann", "corrected", "nothing dropped"))
+    assert trail.rehash() == ()
+    assert trail.state.open_violations == ()
+
+
+def test_a_neighbour_that_was_edited_as_well_is_not_called_intact(trail: Trail) -> None:
+    edit(trail, 98)
+    trail.rehash()
+    edit(trail, 18)
+    trail.rehash()
+    (row,) = trail.state.violations
+    assert row.detail.endswith("; the blocks around it are intact")
+    assert "intact" not in row.latest
