@@ -101,7 +101,9 @@ class ProofTimes:
 
     def due(self, segment: Segment) -> list[BlockDigest]:
         """The blocks of the next turn: those that were not hashed for the longest time, of these the newest first."""
-        oldest_first = sorted(blocks_of(segment), key=lambda block: (self._at(block, float("inf")), -block.start))
+        blocks = blocks_of(segment)
+        asked = [block for block in blocks if self._at(block, float("inf")) < self.asked]
+        oldest_first = sorted(asked or blocks, key=lambda block: (self._at(block, float("inf")), -block.start))
         sizes = accumulate(block.end - block.start for block in oldest_first)
         due = [block for block, size in zip(oldest_first, sizes, strict=True) if size <= TURN_BYTES]
         return sorted(due or oldest_first[:1], key=lambda block: block.start)
