@@ -48,12 +48,14 @@ class ProofTimes:
         known_until: Blocks that begin before this were judged before the agent started, or nobody knows when.
         asked: Blocks that were hashed before this are to be hashed as soon as possible; seconds since 1970.
         turned: When the last turn began, by the monotonic clock; None before the first.
+        unpacked: Inode of the compressed file whose content was compared with what was judged; 0 = none.
     """
 
     oldest: float
     known_until: int = 0
     asked: float = 0.0
     turned: float | None = None
+    unpacked: int = 0
     _settled_at: float = float("-inf")
     _stirred: float = float("-inf")
     _is_moved: bool = False

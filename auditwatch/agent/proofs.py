@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,13 +13,16 @@ from auditwatch.agent.budget import Budget
 from auditwatch.agent.hashing import CALL_BYTES, Hashes, glances_at, hash_blocks, hash_lines
 from auditwatch.agent.monitor import SETTLE_SECONDS, Monitor
 from auditwatch.agent.proof_times import TURN_BYTES, ProofTimes, is_unknown, segment_bytes
-from auditwatch.agent.review import review_range
+from auditwatch.agent.review import content_hashes, review_range
 from auditwatch.errors import Unreadable, WorkerDied
-from auditwatch.ledger.blocks import blocks_of, hashed_until
+from auditwatch.ledger.blocks import blocks_of, hashed_until, line_blocks
 from auditwatch.ledger.effects import HashAgain, Need, Review
 from auditwatch.ledger.events import Rehash, Rehashed
 from auditwatch.ledger.segment import Segment
 from auditwatch.trail.grid import BLOCK_BYTES, BlockDigest
+
+LOOKS: Final = 2
+"""How often the content of a compressed segment is compared: two looks confirm what is found."""
 
 TICK_SECONDS: Final = 1.0
 """How often to see whether anything is due."""
@@ -62,6 +66,7 @@ class Proofs:
         self._budget = budget
         self._shown = shown
         self._trails: dict[str, _Trail] = {}
+        self._unpacking: dict[str, dict[int, asyncio.Task[None]]] = {}
         self._closed_looked = float("-inf")
 
     async def run(self) -> None:
@@ -172,7 +177,7 @@ class Proofs:
         monitor, segment, times = turn.monitor, turn.segment, turn.times
         before = monitor.services.clock()
         due = [(block, times.since(block, before)) for block in times.due(segment)]
-        found = [*await self._hashed(monitor, segment, due), *await self._learned(monitor, segment)]
+        found = [*await self._hashed(monitor, segment, due), *await self._learned(monitor, segment, times)]
         at = monitor.services.clock()
         now = _file(monitor, segment.number)
         if now is None:
@@ -193,9 +198,15 @@ class Proofs:
             found += [Rehash(block, digests[block.start], since) for block, since in part if block.start in digests]
         return found
 
-    async def _learned(self, monitor: Monitor, segment: Segment) -> list[Rehash]:
-        """Digests of what was judged and never hashed: by an earlier version, or in a compressed file."""
+    async def _learned(self, monitor: Monitor, segment: Segment, times: ProofTimes) -> list[Rehash]:
+        """Digests of what was judged and never hashed: by an earlier version, or in a compressed file.
+
+        A compressed file is unpacked first, if what it holds was judged before it was compressed.
+        """
         if segment.packed:
+            if not segment.archive and line_blocks(segment) and times.unpacked != segment.inode:
+                self._unpack(monitor, segment, times)
+                return []
             pieces = [] if segment.archive else _pieces(segment.packed)
             return [
                 _new(one.block.start, one.block.end, one.found) for one in await self._hashed(monitor, segment, pieces)
@@ -210,6 +221,31 @@ class Proofs:
             found += [_new(block.start, block.end, block.digest) for block in hashes.digests]
             start = found[-1].block.end
         return found
+
+    def _unpack(self, monitor: Monitor, segment: Segment, times: ProofTimes) -> None:
+        """In a task of its own: it takes ten times as long as hashing, and nothing else shall wait for it."""
+        if segment.number not in self._unpacking.setdefault(monitor.name, {}):
+            task = asyncio.get_running_loop().create_task(self._compare_content(monitor, segment.number, times))
+            self._unpacking[monitor.name][segment.number] = task
+            task.add_done_callback(lambda _: self._unpacking[monitor.name].pop(segment.number))
+
+    async def _compare_content(self, monitor: Monitor, number: int, times: ProofTimes) -> None:
+        """Is what a compressed segment holds what was judged? After that, its file's bytes are hashed as they are."""
+        starts: frozenset[int] | None = None
+        with suppress(Unreadable, WorkerDied):  # tried again when its segment is due again
+            for _ in range(LOOKS):
+                segment = _file(monitor, number)
+                if segment is None or not segment.packed:
+                    return
+                found = await content_hashes(monitor, segment, starts)
+                event = Rehashed(monitor.services.clock(), number, tuple(found), is_content=True)
+                again = [need for need in monitor.tell(event) if isinstance(need, HashAgain)]
+                if not again:
+                    times.unpacked = segment.inode
+                    times.ask(monitor.services.clock())
+                    return
+                starts = again[0].starts
+                await asyncio.sleep(SETTLE_SECONDS)
 
     async def _answer(self, monitor: Monitor, needs: Sequence[Need]) -> None:
         for need in needs:

@@ -13,8 +13,9 @@ from auditwatch.agent.hashing import lines_around
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.probes import open_segment
 from auditwatch.errors import StateUnwritable, Unreadable
+from auditwatch.ledger.blocks import line_blocks
 from auditwatch.ledger.effects import Review
-from auditwatch.ledger.events import Reviewed, Unpacked
+from auditwatch.ledger.events import Rehash, Reviewed, Unpacked
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import trail_key
@@ -148,6 +149,24 @@ async def review_range(monitor: Monitor, wanted: Review) -> None:
         os.close(descriptor)
     report = replace(found.report, pending_bytes=0)
     monitor.apply(Reviewed(monitor.services.clock(), segment.number, start, lines, rules.reports_id, report))
+
+
+async def content_hashes(monitor: Monitor, segment: Segment, starts: frozenset[int] | None = None) -> list[Rehash]:
+    """The digests that blocks of the content of a compressed segment have now; all of them if none are named.
+
+    Raises:
+        Unreadable: It cannot be read now.
+        WorkerDied: A worker ended before it answered.
+    """
+    blocks = [block for block in line_blocks(segment) if starts is None or block.start in starts]
+    spans = [(block.start, block.end - block.start) for block in blocks]
+    descriptor = await monitor.services.prober.call(open_segment, monitor.place, segment)
+    try:
+        found = await monitor.services.pool.judge_archive(descriptor, 0, 0, monitor.config.rules, spans)
+    finally:
+        os.close(descriptor)
+    since = segment.proved or segment.grown
+    return [Rehash(block, digest.hex(), since) for block, digest in zip(blocks, found.prints, strict=True) if digest]
 
 
 class _LinesBefore:

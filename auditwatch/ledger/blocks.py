@@ -21,9 +21,12 @@ def last_block(segment: Segment) -> BlockDigest | None:
 
 
 def blocks_of(segment: Segment) -> tuple[BlockDigest, ...]:
-    """Everything that can be hashed again: pieces of a compressed segment's file, else blocks of its lines."""
-    if segment.packed:
-        return segment.archive
+    """What can be hashed again as it lies there: pieces of a compressed segment's file, else blocks of its lines."""
+    return segment.archive if segment.packed else line_blocks(segment)
+
+
+def line_blocks(segment: Segment) -> tuple[BlockDigest, ...]:
+    """The blocks of its lines; of a compressed segment, those of its content."""
     return (*segment.sealed, segment.open_block) if segment.open_block else segment.sealed
 
 
@@ -70,18 +73,12 @@ def same_archive(segment: Segment, sight: FileSight) -> tuple[BlockDigest, ...]:
     return segment.archive if is_same else ()
 
 
-def with_digest(segment: Segment, block: BlockDigest) -> Segment:
+def with_digest(segment: Segment, old: BlockDigest, new: BlockDigest) -> Segment:
     """The segment with another digest for a block that is remembered; the same if it is not."""
-    if segment.packed:
-        return replace(segment, archive=_exchanged(segment.archive, block))
-    if segment.open_block and _is_place_of(segment.open_block, block):
-        return replace(segment, open_block=block)
-    return replace(segment, sealed=_exchanged(segment.sealed, block))
-
-
-def _exchanged(blocks: tuple[BlockDigest, ...], block: BlockDigest) -> tuple[BlockDigest, ...]:
-    return tuple(block if _is_place_of(known, block) else known for known in blocks)
-
-
-def _is_place_of(known: BlockDigest, block: BlockDigest) -> bool:
-    return (known.start, known.end) == (block.start, block.end)
+    if old == segment.open_block:
+        return replace(segment, open_block=new)
+    if old in segment.sealed:
+        return replace(segment, sealed=tuple(new if known == old else known for known in segment.sealed))
+    if old in segment.archive:
+        return replace(segment, archive=tuple(new if known == old else known for known in segment.archive))
+    return segment

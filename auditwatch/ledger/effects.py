@@ -39,10 +39,12 @@ class HashAgain:
     Attributes:
         segment: Number of the segment.
         starts: Where the blocks begin.
+        is_content: Whether they are blocks of the content of a compressed segment.
     """
 
     segment: int
     starts: frozenset[int]
+    is_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,11 +138,12 @@ class Rehash:
 
 @dataclass(frozen=True, slots=True)
 class Rehashed:
-    """Blocks of a segment were hashed again; for a compressed segment, pieces of its file.
+    """Blocks of a segment were hashed again; for a compressed segment, pieces of its file, or blocks of its content.
 
     Attributes:
         segment: Number of the segment.
         blocks: In order.
+        is_content: Whether a compressed segment was unpacked for it.
         oldest: When the bytes of the segment that were not hashed for the longest time were hashed.
     """
 
@@ -150,6 +151,7 @@ class Rehashed:
     segment: int
     blocks: tuple[Rehash, ...]
     oldest: float = 0.0
+    is_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from auditwatch.ledger.blocks import blocks_of, closing, hashed_until, remembering
+from auditwatch.ledger.blocks import blocks_of, closing, hashed_until, line_blocks, remembering
 from auditwatch.ledger.damage import NamedBlock, ViolationRow
 from auditwatch.ledger.effects import Commit, Effect, HashAgain, Review, Step
 from auditwatch.ledger.events import Rehash, Rehashed
@@ -31,23 +31,24 @@ def rehashed(state: TrailState, event: Rehashed) -> Step:
         return state, ()
     before = state
     state, learned = _learned(state, segment, event)
-    fresh = [block for block in event.blocks if block.block.digest and _is_fresh(segment, block.block)]
+    there = line_blocks(segment) if event.is_content else blocks_of(segment)
+    fresh = [block for block in event.blocks if block.block.digest and _is_fresh(there, block.block)]
     state = _settled(state, segment, [block for block in fresh if block.found == block.block.digest])
     news = [block for block in fresh if block.found != block.block.digest and not _is_told(state, segment, block)]
     known = {(doubt.segment, doubt.start): doubt for doubt in state.doubts}
     twice = [block for block in news if (segment.number, block.block.start) in known]
     once = [block for block in news if (segment.number, block.block.start) not in known]
-    state, confirmed = _confirmed(state, segment, twice, event.at)
-    state, doubted = _doubted(state, segment, once, event.at)
+    state, confirmed = _confirmed(state, segment, twice, event)
+    state, doubted = _doubted(state, segment, once, event)
     effects: tuple[Effect, ...] = (*learned, *confirmed, *doubted)
     if state != before and not any(isinstance(effect, Commit) for effect in effects):
         effects = (Commit(), *effects)
     return (state if state != before else before), effects
 
 
-def _is_fresh(segment: Segment, asked: BlockDigest) -> bool:
+def _is_fresh(there: Sequence[BlockDigest], asked: BlockDigest) -> bool:
     """Whether the block is still remembered as it was when it was hashed, or has grown since."""
-    known = next((block for block in blocks_of(segment) if block.start == asked.start), None)
+    known = next((block for block in there if block.start == asked.start), None)
     return known is not None and (known == asked or known.end > asked.end)
 
 
@@ -70,9 +71,11 @@ def _settled(state: TrailState, segment: Segment, same: Sequence[Rehash]) -> Tra
     doubts = tuple(d for d in state.doubts if d.segment != segment.number or d.start not in starts)
     state = state if len(doubts) == len(state.doubts) else replace(state, doubts=doubts)
     row = open_violation(state, Violation.REWRITTEN)
-    if row is None or not any(_is_of(named, segment, starts) for named in row.named):
+    places = {(segment.number, block.block.start, block.block.end) for block in same}
+    if row is None or not any((named.segment, named.start, named.end) in places for named in row.named):
         return state
-    return with_row(state, replace(row, named=tuple(n for n in row.named if not _is_of(n, segment, starts))))
+    named = tuple(named for named in row.named if (named.segment, named.start, named.end) not in places)
+    return with_row(state, replace(row, named=named))
 
 
 def _is_of(named: NamedBlock, segment: Segment, starts: Iterable[int]) -> bool:
@@ -89,20 +92,20 @@ def _named(segment: Segment, block: Rehash) -> NamedBlock:
     return NamedBlock(segment.number, block.block.start, block.block.end, block.block.digest, block.found)
 
 
-def _doubted(state: TrailState, segment: Segment, blocks: Sequence[Rehash], at: float) -> Step:
+def _doubted(state: TrailState, segment: Segment, blocks: Sequence[Rehash], event: Rehashed) -> Step:
     """The first look. What is judged from now on begins another digest, so that this one stays what it was."""
     if not blocks:
         return state, ()
     starts = frozenset(block.block.start for block in blocks)
-    doubts = tuple(Doubt(segment.number, block.block.start, at, block.since) for block in blocks)
+    doubts = tuple(Doubt(segment.number, block.block.start, event.at, block.since) for block in blocks)
     state = replace(state, doubts=(*state.doubts, *doubts))
     last = segment.open_block
     if last is not None and last.start in starts and not segment.packed:
         state = state.with_segment(closing(state.segment(segment.number) or segment))
-    return state, (HashAgain(segment.number, starts),)
+    return state, (HashAgain(segment.number, starts, event.is_content),)
 
 
-def _confirmed(state: TrailState, segment: Segment, blocks: Sequence[Rehash], at: float) -> Step:
+def _confirmed(state: TrailState, segment: Segment, blocks: Sequence[Rehash], event: Rehashed) -> Step:
     """The second look: one violation for everything that was found in it."""
     if not blocks:
         return state, ()
@@ -111,9 +114,9 @@ def _confirmed(state: TrailState, segment: Segment, blocks: Sequence[Rehash], at
     state = replace(state, doubts=tuple(doubt for doubt in state.doubts if doubt not in doubts))
     row = open_violation(state, Violation.REWRITTEN)
     changed = {named.start for named in row.named if named.segment == segment.number} if row else set()
-    detail = _detail(segment, blocks, doubts, changed, at)
+    detail = _detail(segment, blocks, doubts, changed, event)
     if not _only_grew(state, segment, blocks):
-        state = with_violation(state, Violation.REWRITTEN, segment.name, detail, at)
+        state = with_violation(state, Violation.REWRITTEN, segment.name, detail, event.at)
     row = open_violation(state, Violation.REWRITTEN)
     if row is not None:
         state = with_row(state, _naming(row, segment, blocks))
@@ -146,26 +149,27 @@ def _ranges(blocks: Sequence[Rehash]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _is_framed(segment: Segment, blocks: Sequence[Rehash], changed: Iterable[int]) -> bool:
+def _is_framed(there: Iterable[BlockDigest], blocks: Sequence[Rehash], changed: Iterable[int]) -> bool:
     """Whether there are blocks around these ranges, and all of them are as recorded."""
     edges = {edge for one in _ranges(blocks) for edge in one}
-    around = [b.start for b in blocks_of(segment) if (b.end in edges) != (b.start in edges)]
+    around = [b.start for b in there if (b.end in edges) != (b.start in edges)]
     outside = set(around) - {block.block.start for block in blocks}
     return bool(outside) and not outside & set(changed)
 
 
 def _detail(
-    segment: Segment, blocks: Sequence[Rehash], doubts: Sequence[Doubt], changed: Iterable[int], at: float
+    segment: Segment, blocks: Sequence[Rehash], doubts: Sequence[Doubt], changed: Iterable[int], event: Rehashed
 ) -> str:
     """Block, byte range and looks in one line."""
     (start, end), *more = _ranges(blocks)
     first, last = blocks[0].block.k, max(b.block.k for b in blocks if b.block.end <= end)
     which = f"block {first}" if first == last else f"blocks {first} to {last}"
     others = "".join(f" and {low} to {high}" for low, high in more[:1]) if len(more) < 2 else f" and {len(more)} more"
-    what = "of the compressed file" if segment.packed else "of judged lines"
+    what = "of the compressed file" if segment.packed and not event.is_content else "of judged lines"
     since, seen = min(doubt.since for doubt in doubts), min(doubt.at for doubt in doubts)
-    around = "; the blocks around it are intact" if _is_framed(segment, blocks, changed) else ""
+    there = line_blocks(segment) if event.is_content else blocks_of(segment)
+    around = "; the blocks around it are intact" if _is_framed(there, blocks, changed) else ""
     return (
         f"{which}, bytes {start} to {end}{others} {what}: not what was recorded; as recorded at "
-        f"{moment_text(since)}, changed at {moment_text(seen)} and {moment_text(at)}{around}"
+        f"{moment_text(since)}, changed at {moment_text(seen)} and {moment_text(event.at)}{around}"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from auditwatch.ledger.blocks import blocks_of, with_digest
+from auditwatch.ledger.blocks import with_digest
 from auditwatch.ledger.damage import ViolationRow
 from auditwatch.ledger.state import TrailState
 from auditwatch.trail.grid import BlockDigest
@@ -60,8 +60,9 @@ def accepting(state: TrailState, row: ViolationRow) -> TrailState:
     for named in row.named:
         segment = state.segment(named.segment)
         old, new = (named.recorded, named.found) if row.acknowledgement else (named.found, named.recorded)
-        if segment is not None and BlockDigest(named.start, named.end, old) in blocks_of(segment):
-            state = state.with_segment(with_digest(segment, BlockDigest(named.start, named.end, new)))
+        if segment is not None:
+            known, fresh = (BlockDigest(named.start, named.end, digest) for digest in (old, new))
+            state = state.with_segment(with_digest(segment, known, fresh))
     return state
 
 

@@ -190,3 +190,32 @@ def test_the_age_of_the_oldest_proof_is_shown(agents: Agents, history: Path) -> 
     agent = proved(agents.start(history).follows(history))
     assert 0 <= agent.value("trail_oldest_proof_seconds") < 60
     assert agent.value("trail_rehash_interval_seconds") == 3600
+
+
+def test_an_edit_that_was_compressed_with_its_segment(agents: Agents, history: Path) -> None:
+    """While the agent was stopped: first and last bytes of the content are what they were."""
+    agents.start(history).follows(history).stop()
+    same_length_value(history)
+    packed = history.with_name(history.name + ".1.gz")
+    packed.write_bytes(gzip.compress(history.read_bytes()))
+    history.unlink()
+    append(history, records(5, LINES))
+    agent = agents.start(history).follows(history)
+    (found,) = until(lambda: violations(agent))
+    assert (found["kind"], found["segment"]) == ("rewritten", packed.name)
+    assert f"bytes 0 to {len(records(LINES))} of judged lines" in found["detail"]
+    assert violations(proved(agent))[0]["count"] == 1
+    agent.stop()
+
+
+def test_a_segment_that_was_compressed_is_no_edit(agents: Agents, history: Path) -> None:
+    agent = agents.start(history).follows(history)
+    closed = history.with_name(history.name + ".1")
+    history.rename(closed)
+    append(history, records(5, LINES))
+    until(lambda: agent.value("trail_rotations_total") == 1)
+    closed.with_name(closed.name + ".gz").write_bytes(gzip.compress(closed.read_bytes()))
+    closed.unlink()
+    until(lambda: agent.status()["segments"][0]["name"].endswith(".gz"))
+    assert (violations(proved(agent)), agent.value("trail_segments")) == ([], 1)
+    agent.stop()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from auditwatch.ledger.blocks import blocks_of, hashed_until
+from auditwatch.ledger.blocks import blocks_of, hashed_until, line_blocks
 from auditwatch.ledger.damage import Acknowledgement
 from auditwatch.ledger.effects import HashAgain, Review
 from auditwatch.ledger.events import Acknowledged, Rebaselined, Rehash, Rehashed, Scope
@@ -211,3 +211,20 @@ def test_a_neighbour_that_was_edited_as_well_is_not_called_intact(trail: Trail) 
     (row,) = trail.state.violations
     assert row.detail.endswith("; the blocks around it are intact")
     assert "intact" not in row.latest
+
+
+def test_the_content_of_a_compressed_segment_is_compared_with_what_was_judged(trail: Trail) -> None:
+    assert trail.state.active is not None
+    packed = replace(trail.state.active, packed=50, archive=(BlockDigest(0, 50, "file"),))
+    trail.state = replace(trail.state, active=packed)
+    blocks = line_blocks(packed)
+    found = (Rehash(blocks[0], blocks[0].digest, 0.0), Rehash(blocks[1], "other", 0.0))
+    assert HashAgain(1, frozenset({80}), is_content=True) in trail.step(Rehashed(5.0, 1, found, is_content=True))
+    effects = trail.step(Rehashed(6.0, 1, found[1:], is_content=True))
+    assert not any(isinstance(effect, Review) for effect in effects)  # its file does not hold lines
+    (row,) = trail.state.violations
+    assert "block 1, bytes 80 to 140 of judged lines" in row.detail
+    trail.step(Rehashed(7.0, 1, (Rehash(packed.archive[0], "file", 0.0),)))
+    acknowledge(trail)
+    assert trail.state.active is not None
+    assert line_blocks(trail.state.active)[1].digest == "other"
