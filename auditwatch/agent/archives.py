@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import Place, open_sight
 from auditwatch.errors import Unreadable, WorkerDied
+from auditwatch.files.reading import fingerprint
 from auditwatch.host.clock import Clock
 from auditwatch.ledger.events import FileSight, Observed
-from auditwatch.ledger.identity import Expectation, expectations
+from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectations
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.trail.rules import Rules
-from auditwatch.validation.ranges import Span
+from auditwatch.validation.ranges import JudgedArchive, Span
 from auditwatch.validation.workers.pool import WorkerPool
 
 AGAIN_SECONDS: Final = 1.0
@@ -53,6 +54,19 @@ class ArchiveServices:
     grace_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a compressed file is compared with.
+
+    Attributes:
+        expected: Where known segments have their prints.
+        plain: The uncompressed files of the trail that are there.
+    """
+
+    expected: Mapping[int, Expectation]
+    plain: tuple[FileSight, ...]
+
+
 @dataclass(slots=True)
 class _Failing:
     """An archive that could not be read, for a reason that may pass: a dead worker, a missing library, a disk."""
@@ -74,6 +88,7 @@ class Archives:
         self._read: dict[_Key, FileSight] = {}
         self._compared_with: dict[_Key, Mapping[int, Expectation]] = {}
         self._since: dict[_Key, float] = {}
+        self._begun: dict[_Key, set[tuple[int, int]]] = {}
         self._failing: dict[_Key, _Failing] = {}
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -93,7 +108,8 @@ class Archives:
         self._forget_outdated(seen, state)
         unread = [sight for sight in packed if _inode(sight) not in known and _key(sight) not in self._read]
         self._keep({_key(sight) for sight in packed}, seen.at)
-        self._begin([sight for sight in unread if self._is_due(sight, seen.at)], expectations(state))
+        plain = _plain((*(seen.others or ()), *((seen.active,) if seen.active else ())))
+        self._begin([sight for sight in unread if self._is_due(sight, seen.at)], _Compared(expectations(state), plain))
         self._wake_later(unread, seen.at)
         others = tuple(self._filled(seen.others or (), known))
         return replace(seen, others=others, is_unpacking=any(map(self._is_awaited, unread)))
@@ -125,6 +141,7 @@ class Archives:
         self._since = {key: self._since.get(key, at) for key in there}
         self._read = {key: found for key, found in self._read.items() if key in there}
         self._compared_with = {key: one for key, one in self._compared_with.items() if key in there}
+        self._begun = {key: begun for key, begun in self._begun.items() if key in there}
         self._failing = {key: failing for key, failing in self._failing.items() if key in there}
 
     def _filled(self, others: Iterable[FileSight], known: Mapping[_Inode, Segment]) -> Iterator[FileSight]:
@@ -156,32 +173,63 @@ class Archives:
         if later:
             self._alarm = asyncio.get_running_loop().call_later(min(later), self._services.wake)
 
-    def _begin(self, unread: list[FileSight], expected: Mapping[int, Expectation]) -> None:
+    def _begin(self, unread: list[FileSight], compared: _Compared) -> None:
         if unread and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._read_all(unread, expected))
+            self._task = asyncio.get_running_loop().create_task(self._read_all(unread, compared))
 
-    async def _read_all(self, unread: list[FileSight], expected: Mapping[int, Expectation]) -> None:
+    async def _read_all(self, unread: list[FileSight], compared: _Compared) -> None:
         for sight in unread:
             try:
-                self._read[_key(sight)] = await self._sight(sight, expected)
-                self._compared_with[_key(sight)] = expected
+                self._read[_key(sight)] = await self._sight(sight, compared)
+                self._compared_with[_key(sight)] = compared.expected
             except (Unreadable, WorkerDied) as error:
                 self._failing.setdefault(_key(sight), _Failing()).failed(self._services.clock())
                 if error.reason not in ("changed", "missing"):  # then the next look will show
                     self._services.troubled(f"{sight.name}: {error}")
         self._services.wake()
 
-    async def _sight(self, sight: FileSight, expected: Mapping[int, Expectation]) -> FileSight:
-        """The archive with its content's size and prints."""
-        spans = [span for one in expected.values() for span in _spans(one)]
+    async def _sight(self, sight: FileSight, compared: _Compared) -> FileSight:
+        """The archive with its content's size and prints, and with the files that begin with all of it."""
+        expected = compared.expected
+        spans = [*(span for one in expected.values() for span in _spans(one)), (0, FINGERPRINT_BYTES)]
         descriptor = await self._services.prober.call(open_sight, self._place, sight)
         try:
             found = await self._services.pool.judge_archive(descriptor, 0, 0, Rules(), spans)
         finally:
             os.close(descriptor)
-        prints = [Fingerprint(length, digest.hex()) for (_, length), digest in zip(spans, found.prints, strict=True)]
+        *prints, _ = [
+            Fingerprint(length, digest.hex()) for (_, length), digest in zip(spans, found.prints, strict=True)
+        ]
         by_number = dict(zip(expected, zip(prints[::2], prints[1::2], strict=True), strict=True))
-        return replace(sight, size=found.size, prints=by_number, is_cut=found.is_cut)
+        begun = {(other.device, other.inode) async for other in self._begun_by(found, compared.plain)}
+        begun |= self._begun.get(_key(sight), set())  # some of them may be gone by now
+        self._begun[_key(sight)] = begun
+        return replace(
+            sight,
+            size=found.size,
+            prints=by_number,
+            is_cut=found.is_cut,
+            begins=tuple(sorted(begun)),
+            distinct=found.distinct,
+        )
+
+    async def _begun_by(self, found: JudgedArchive, plain: Iterable[FileSight]) -> AsyncIterator[FileSight]:
+        """The files that begin with this content. Most differ in their first bytes, so these are compared first."""
+        for other in plain:
+            if not 0 < found.size <= other.size:
+                continue
+            try:
+                descriptor = await self._services.prober.call(open_sight, self._place, other)
+            except Unreadable:
+                continue  # renamed meanwhile: then it is compared by its anchor alone
+            try:
+                first = await self._services.prober.call(fingerprint, descriptor, 0, min(FINGERPRINT_BYTES, found.size))
+                if first == (found.prints[-1] or found.digest) and (
+                    await self._services.pool.fingerprint(descriptor, 0, found.size) == found.digest
+                ):
+                    yield other
+            finally:
+                os.close(descriptor)
 
 
 def _spans(expected: Expectation) -> tuple[Span, Span]:

@@ -33,6 +33,8 @@ class FileSight:
         overlap: What it has in common with the active segment; None if they were not compared.
         is_cut: Whether that content cannot be read to its end.
         since: When we first saw a compressed file as it is now.
+        begins: Device and inode of the uncompressed files that begin with all of that content, when it was read.
+        distinct: How many different lines end in its first bytes.
     """
 
     name: str
@@ -49,6 +51,8 @@ class FileSight:
     overlap: Overlap | None = None
     is_cut: bool = False
     since: float = 0.0
+    begins: tuple[tuple[int, int], ...] = ()
+    distinct: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,17 @@ from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Suspicion, TrailState
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import uncompressed
-from auditwatch.trail.sketch import NO_SKETCH, Overlap, Sketch
+from auditwatch.trail.sketch import FEWEST_LINES, NO_SKETCH, Overlap, Sketch
 
 FINGERPRINT_BYTES: Final = 4096
 """Most bytes that the head covers, and the marker too."""
 
 DECISIVE_BYTES: Final = 64
 """A head shorter than this says too little, because many trails begin with the same few bytes: the inode decides."""
+
+
+COPY_BYTES: Final = 4096
+"""A file of so many bytes is a copy if a segment begins with them, even if few of its lines differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,24 +206,46 @@ def _part(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
 def is_part(segment: Segment, sight: FileSight) -> bool:
     """Whether a compressed file seems to be what is left of a segment: it holds less than was judged.
 
-    It begins as the segment did; if it is too short for that to be told, it bears the segment's name.
+    It was its beginning when it was read, or it begins as the segment did; if it is too short for that to be told, it
+    bears the segment's name.
     """
     if not sight.packed or sight.size >= segment.anchor.position:
         return False
+    if is_beginning(segment, sight):
+        return True
     head, known = _prints(segment, sight)[0], segment.anchor.head
     if known.length >= DECISIVE_BYTES and sight.size >= known.length:
         return head == known
     return uncompressed(sight.name) == uncompressed(segment.name)
 
 
-def is_copy(segment: Segment, sight: FileSight) -> bool:
-    """Whether a neighbour is a copy of the active segment; few or repeating lines prove nothing."""
-    return segment.sketch.is_telling and _continues(segment, sight)
+def is_plain_copy(segment: Segment, sight: FileSight) -> bool:
+    """Whether a plain neighbour is a copy of the active segment; few or repeating lines prove nothing."""
+    return not sight.packed and segment.sketch.is_telling and _continues(segment, sight)
 
 
 def is_back(segment: Segment, sight: FileSight) -> bool:
     """Whether the file at the path is a vanished segment again; a few first bytes prove nothing."""
     return segment.anchor.position >= DECISIVE_BYTES and fault(segment, sight) is None
+
+
+def is_beginning(segment: Segment, sight: FileSight) -> bool:
+    """Whether the content of a compressed file was the beginning of a segment's file, and is enough to tell."""
+    return (segment.device, segment.inode) in sight.begins and _is_telling(segment, sight)
+
+
+def is_copy(segment: Segment, sight: FileSight) -> bool:
+    """Whether a compressed file holds nothing but what a segment holds whose file is there.
+
+    Two equal short segments may well be two, unless they have one name.
+    """
+    is_equal = sight.size <= segment.size and repeats(segment, sight) and _is_telling(segment, sight)
+    return is_equal or is_beginning(segment, sight)
+
+
+def _is_telling(segment: Segment, sight: FileSight) -> bool:
+    has_its_name = uncompressed(sight.name) == uncompressed(segment.name)
+    return sight.size >= COPY_BYTES or sight.distinct >= FEWEST_LINES or has_its_name
 
 
 def _archive_of_its_name(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:

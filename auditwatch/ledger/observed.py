@@ -10,7 +10,16 @@ from auditwatch.ledger.blocks import same_archive
 from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read, Step
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.findings import reopened, restart
-from auditwatch.ledger.identity import fault, is_back, is_copy, is_same_inode, known_as, repeats, repetition, rotated_to
+from auditwatch.ledger.identity import (
+    fault,
+    is_back,
+    is_copy,
+    is_plain_copy,
+    is_same_inode,
+    known_as,
+    repetition,
+    rotated_to,
+)
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.vanished import let_go, overdue, rotated_out
@@ -323,6 +332,13 @@ def _strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
     return tuple(sight for sight in event.others or () if (sight.device, sight.inode) not in known)
 
 
+def _is_news(state: TrailState, sight: FileSight) -> bool:
+    """Whether a file holds more than a copy of a segment that is there."""
+    if sight.packed:
+        return not any(is_copy(segment, sight) for segment in state.files)
+    return state.active is None or not is_plain_copy(state.active, sight)
+
+
 def _with_missed(state: TrailState, event: Observed) -> TrailState:
     """With the segments that came and went between two looks: busy writers rotate that often."""
     for missed in _unknown(state, event):
@@ -331,9 +347,8 @@ def _with_missed(state: TrailState, event: Observed) -> TrailState:
 
 
 def _unknown(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
-    """Strangers, whenever they were written, without copies of the active segment."""
-    active = state.active
-    return tuple(s for s in _strangers(state, event) if active is None or not is_copy(active, s))
+    """Strangers that are no copies, whenever they were written."""
+    return tuple(sight for sight in _strangers(state, event) if _is_news(state, sight))
 
 
 def _neighbours(state: TrailState, event: Observed) -> TrailState:
@@ -358,14 +373,19 @@ def _neighbour(segment: Segment, sight: FileSight | None, event: Observed) -> Se
 def _adopted(state: TrailState, event: Observed) -> TrailState:
     """With the compressed segments that nobody had seen: from before first sight, or rotated while nobody looked.
 
-    What repeats a segment that is still there is a copy of it.
+    Copies of a segment that is still there are only named.
     """
-    for sight in _strangers(state, event):
-        if sight.packed and not any(repeats(s, sight) and sight.size <= s.size for s in state.files):
+    strangers = [sight for sight in _strangers(state, event) if sight.packed]
+    for sight in strangers:
+        if _is_news(state, sight):
             is_history = sight.modified < state.first_seen
             state = _with_closed(state, sight, event.at, history=sight.size if is_history else 0)
             state = state if is_history else replace(state, rotations=state.rotations + 1)
-    return state
+    if event.others is None:
+        return state
+    own = {(segment.device, segment.inode) for segment in state.files}
+    copies = tuple(sight.name for sight in strangers if (sight.device, sight.inode) not in own)
+    return state if copies == state.copies else replace(state, copies=copies)
 
 
 def _with_closed(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:

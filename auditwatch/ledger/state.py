@@ -94,6 +94,7 @@ class TrailState:
         active: The file that producers append to, once seen.
         closed: Segments that were rotated away, oldest first.
         next_number: Number of the next segment.
+        copies: Names of compressed files that only repeat a segment that is there: they are in no sum.
         appended_bytes: Judged growth since the first look; the same for `appended_lines`.
         last_append: When growth was last seen; 0 before.
         rotations: Number of rotations since the first look.
@@ -124,6 +125,7 @@ class TrailState:
     active: Segment | None = None
     closed: tuple[Segment, ...] = ()
     next_number: int = 1
+    copies: tuple[str, ...] = ()
     appended_bytes: int = 0
     appended_lines: int = 0
     last_append: float = 0.0

@@ -66,12 +66,16 @@ class JudgedArchive:
         prints: BLAKE3-256 of each span that was asked for; empty if the content ends before it.
         report: On the bytes that were to be judged, with places counted from their start.
         is_cut: Whether it could not be read to its end: its compressed data is damaged or cut off.
+        digest: BLAKE3-256 of its content, as far as it could be read.
+        distinct: How many different lines end in its first bytes.
     """
 
     size: int
     prints: tuple[bytes, ...]
     report: Report
     is_cut: bool = False
+    digest: bytes = b""
+    distinct: int = 0
 
 
 Span = tuple[int, int]
@@ -94,9 +98,11 @@ def judge_archive(
     Raises:
         Unreadable: io_error or unsupported.
     """
-    scan, content = Scan(rules), _Content(descriptor)
+    scan, content, whole, distinct = Scan(rules), _Content(descriptor), blake3(), 0
     digests = [blake3() for _ in spans]
     for position, chunk in content.pieces():
+        whole.update(chunk)
+        distinct = distinct or len(set(chunk.split(b"\n")[:-1]))
         for (offset, length), digest in zip(spans, digests, strict=True):
             if offset < position + len(chunk) and position < offset + length:
                 digest.update(chunk[max(0, offset - position) : offset + length - position])
@@ -104,7 +110,7 @@ def judge_archive(
             scan.feed(chunk[max(0, start - position) : max(0, end - position)])
     prints = (d.digest() if sum(span) <= content.size else b"" for span, d in zip(spans, digests, strict=True))
     report = scan.finish(final and not content.is_cut)
-    return JudgedArchive(content.size, tuple(prints), report, content.is_cut)
+    return JudgedArchive(content.size, tuple(prints), report, content.is_cut, whole.digest(), distinct)
 
 
 class _Content:

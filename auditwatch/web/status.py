@@ -121,6 +121,7 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         "watcher": {"up": trail.watcher_up, "polling": trail.watcher_polling},
         "expired": {"segments": state.expired, "unverified": state.expired_unread},
         "segments": [_segment(segment) for segment in state.files],
+        "copies": [visible(name) for name in state.copies],
     }
 
 

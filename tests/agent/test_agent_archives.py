@@ -106,3 +106,16 @@ def test_a_full_run_judges_compressed_segments_again(trail: Path, tmp_path: Path
     assert command(*run).returncode == 1
     assert 'auditwatch_trail_violations{kind="archive_cut",trail="risk"} 1.0' in metrics.read_text()
     assert 'auditwatch_trail_unverified_bytes{trail="risk"} 0.0' in metrics.read_text()
+
+
+def test_a_compressed_earlier_state_is_shown_as_a_copy_and_not_counted(agents: Agents, trail: Path) -> None:
+    append(trail, unlike(2000) + SPLICED)
+    earlier = trail.read_bytes()
+    append(trail, unlike(10))
+    Path(f"{trail}.1.gz").write_bytes(gzip.compress(earlier))
+    Path(f"{trail}.2.gz").write_bytes(gzip.compress(earlier + unlike(1) + unlike(1)))
+    agent = start(agents, trail)
+    until(lambda: agent.status()["copies"] == ["risk.jsonl.1.gz"])
+    until(lambda: judged(agent) == 2 * 2005 + 10 + 2)
+    assert agent.value("trail_corrupt_lines") == 4
+    assert agent.value("trail_rotations_total") == 0

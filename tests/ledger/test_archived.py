@@ -207,3 +207,74 @@ def test_a_compressed_segment_that_changed_has_one_violation(
     assert segment.judged <= segment.read <= segment.size == event.size
     archived.step(unpacked(archived, "audit.jsonl.1.gz"))
     assert [row.count for row in archived.state.violations] == [1]
+
+
+def names(trail: Trail) -> list[str]:
+    return [segment.name for segment in trail.state.files]
+
+
+@pytest.mark.parametrize("length", [16 * 21, len(LINES) - 10, len(LINES)])
+def test_a_compressed_earlier_state_is_a_copy_and_in_no_sum(length: int) -> None:
+    trail = Trail(LINES + DAMAGED)
+    trail.look()
+    trail.pack(LINES[:length], "audit.jsonl.1.gz")
+    trail.look()
+    trail.wait(2 * GRACE)
+    trail.look()
+    assert (names(trail), trail.state.copies) == ([NAME], ("audit.jsonl.1.gz",))
+    assert (lines(trail), len(open_places(trail.state)), trail.state.rotations) == (101, 1, 0)
+    assert trail.glance() == ()
+
+
+def test_a_copy_takes_the_place_of_its_original_when_that_goes_with_the_bytes_lost() -> None:
+    trail = Trail(LINES + DAMAGED)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    trail.pack(LINES[:-21], "audit.jsonl.9.gz")
+    trail.look()
+    trail.wait(2 * GRACE)
+    trail.look()
+    assert trail.state.copies == ("audit.jsonl.9.gz",)
+    del trail.files["audit.jsonl.1"]
+    trail.look()
+    lost = f"{len(LINES) - 21} bytes of content found where {len(LINES + DAMAGED)} had been judged"
+    assert violations(trail) == [(Violation.TRUNCATED, lost)]
+    assert (names(trail), trail.state.copies) == (["audit.jsonl.9.gz", NAME], ())
+
+
+def test_few_lines_that_a_segment_begins_with_as_well_are_a_segment_of_their_own() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    trail.pack(LINES[:40], "audit.jsonl.1.gz")
+    trail.look()
+    assert (names(trail), trail.state.copies) == (["audit.jsonl.1.gz", NAME], ())
+
+
+def test_few_lines_beside_their_namesake_are_a_copy() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    trail.pack(LINES[:40], "audit.jsonl.1.gz", is_cut=True)
+    trail.wait(2 * GRACE)
+    trail.look()
+    assert (names(trail), trail.state.copies) == (["audit.jsonl.1", NAME], ("audit.jsonl.1.gz",))
+    assert violations(trail) == []
+
+
+def test_what_lies_beside_its_namesake_and_holds_something_else_is_judged_after_the_grace() -> None:
+    """Logrotate leaves a stale NAME.1.gz where delaycompress was switched on."""
+    trail = Trail(LINES)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.create()
+    trail.look()
+    trail.pack(DAMAGED * 3, "audit.jsonl.1.gz")
+    trail.look()
+    assert lines(trail) == 100
+    trail.wait(GRACE)
+    trail.look()
+    assert (lines(trail), len(open_places(trail.state))) == (103, 3)

@@ -34,6 +34,7 @@ class File:
     Attributes:
         is_cut: Whether it is compressed and cut off: its bytes are what can be read of it.
         since: When it became what it is.
+        begins: The files that began with all of its content then.
     """
 
     inode: int
@@ -41,6 +42,7 @@ class File:
     is_packed: bool = False
     is_cut: bool = False
     since: float = 0.0
+    begins: tuple[tuple[int, int], ...] = ()
 
 
 class Trail:
@@ -79,7 +81,9 @@ class Trail:
     def pack(self, data: bytes, name: str, *, is_cut: bool = False) -> None:
         """A new compressed file with this content, or with what can be read of it."""
         self._inodes += 1
-        self.files[name] = File(self._inodes, bytearray(data), is_packed=True, is_cut=is_cut, since=self.now)
+        file = File(self._inodes, bytearray(data), is_packed=True, is_cut=is_cut, since=self.now)
+        file.begins = tuple((self.device, other.inode) for other in self.files.values() if _begins(other, file))
+        self.files[name] = file
 
     def look(self, neighbours: bool = True) -> None:
         """One poll of the agent: look, look again where asked to, read everything."""
@@ -222,6 +226,8 @@ class Trail:
                 prints=prints,
                 is_cut=file.is_cut,
                 since=file.since,
+                begins=file.begins,
+                distinct=len(set(bytes(file.data).split(b"\n")[:-1])),
             )
         is_other = name == NAME and expected.sketch.lines and expected.inode != file.inode
         data, end = bytes(file.data), expected.marker_offset + expected.marker_length
@@ -247,6 +253,10 @@ def _digests(segment: Segment, begun: int, data: bytes) -> tuple[BlockDigest, ..
     hasher = BlockHasher(start)
     hasher.feed(data[start:])
     return hasher.taken()
+
+
+def _begins(other: File, packed: File) -> bool:
+    return not other.is_packed and len(packed.data) > 0 and other.data.startswith(packed.data)
 
 
 def _prints(file: File, expected: Expectation) -> tuple[Fingerprint, Fingerprint]:

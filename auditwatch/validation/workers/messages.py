@@ -47,12 +47,19 @@ class ArchiveRequest(msgspec.Struct, frozen=True, tag=True):
     final: bool
 
 
+class PrintRequest(msgspec.Struct, frozen=True, tag=True):
+    """Hash these bytes of the descriptor that is sent along."""
+
+    offset: int
+    length: int
+
+
 class RangeAnswer(msgspec.Struct, frozen=True):
     """What the worker found, or why it could not read the range.
 
     Attributes:
         report: The report, with places counted from the start of the range.
-        digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
+        digest: BLAKE3-256 of the range up to its last newline, or of all that was to be hashed; empty if not asked for.
         cpu_seconds: CPU time since the last answer, or since the process began.
         max_resident_bytes: The most memory that the process ever held.
         trouble: Why the range could not be read; None if it was.
@@ -61,6 +68,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
         prints: Of the spans of that content.
         is_cut: Whether that content could not be read to its end.
         blocks: Digests of the blocks that the judged bytes belong to.
+        distinct: How many different lines end in its first bytes.
     """
 
     report: Report
@@ -73,9 +81,10 @@ class RangeAnswer(msgspec.Struct, frozen=True):
     prints: tuple[bytes, ...] = ()
     is_cut: bool = False
     blocks: tuple[BlockDigest, ...] = ()
+    distinct: int = 0
 
 
-AnyRequest = RangeRequest | ArchiveRequest
+AnyRequest = RangeRequest | ArchiveRequest | PrintRequest
 
 encode_request = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(AnyRequest).decode

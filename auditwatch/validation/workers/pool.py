@@ -22,6 +22,7 @@ from auditwatch.validation.workers.messages import (
     LENGTH,
     AnyRequest,
     ArchiveRequest,
+    PrintRequest,
     RangeAnswer,
     RangeRequest,
     decode_answer,
@@ -101,7 +102,16 @@ class WorkerPool:
             WorkerDied: The worker ended before it answered; the next call starts another.
         """
         answer = await self._answer(fd, ArchiveRequest(start, end, rules, tuple(spans), final))
-        return JudgedArchive(answer.size, answer.prints, answer.report, answer.is_cut)
+        return JudgedArchive(answer.size, answer.prints, answer.report, answer.is_cut, answer.digest, answer.distinct)
+
+    async def fingerprint(self, fd: int, offset: int, length: int) -> bytes:
+        """BLAKE3-256 of these bytes of an open file, or of those that it still has.
+
+        Raises:
+            Unreadable: The file cannot be read.
+            WorkerDied: The worker ended before it answered; the next call starts another.
+        """
+        return (await self._answer(fd, PrintRequest(offset, length))).digest
 
     async def _answer(self, fd: int, request: AnyRequest) -> RangeAnswer:
         async with self._free:

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from auditwatch.errors import Unreadable
+from auditwatch.files.reading import fingerprint, page_cache_as_found
 from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.ranges import judge_archive, judge_range
@@ -26,6 +27,7 @@ from auditwatch.validation.workers.messages import (
     LENGTH,
     AnyRequest,
     ArchiveRequest,
+    PrintRequest,
     RangeAnswer,
     RangeRequest,
     decode_request,
@@ -61,13 +63,24 @@ def main() -> int:
 def _answer(request: AnyRequest, descriptor: int, spent: float) -> RangeAnswer:
     answer = RangeAnswer(Report(), b"", 0.0, 0)
     try:
-        answer = _archive(request, descriptor) if isinstance(request, ArchiveRequest) else _range(request, descriptor)
+        answer = _answered(request, descriptor)
     except Unreadable as error:
         answer = msgspec.structs.replace(answer, trouble=Trouble.of(error))
     finally:
         os.close(descriptor)
     cost = {"cpu_seconds": _cpu_seconds() - spent, "max_resident_bytes": _max_resident_bytes()}
     return msgspec.structs.replace(answer, **cost)
+
+
+def _answered(request: AnyRequest, descriptor: int) -> RangeAnswer:
+    match request:
+        case ArchiveRequest():
+            return _archive(request, descriptor)
+        case PrintRequest(offset=offset, length=length):
+            with page_cache_as_found(descriptor, offset, offset + length):
+                return RangeAnswer(Report(), fingerprint(descriptor, offset, length), 0.0, 0)
+        case RangeRequest():
+            return _range(request, descriptor)
 
 
 def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
@@ -86,7 +99,16 @@ def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
 
 def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:
     found = judge_archive(descriptor, request.start, request.end, request.rules, request.spans, final=request.final)
-    return RangeAnswer(found.report, b"", 0.0, 0, size=found.size, prints=found.prints, is_cut=found.is_cut)
+    return RangeAnswer(
+        found.report,
+        found.digest,
+        0.0,
+        0,
+        size=found.size,
+        prints=found.prints,
+        is_cut=found.is_cut,
+        distinct=found.distinct,
+    )
 
 
 def _receive(connection: socket.socket) -> tuple[AnyRequest, int] | None:
