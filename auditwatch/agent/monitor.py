@@ -88,7 +88,7 @@ class Monitor:
         self.config = config
         self.recorder = recorder
         self.services = services
-        self.place = Place(config.path, config.follow_symlink)
+        self.place = Place(config.path, config.follow_symlink, config.segments)
         self.glance: Glance | None = None
         self.looked = 0.0
         self.looks = 0
@@ -215,7 +215,8 @@ class Monitor:
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expectation(self.state.active)
         closed = expected_neighbours(self.state) if with_neighbours else None
-        seen = await self.services.prober.call(look, self.place, expected, closed, self.services.clock, self._held)
+        place = self.place.knowing(self.state.segments)
+        seen = await self.services.prober.call(look, place, expected, closed, self.services.clock, self._held)
         self.looks += 1
         seen = self._archives.filled(seen, self.state)
         if seen.trouble is None:

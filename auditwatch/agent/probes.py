@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ from auditwatch.files.archives import is_archive
 from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import open_trail, opened
 from auditwatch.files.reading import find_newline, fingerprint, read_chunks, reader
-from auditwatch.files.segments import neighbours
+from auditwatch.files.segments import segment_files
 from auditwatch.host.births import born_ns
 from auditwatch.host.clock import Clock
 from auditwatch.ledger.blocks import hashed_until
@@ -21,6 +21,7 @@ from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Counted, FileSight, Judged, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation
 from auditwatch.ledger.segment import Fingerprint, Segment
+from auditwatch.ledger.succession import oldest_first
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.grid import BlockDigest, BlockHasher
@@ -47,14 +48,22 @@ class Place:
 
     Attributes:
         follow_symlink: Whether the path itself may be a symbolic link.
+        patterns: Where more segments are, as configured.
+        directories: Where earlier segments went.
     """
 
     path: str
     follow_symlink: bool = False
+    patterns: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
 
-    def of(self, name: str) -> str:
-        """The path of one of its segments."""
-        return os.path.join(os.path.dirname(self.path), name)
+    def of(self, name: str, directory: str = "") -> str:
+        """The path of one of its segments; without a directory it is beside the trail."""
+        return os.path.join(directory or os.path.dirname(self.path), name)
+
+    def knowing(self, segments: Iterable[Segment]) -> Place:
+        """The same place, with the directories that these segments are in."""
+        return replace(self, directories=tuple(sorted({s.directory for s in segments if s.directory})))
 
     @property
     def counters(self) -> Place:
@@ -168,8 +177,11 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
             former = _former(held, expected, None)
         else:
             trouble = Trouble.of(error)
-    others = None if closed is None else tuple(_neighbours(place, expected, closed))
-    return Observed(clock(), active, trouble, others, former, directory=directory)
+    if closed is None:
+        return Observed(clock(), active, trouble, None, former, directory=directory)
+    files = segment_files(place.path, place.patterns, place.directories)
+    others = oldest_first(os.path.basename(place.path), _neighbours(place, files.found, expected, closed))
+    return Observed(clock(), active, trouble, others, former, directory=directory, unlisted=files.unlisted)
 
 
 def _former(held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
@@ -191,13 +203,21 @@ def _device(directory: str) -> int:
         return 0
 
 
-def _neighbours(place: Place, expected: Expectation, closed: Known) -> Iterator[FileSight]:
-    for name in neighbours(place.path):
+def _neighbours(
+    place: Place, found: Iterable[tuple[str, str]], expected: Expectation, closed: Known
+) -> Iterator[FileSight]:
+    """Each file once, even if it has several names."""
+    seen = set()
+    for directory, name in found:
         try:
-            with opened(place.of(name)) as descriptor:
-                yield _presumed(descriptor, _neighbour_sight(descriptor, name, expected), closed)
+            with opened(place.of(name, directory)) as descriptor:
+                sight = _presumed(descriptor, _neighbour_sight(descriptor, name, expected), closed)
+                sight = replace(sight, directory=directory)
         except Unreadable:
             continue  # it cannot be judged now; if it was a segment, the ledger misses it
+        if (sight.device, sight.inode) not in seen:
+            seen.add((sight.device, sight.inode))
+            yield sight
 
 
 def _presumed(descriptor: int, sight: FileSight, closed: Known) -> FileSight:
@@ -243,7 +263,8 @@ def open_segment(place: Place, segment: Segment) -> int:
         Unreadable: changed, if another file is there now.
     """
     follow_symlink = place.follow_symlink and not segment.closed
-    return _opened_as(place, segment.name, segment.device, segment.inode, follow_symlink=follow_symlink)
+    path = place.of(segment.name, segment.directory)
+    return _opened_as(path, segment.device, segment.inode, follow_symlink=follow_symlink)
 
 
 def open_known(place: Place, segment: Segment, held: Held) -> int:
@@ -258,15 +279,15 @@ def open_sight(place: Place, sight: FileSight) -> int:
     Raises:
         Unreadable: changed, if another file is there now.
     """
-    return _opened_as(place, sight.name, sight.device, sight.inode, follow_symlink=False)
+    return _opened_as(place.of(sight.name, sight.directory), sight.device, sight.inode, follow_symlink=False)
 
 
-def _opened_as(place: Place, name: str, device: int, inode: int, *, follow_symlink: bool) -> int:
-    descriptor = open_trail(place.of(name), follow_symlink)
+def _opened_as(path: str, device: int, inode: int, *, follow_symlink: bool) -> int:
+    descriptor = open_trail(path, follow_symlink)
     status = os.fstat(descriptor)
     if (status.st_dev, status.st_ino) != (device, inode):
         os.close(descriptor)
-        raise Unreadable("changed", f"{name}: another file took its place")
+        raise Unreadable("changed", f"{os.path.basename(path)}: another file took its place")
     return descriptor
 
 

@@ -155,7 +155,7 @@ class Proofs:
 
     async def _look_at(self, trail: _Trail, closed: Sequence[Segment]) -> None:
         place = trail.monitor.place
-        paths = [place.of(segment.name) for segment in closed]
+        paths = [place.of(segment.name, segment.directory) for segment in closed]
         try:
             seen = await trail.monitor.services.prober.call(glances_at, paths)
         except Unreadable:

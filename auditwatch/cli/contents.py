@@ -30,7 +30,7 @@ def with_contents(snapshot: Snapshot, rows: Iterable[Mapping[str, Any]]) -> Iter
 def _findings(snapshot: Snapshot) -> Iterator[tuple[str, Segment, Finding]]:
     for trail in snapshot.trails:
         for segment in trail.state.segments:
-            path = os.path.join(os.path.dirname(trail.path), segment.name)
+            path = os.path.join(segment.directory or os.path.dirname(trail.path), segment.name)
             yield from ((path, segment, finding) for finding in segment.findings)
 
 

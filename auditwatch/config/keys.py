@@ -179,7 +179,10 @@ class TrailKeys(DefaultKeys):
 
     name: Name | None = Field(default=None, description="label of the trail's metrics; taken from the path if absent")
     path: TrailPath = Field(description="path of the file that producers append to; relative to the configuration file")
-    segments: NotYet = Field(default=None, description="rotated files")
+    segments: list[TrailPath] = Field(
+        default=[],
+        description="patterns of closed segments in other places: old/audit-*.jsonl*; relative to this file",
+    )
     keep: Duration | None = Field(
         default=None, description="how long closed segments are kept; one that goes earlier is missing"
     )

@@ -58,6 +58,7 @@ class TrailConfig:
         expect_append_seconds: A longer silence is reported; 0 = no expectation.
         rehash_seconds: How often every byte that was judged is hashed again.
         sequence: Whether sequence numbers are judged where lines carry them.
+        segments: Absolute patterns of closed segments, besides those beside the trail.
         keep_seconds: How long closed segments are kept; None if the file does not say.
     """
 
@@ -77,6 +78,7 @@ class TrailConfig:
     sequence: Literal["auto", "off"]
     rehash_seconds: float = 3600.0
     keep_seconds: float | None = None
+    segments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def _file_trails(keys: FileKeys, base: str) -> Iterator[tuple[str | None, TrailC
     for trail in keys.trails:
         yield (
             trail.name,
-            _own(trail, _trail(os.path.normpath(os.path.join(base, trail.path)), _inherited(keys.defaults, trail))),
+            _own(trail, base, _trail(_absolute(base, trail.path), _inherited(keys.defaults, trail))),
         )
 
 
@@ -253,9 +255,14 @@ def _inherited(defaults: DefaultKeys, trail: TrailKeys) -> DefaultKeys:
     return defaults.model_copy(update=own)
 
 
-def _own(keys: TrailKeys, trail: TrailConfig) -> TrailConfig:
+def _own(keys: TrailKeys, base: str, trail: TrailConfig) -> TrailConfig:
     """The trail with what no default can say."""
-    return dataclasses.replace(trail, keep_seconds=keys.keep)
+    segments = tuple(_absolute(base, pattern) for pattern in keys.segments)
+    return dataclasses.replace(trail, keep_seconds=keys.keep, segments=segments)
+
+
+def _absolute(base: str, path: str) -> str:
+    return os.path.normpath(os.path.join(base, path))
 
 
 def _trail(path: str, keys: DefaultKeys) -> TrailConfig:

@@ -22,7 +22,7 @@ class FileSight:
     """What one look at one file showed.
 
     Attributes:
-        name: File name in the trail's directory.
+        name: File name in its directory.
         modified: Modification time.
         head: Fingerprint of as many first bytes as the known head has; None if the file is shorter or was not opened.
         marker: Fingerprint of the bytes at the place of the known marker; None in the same cases.
@@ -35,6 +35,7 @@ class FileSight:
         since: When we first saw a compressed file as it is now.
         begins: Device and inode of the uncompressed files that begin with all of that content, when it was read.
         distinct: How many different lines end in its first bytes.
+        directory: Path of the directory that it is in; empty for the trail's own.
     """
 
     name: str
@@ -53,6 +54,7 @@ class FileSight:
     since: float = 0.0
     begins: tuple[tuple[int, int], ...] = ()
     distinct: int = 0
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,11 @@ class Observed:
     Attributes:
         active: The file at the trail's path; None if there is no file, or it cannot be read (`trouble`).
         trouble: Why it cannot be read; None if it is only missing.
-        others: Files beside it that are named like segments, oldest first; None if they were not looked for.
+        others: Files, beside it or elsewhere, that may be its segments, oldest first; None if not looked for.
         former: The active segment's own file, held open, if another or none is at the path now.
         directory: Device of the trail's directory; 0 if the directory is not there.
         is_unpacking: Whether a compressed neighbour is still being read or written: until then, nothing can be missed.
+        unlisted: Directories that could not be listed: nothing in them can be missed.
     """
 
     at: float
@@ -75,6 +78,7 @@ class Observed:
     former: FileSight | None = None
     directory: int = 0
     is_unpacking: bool = False
+    unlisted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,7 @@ def sighted(segment: Segment, sight: FileSight, at: float) -> Segment:
     return replace(
         segment,
         name=sight.name,
+        directory=sight.directory,
         device=sight.device,
         inode=sight.inode,
         size=sight.size,
@@ -364,7 +365,7 @@ def _neighbours(state: TrailState, event: Observed) -> TrailState:
 def _neighbour(segment: Segment, sight: FileSight | None, event: Observed) -> Segment:
     if sight is not None:
         return replace(sighted(segment, sight, event.at), missing_since=None, vanished=False)
-    if event.is_unpacking or segment.vanished:
+    if event.is_unpacking or segment.vanished or segment.directory in event.unlisted:
         return segment
     since = segment.missing_since
     return replace(segment, missing_since=event.at if since is None else min(since, event.at))
@@ -409,6 +410,7 @@ def _segment(state: TrailState, sight: FileSight, at: float, history: int) -> Se
     return Segment(
         number=state.next_number,
         name=sight.name,
+        directory=sight.directory,
         device=sight.device,
         inode=sight.inode,
         size=sight.size,

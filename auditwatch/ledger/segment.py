@@ -100,6 +100,7 @@ class Segment:
         sketch: Sampled lines before the anchor's position: they tell a copy from a new file.
         missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
         packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
+        directory: Path of the directory that it is in; empty for the trail's own.
         is_cut: Whether it is compressed and cannot be read to its end: `size` is then what it gives.
         sealed: Digests of the bytes that were judged, without the last block; they outlive the verdicts, too.
         open_block: Digest of the last block, up to the last byte that was judged; None if there is none.
@@ -134,6 +135,7 @@ class Segment:
     unlisted_opened: tuple[Opened, ...] = ()
     unlisted_noted: Mapping[Kind, int] = field(default_factory=dict)
     is_cut: bool = False
+    directory: str = ""
     sealed: tuple[BlockDigest, ...] = ()
     open_block: BlockDigest | None = None
     archive: tuple[BlockDigest, ...] = ()

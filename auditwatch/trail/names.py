@@ -61,9 +61,17 @@ def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
     """
     if candidate == active_name:
         return _ACTIVE, 0, "", candidate
-    plain = uncompressed(candidate)
-    mark = None if plain.endswith(_STRANGERS) else _mark(active_name, plain)
+    mark = None if is_unfinished(candidate) else _mark(active_name, uncompressed(candidate))
     return None if mark is None else _order_of(mark, candidate)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether no segment has such a name: it is a file in the making, an editor's, a backup, or an archive of several.
+
+    >>> is_unfinished("a.jsonl.1.gz.tmp"), is_unfinished("a.jsonl.1.gz")
+    (True, False)
+    """
+    return uncompressed(name).endswith(_STRANGERS)
 
 
 def segment_name(active_name: str, closed: str, number: int) -> str:

@@ -198,6 +198,7 @@ def _run(run: RunStatus) -> dict[str, Any]:
 def _segment(segment: Segment) -> dict[str, Any]:
     return {
         "name": visible(segment.name),
+        "directory": visible(segment.directory) or None,
         "closed": segment.closed,
         "bytes": segment.size,
         "verified": segment.judged,

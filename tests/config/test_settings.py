@@ -62,6 +62,11 @@ def test_a_bare_path_gets_the_defaults(tmp_path: Path) -> None:
     assert config_from_arguments(["/x/a.jsonl"]).trails == by_file
 
 
+def test_patterns_of_segments_are_relative_to_the_file(tmp_path: Path) -> None:
+    (trail,) = loaded(tmp_path, 'trails: [{path: a.jsonl, segments: ["old/a-*.jsonl*", /arch/*/a.jsonl.gz]}]').trails
+    assert trail.segments == (f"{tmp_path}/old/a-*.jsonl*", "/arch/*/a.jsonl.gz")
+
+
 def test_a_trail_overrides_the_defaults_key_by_key(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
@@ -164,7 +169,6 @@ def test_a_bad_value_is_named_with_its_remedy(trail: str, words: str, tmp_path: 
     [
         ("web", "config_file: web.yml"),
         ("defaults", "full_window: 22:00-06:00"),
-        ("trail", "segments: [a.1]"),
         ("trail", "rotation: copytruncate"),
         ("trail", "failure_log: {path: app.log}"),
         ("trail", "sequence: required"),
