@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from auditwatch.state.step import Steps, TrailMark
@@ -48,29 +48,37 @@ def author(steps: Steps | None) -> str:
 
 
 def loss_at_start(
-    at: float, fault: str | None, steps: Steps | None, stored: Iterable[str], former: Loss | None
+    at: float, fault: str | None, steps: Steps | None, boot: str, stored: Mapping[str, int], former: Loss | None
 ) -> Loss | None:
-    """What has to be said of the trails; None if nothing was lost.
+    """What has to be said of the trails; `former` itself if nothing more was lost.
 
     Args:
         at: Now.
         fault: Why the store is not the newest there was; None if it is.
         steps: What `state.step` says.
-        stored: The trails in the store, by digest.
+        boot: Which boot this is.
+        stored: The transaction that last wrote each trail in the store, by the digest of the trail.
         former: An earlier loss of which some trails have not said so yet.
     """
     marks = steps.trails if steps else {}
-    here = set(stored)
-    accounted = here | set(former.trails if former else ())
-    missing = {trail: mark for trail, mark in marks.items() if trail not in accounted}
-    if fault is None and not missing:
+    known = former.trails if former else {}
+    fallen = {t: m for t, m in marks.items() if t not in known and _is_behind(stored.get(t), m, steps, boot)}
+    if fault is None and not fallen:
         return former
-    concerned = missing if fault is None else {**{trail: TrailMark(trail) for trail in here}, **marks}
+    concerned = fallen if fault is None else {**{trail: TrailMark(trail) for trail in stored}, **marks}
     is_everything = fault is not None and (steps is None or steps.head is None)
-    detail = fault or "the trail is no longer in the state, where it had been stored"
+    detail = fault or "what is stored of this trail is not the newest there was"
     if former:
-        concerned, is_everything = {**former.trails, **concerned}, is_everything or former.is_everything
+        concerned, is_everything = {**known, **concerned}, is_everything or former.is_everything
     return Loss(at, detail, concerned, is_everything)
+
+
+def _is_behind(step: int | None, mark: TrailMark, steps: Steps | None, boot: str) -> bool:
+    """Whether a trail is missing in the store, or older there than this boot, or what is durable, left it."""
+    head = steps.head if steps else None
+    if step is None or head is None:
+        return step is None
+    return step < mark.step <= head.reached(boot)
 
 
 def fault_of_store(store: FoundStore, steps: Steps | None, boot: str) -> str | None:

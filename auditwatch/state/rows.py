@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,6 +17,9 @@ from auditwatch.ledger.state import TrailState
 
 _T = TypeVar("_T")
 
+_CHECKSUM_BYTES: Final = 16
+_TOTALS: Final = 1 << 8 * _CHECKSUM_BYTES
+
 
 class DamagedRow(Exception):
     """A row does not match its checksum; none of it can be trusted."""
@@ -23,7 +27,7 @@ class DamagedRow(Exception):
 
 def checksum(key: str, body: bytes) -> bytes:
     """16 bytes over a row's key and body, so that no row can pass for another."""
-    return hashlib.blake2b(key.encode(errors="surrogateescape") + b"\0" + body, digest_size=16).digest()
+    return hashlib.blake2b(key.encode(errors="surrogateescape") + b"\0" + body, digest_size=_CHECKSUM_BYTES).digest()
 
 
 def encoded(value: object) -> bytes:
@@ -56,16 +60,37 @@ def _with_odd_names(kind: type[_T], key: str, body: bytes) -> _T:
         raise DamagedRow(key) from error
 
 
-def trail_row(trail: str, state: TrailState) -> tuple[bytes, int, bytes]:
-    """Body, number of closed segments and checksum of a trail's own row; what is many has separate rows."""
+def trail_row(trail: str, state: TrailState, total: bytes, step: int) -> tuple[bytes, bytes]:
+    """Body and checksum of a trail's own row; what is many has separate rows."""
     active = replace(state.active, findings=(), sealed=()) if state.active else None
     body = encoded(replace(state, closed=(), active=active))
-    return body, len(state.closed), checksum(trail_row_key(trail, len(state.closed)), body)
+    return body, checksum(trail_row_key(trail, total, step), body)
 
 
-def trail_row_key(trail: str, closed: int) -> str:
-    """What the checksum of a trail's row covers besides its body: no row of a closed segment can get lost."""
-    return f"{trail}/{closed}"
+def trail_row_key(trail: str, total: bytes, step: int) -> str:
+    """What the checksum of a trail's row covers besides its body.
+
+    Args:
+        trail: Its key.
+        total: Of the checksums of its other rows: none of them can get lost, or be an older one.
+        step: The transaction that wrote it.
+    """
+    return f"{trail}/{total.hex()}/{step}"
+
+
+def total_of(checksums: Iterable[bytes]) -> bytes:
+    r"""A sum that does not depend on the order, and from which one row can be taken away again.
+
+    >>> total_of([b"\1" * 16, b"\2" * 16]) == total_of([b"\2" * 16, b"\1" * 16]) == b"\3" * 16
+    True
+    """
+    return (sum(int.from_bytes(one, "big") for one in checksums) % _TOTALS).to_bytes(_CHECKSUM_BYTES, "big")
+
+
+def total_without(total: bytes, checksums: Iterable[bytes]) -> bytes:
+    """The total after these rows are gone."""
+    left = int.from_bytes(total, "big") - sum(int.from_bytes(one, "big") for one in checksums)
+    return (left % _TOTALS).to_bytes(_CHECKSUM_BYTES, "big")
 
 
 def segment_row(trail: str, segment: Segment) -> tuple[str, int, bytes, bytes]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from auditwatch.errors import StateNewer
 from auditwatch.state.lock import give_to_owner_of
-from auditwatch.state.rows import DamagedRow, checksum, meta_row, segment_row_key, trail_row_key
+from auditwatch.state.rows import DamagedRow, checksum, meta_row, segment_row_key, total_of, trail_row_key
 
 STORE_ID: Final = "id"
 """Where the store keeps its id: random, and another one after each loss."""
@@ -78,7 +78,8 @@ def _to_version_3(connection: sqlite3.Connection) -> None:
     connection.execute("""CREATE TABLE segments (
   trail TEXT NOT NULL, number INTEGER NOT NULL, body BLOB NOT NULL, checksum BLOB NOT NULL, PRIMARY KEY (trail, number)
 ) WITHOUT ROWID""")
-    connection.execute("ALTER TABLE trails ADD COLUMN closed INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE trails ADD COLUMN total BLOB NOT NULL DEFAULT x''")
+    connection.execute("ALTER TABLE trails ADD COLUMN step INTEGER NOT NULL DEFAULT 0")
     for trail, body, expected in connection.execute("SELECT trail, body, checksum FROM trails").fetchall():
         if checksum(trail, body) != expected:
             raise DamagedRow(trail)
@@ -94,9 +95,11 @@ def _split_version_3(connection: sqlite3.Connection, trail: str, state: dict[str
         row = (trail, segment["number"], body, checksum(segment_row_key(trail, segment["number"]), body))
         connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?)", row)
     body = json.dumps(state).encode()
+    query = "SELECT checksum FROM segments WHERE trail = ? UNION ALL SELECT checksum FROM findings WHERE trail = ?"
+    total = total_of(row[0] for row in connection.execute(query, (trail, trail)))
     connection.execute(
-        "UPDATE trails SET body = ?, checksum = ?, closed = ? WHERE trail = ?",
-        (body, checksum(trail_row_key(trail, len(closed)), body), len(closed), trail),
+        "UPDATE trails SET body = ?, checksum = ?, total = ? WHERE trail = ?",
+        (body, checksum(trail_row_key(trail, total, 0), body), total, trail),
     )
 
 

@@ -173,27 +173,30 @@ class Store:
         self._step = found_store(self._connection).step
         if fault and steps and steps.head:
             self._step = max(self._step, steps.head.committed)
-        stored = {trail_digest(key): key for key in self.keys()}
+        written = {trail_digest(key): (key, step) for key, step in self._tables.steps().items()}
         with self._transaction(matters=True):
-            loss = loss_at_start(now, fault or None, steps, stored, self._loss())
-            if loss:
+            former, stored = self._loss(), {digest: step for digest, (_, step) in written.items()}
+            loss = loss_at_start(now, fault or None, steps, boot, stored, former)
+            if loss and loss is not former:
                 self._tables.put_figure(_LOST, msgspec.json.encode(loss).decode())
-            if fault:
                 self._tables.put_figure(STORE_ID, new_id())  # what fell behind shall not pass for the newest later
                 self._tables.put_figure(SUPERSEDES, author(steps))
                 self._tables.put_figure(_RESETS, str(self.resets + 1))
         if self._waits_since is not None:
             return
-        known = steps.trails if steps else {}
-        fresh = (self._mark(key) for digest, key in stored.items() if digest not in known)
-        self._witness(found_store(self._connection).id, [*known.values(), *fresh], boot)
+        marks = dict(steps.trails) if steps else {}
+        for digest, (key, step) in written.items():
+            if digest not in marks or marks[digest].step != step:
+                marks[digest] = self._mark(key, step)
+        self._witness(found_store(self._connection).id, marks.values(), boot)
         with self._transaction(matters=False):
             self._tables.forget_figure(SUPERSEDES)
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # without its log it is not taken for a new store
         self._say()
 
-    def _mark(self, key: str) -> TrailMark:
+    def _mark(self, key: str, step: int) -> TrailMark:
         state = self.load(key)
-        return trail_mark(key, state, self._step) if state else TrailMark(trail_digest(key))
+        return trail_mark(key, state, step) if state else TrailMark(trail_digest(key), step)
 
     def _witness(self, store: str, marks: Collection[TrailMark], boot: str | None = None) -> None:
         """Begin a new `state.step`."""
@@ -270,7 +273,7 @@ class Store:
         rows = Rows(tuple(findings), tuple(runs), tuple(dropped))
         matters = bool(rows.findings or rows.dropped) or not is_growth_alone(before, after)
         with self._transaction(matters):
-            self._tables.save(trail, before, after, rows)
+            self._tables.save(trail, before, after, rows, self._step + 1)
         known = self._steps.marks.get(trail_digest(trail)) if self._steps else None
         self._say(mark_after(trail, known, before, after, self._step, is_growth=not matters))
 
@@ -374,6 +377,7 @@ class Store:
                 self._tables.put_figure(STEP, str(self._step + 1))
                 self._connection.execute("COMMIT")
             except BaseException:
+                self._tables.forget_totals()
                 if self._connection.in_transaction:  # SQLite may have rolled back itself, for example on a full disk
                     self._connection.execute("ROLLBACK")
                 raise

@@ -23,6 +23,8 @@ from auditwatch.state.rows import (
     run_row,
     segment_row,
     segment_row_key,
+    total_of,
+    total_without,
     trail_row,
     trail_row_key,
 )
@@ -32,9 +34,9 @@ _ORDER: Final = 0
 """In place of a segment's number: the row that says in which order closed segments are, unless by number."""
 
 _SAVE_TRAIL: Final = """
-INSERT INTO trails (trail, segment, judged, rules, body, checksum, closed) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO trails (trail, segment, judged, rules, body, checksum, total, step) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (trail) DO UPDATE SET segment = excluded.segment, judged = excluded.judged, rules = excluded.rules,
-  body = excluded.body, checksum = excluded.checksum, closed = excluded.closed
+  body = excluded.body, checksum = excluded.checksum, total = excluded.total, step = excluded.step
   WHERE trails.segment = ? AND trails.judged = ? AND trails.rules = ?
 """
 
@@ -58,35 +60,80 @@ class Rows:
     dropped: Iterable[tuple[int, Finding]] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The statements of a table whose rows belong to a trail."""
+
+    find: str
+    put: str
+    drop: str
+
+
+_SEGMENTS: Final = _Table(
+    "SELECT checksum FROM segments WHERE trail = ? AND number = ?",
+    "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)",
+    "DELETE FROM segments WHERE trail = ? AND number = ?",
+)
+_FINDINGS: Final = _Table(
+    "SELECT checksum FROM findings WHERE trail = ? AND segment = ? AND offset = ? AND sha256 = ?",
+    "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?)",
+    "DELETE FROM findings WHERE trail = ? AND segment = ? AND offset = ? AND sha256 = ?",
+)
+_FINDINGS_OF_SEGMENT: Final = _Table(
+    "SELECT checksum FROM findings WHERE trail = ? AND segment = ?",
+    "",
+    "DELETE FROM findings WHERE trail = ? AND segment = ?",
+)
+
+
 class Tables:
     """The tables of one open store."""
 
-    connection: sqlite3.Connection
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._totals: dict[str, bytes] = {}
 
-    def save(self, trail: str, before: TrailState | None, after: TrailState, rows: Rows) -> None:
+    def forget_totals(self) -> None:
+        """After a transaction that failed: what was known of it is not so."""
+        self._totals.clear()
+
+    def save(self, trail: str, before: TrailState | None, after: TrailState, rows: Rows, step: int) -> None:
         """Write one step of a trail.
 
         Raises:
             StaleStep: If the store is not at the position of `before`.
         """
-        body, closed, expected = trail_row(trail, after)
-        row = (trail, *_position(after), body, expected, closed)
-        if self.connection.execute(_SAVE_TRAIL, (*row, *_position(before or after))).rowcount != 1:
-            raise StaleStep(trail)
         self._save_closed(trail, before.closed if before else None, after)
-        save_digests(self.connection, trail, before, after)
-        self.connection.executemany(
-            "DELETE FROM findings WHERE trail = ? AND segment = ? AND offset = ? AND sha256 = ?",
-            [(trail, segment, finding.offset, finding.sha256) for segment, finding in rows.dropped],
-        )
-        self.connection.executemany(
-            "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?)",
-            [finding_row(trail, segment, finding) for segment, finding in rows.findings],
-        )
-        self.connection.executemany(
+        save_digests(self._connection, trail, before, after)
+        self._drop(_FINDINGS, trail, ((segment, finding.offset, finding.sha256) for segment, finding in rows.dropped))
+        self._put(_FINDINGS, trail, 4, (finding_row(trail, segment, finding) for segment, finding in rows.findings))
+        self._connection.executemany(
             "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", [run_row(trail, *run) for run in rows.runs]
         )
+        total = self._total(trail)
+        body, expected = trail_row(trail, after, total, step)
+        row = (trail, *_position(after), body, expected, total, step)
+        if self._connection.execute(_SAVE_TRAIL, (*row, *_position(before or after))).rowcount != 1:
+            raise StaleStep(trail)
+
+    def _total(self, trail: str) -> bytes:
+        if trail not in self._totals:
+            row = next(self._rows("SELECT total FROM trails WHERE trail = ?", trail), None)
+            self._totals[trail] = row[0] if row else total_of(())
+        return self._totals[trail]
+
+    def _put(self, table: _Table, trail: str, keys: int, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Write rows, of which the first columns are the key and the last one is the checksum."""
+        for row in rows:
+            left = total_without(self._total(trail), [old for (old,) in self._rows(table.find, *row[:keys])])
+            self._totals[trail] = total_of((left, row[-1]))
+            self._connection.execute(table.put, row)
+
+    def _drop(self, table: _Table, trail: str, keys: Iterable[tuple[Any, ...]]) -> None:
+        for key in keys:
+            old = [row[0] for row in self._rows(table.find, trail, *key)]
+            self._totals[trail] = total_without(self._total(trail), old)
+            self._connection.execute(table.drop, (trail, *key))
 
     def _save_closed(self, trail: str, before: tuple[Segment, ...] | None, state: TrailState) -> None:
         """Write closed segments that changed: a step costs the same however many others there are."""
@@ -94,34 +141,32 @@ class Tables:
         if before is after:
             return
         if before is None:
-            self.connection.execute("DELETE FROM segments WHERE trail = ?", (trail,))
+            stored = self._rows("SELECT number FROM segments WHERE trail = ?", trail)
+            self._drop(_SEGMENTS, trail, list(stored))
         known = {segment.number: segment for segment in before or ()}
         changed = [segment for segment in after if _is_other(known.pop(segment.number, None), segment)]
-        self.connection.executemany(
-            "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)", [segment_row(trail, segment) for segment in changed]
-        )
-        self._forget_closed(trail, known)
+        self._put(_SEGMENTS, trail, 2, (segment_row(trail, segment) for segment in changed))
+        self._drop(_SEGMENTS, trail, [(number,) for number in known])
         if state.active:  # a segment that is active again keeps its findings
             known.pop(state.active.number, None)
-        query = "DELETE FROM findings WHERE trail = ? AND segment = ?"
-        self.connection.executemany(query, [(trail, number) for number in known])
+        self._drop(_FINDINGS_OF_SEGMENT, trail, [(number,) for number in known])
         self._save_order(trail, [segment.number for segment in after])
-
-    def _forget_closed(self, trail: str, numbers: Iterable[int]) -> None:
-        query = "DELETE FROM segments WHERE trail = ? AND number = ?"
-        self.connection.executemany(query, [(trail, number) for number in numbers])
 
     def _save_order(self, trail: str, numbers: list[int]) -> None:
         if numbers == sorted(numbers):
-            self._forget_closed(trail, [_ORDER])
+            self._drop(_SEGMENTS, trail, [(_ORDER,)])
             return
         body = encoded(numbers)
         row = (trail, _ORDER, body, row_checksum(segment_row_key(trail, _ORDER), body))
-        self.connection.execute("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)", row)
+        self._put(_SEGMENTS, trail, 2, [row])
 
     def trails(self) -> tuple[str, ...]:
         """The keys of all trails."""
         return tuple(row[0] for row in self._rows("SELECT trail FROM trails ORDER BY trail"))
+
+    def steps(self) -> dict[str, int]:
+        """The transaction that last wrote each trail."""
+        return dict(self._rows("SELECT trail, step FROM trails"))
 
     def state(self, trail: str) -> TrailState | None:
         """The state of a trail with its findings; None if it is not stored.
@@ -129,17 +174,24 @@ class Tables:
         Raises:
             DamagedRow: If a row does not match its checksum, or one is missing.
         """
-        query = "SELECT segment, judged, rules, closed, body, checksum FROM trails WHERE trail = ?"
+        query = "SELECT segment, judged, rules, total, step, body, checksum FROM trails WHERE trail = ?"
         row = next(self._rows(query, trail), None)
         if row is None:
             return None
-        segment, judged, rules, count, *own = row
-        state = decoded(TrailState, trail_row_key(trail, count), *own)
-        closed = self._closed(trail)
-        state = replace(state, closed=closed)
-        if _position(state) != (segment, judged, rules) or len(closed) != count:
+        segment, judged, rules, total, step, *own = row
+        if not isinstance(total, bytes) or total != self._total_of_rows(trail):
             raise DamagedRow(trail)
-        return _with_findings(with_digests(self.connection, trail, state), self._findings(trail))
+        state = replace(decoded(TrailState, trail_row_key(trail, total, step), *own), closed=self._closed(trail))
+        if _position(state) != (segment, judged, rules):
+            raise DamagedRow(trail)
+        return _with_findings(with_digests(self._connection, trail, state), self._findings(trail))
+
+    def _total_of_rows(self, trail: str) -> bytes:
+        query = "SELECT checksum FROM segments WHERE trail = ? UNION ALL SELECT checksum FROM findings WHERE trail = ?"
+        found = [row[0] for row in self._rows(query, trail, trail)]
+        if not all(isinstance(one, bytes) for one in found):
+            raise DamagedRow(trail)
+        return total_of(found)
 
     def _closed(self, trail: str) -> tuple[Segment, ...]:
         query = "SELECT number, body, checksum FROM segments WHERE trail = ? ORDER BY number"
@@ -175,11 +227,11 @@ class Tables:
 
     def put_figure(self, key: str, value: str) -> None:
         """Write one of the agent's own figures."""
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", meta_row(key, value))
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", meta_row(key, value))
 
     def forget_figure(self, key: str) -> None:
         """Remove one of the agent's own figures."""
-        self.connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+        self._connection.execute("DELETE FROM meta WHERE key = ?", (key,))
 
     def verify(self) -> None:
         """Check every row against its checksum, even rows that no key leads to any more.
@@ -207,7 +259,7 @@ class Tables:
             decoded(str, f"meta/{key}", *row)
 
     def _rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
-        return iter(self.connection.execute(query, parameters))
+        return iter(self._connection.execute(query, parameters))
 
 
 def _is_other(old: Segment | None, new: Segment) -> bool:

@@ -374,8 +374,41 @@ def test_a_trail_that_is_not_in_the_store_any_more_was_lost(tmp_path: Path) -> N
         store._connection.execute("DELETE FROM segments WHERE trail = ?", (OTHER,))
         store._connection.execute("DELETE FROM findings WHERE trail = ?", (OTHER,))
     with closing(opened(tmp_path)) as store:
-        assert (store.lost(KEY), store.resets) == (None, 0)
+        assert (store.lost(KEY), store.resets) == (None, 1)
         assert store.lost(OTHER)
+    with closing(opened(tmp_path)) as store:
+        assert (store.lost(KEY), store.resets) == (None, 1)
+
+
+def put_rows_back(store: Store, table: str, rows: list[tuple[object, ...]]) -> None:
+    store._connection.execute(f"DELETE FROM {table} WHERE trail = ?", (KEY,))
+    store._connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def test_an_older_row_of_a_trail_in_the_newest_store_is_a_loss(tmp_path: Path) -> None:
+    """Pages of an older store under a newer write-ahead log: every row is whole, and not all are the newest."""
+    with closing(opened(tmp_path)) as store:
+        state = fill(store)
+        rows = store._connection.execute("SELECT * FROM trails").fetchall()
+        store.commit(KEY, state, grown(state))
+        fill(store, OTHER)
+        put_rows_back(store, "trails", rows)
+    for _ in range(2):
+        with closing(opened(tmp_path)) as store:
+            told = store.lost(KEY)
+            assert told
+            assert "is not the newest there was; 101 bytes" in told.detail
+            assert (store.lost(OTHER), store.resets, store.load(KEY)) == (None, 1, state)
+
+
+def test_older_rows_of_findings_make_a_damaged_store(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as store:
+        state = fill(store)
+        rows = store._connection.execute("SELECT * FROM findings").fetchall()
+        store.commit(KEY, state, with_finding(state), [(2, finding(150))])
+        put_rows_back(store, "findings", rows)
+    with closing(opened(tmp_path)) as store:
+        assert (store.lost(KEY) is None, store.resets, store.load(KEY)) == (False, 1, None)
 
 
 def test_a_kill_between_a_new_directory_and_its_contents_is_a_loss(tmp_path: Path) -> None:

@@ -208,7 +208,8 @@ def become_version_2(directory: Path) -> None:
         state["closed"] = [json.loads(row[0]) for row in rows]
         old = json.dumps(state).encode()
         connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(trail, old)))
-        connection.execute("ALTER TABLE trails DROP COLUMN closed")
+        connection.execute("ALTER TABLE trails DROP COLUMN total")
+        connection.execute("ALTER TABLE trails DROP COLUMN step")
         connection.execute("DROP TABLE segments")
         connection.execute("DROP TABLE digests")
         connection.execute("DELETE FROM meta WHERE key IN ('id', 'step')")
@@ -286,10 +287,11 @@ class TestVersions:
     def test_a_trail_that_was_stored_before_writers_were_counted_is_as_it_was(self, tmp_path: Path) -> None:
         filled(tmp_path)
         with closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection, connection:
-            body = json.loads(connection.execute("SELECT body FROM trails").fetchone()[0])
+            stored, total, step = connection.execute("SELECT body, total, step FROM trails").fetchone()
+            body = json.loads(stored)
             del body["writes"], body["writes_note"]
             old = json.dumps(body).encode()
-            key = trail_row_key(KEY, len(known().closed))
+            key = trail_row_key(KEY, total, step)
             connection.execute("UPDATE trails SET body = ?, checksum = ?", (old, checksum(key, old)))
         with closing(opened(tmp_path)) as store:
             assert store.load(KEY) == replace(known(), writes=Writes(), writes_note=None)
