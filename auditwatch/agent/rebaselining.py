@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -74,9 +75,16 @@ class Rebaselining:
         monitor.apply(Rebaselined(monitor.services.clock(), state.step, request.by, request.reason, proof))
         if not monitor.recorder.is_saved:
             return Answer(False, message="applied, but not saved yet: the state cannot be written now")
+        self._forget_blocks(monitor)
         taken = count_text(monitor.state.rebaselines[-1].violations, "violation")
         self._say(f"{monitor.name}: rebaseline by {request.by}: {request.reason} ({taken} acknowledged; {proof})")
         return Answer(True, message=f"acknowledged: {taken}; {proof}")
+
+    def _forget_blocks(self, monitor: Monitor) -> None:
+        """What was recorded of the file is former history: the next full run records the new one."""
+        if (active := monitor.state.active) is not None:
+            with suppress(StateUnwritable):  # then the next full run finds that they differ, and records the new ones
+                self._blocks.forget(trail_key(monitor.name, monitor.config.path), active.number)
 
     async def _proof(self, monitor: Monitor, state: TrailState) -> str:
         former, active = state.former, state.active

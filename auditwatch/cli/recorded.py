@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import opened
+from auditwatch.files.reading import fingerprint
+from auditwatch.host.births import born_ns
+from auditwatch.ledger.segment import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store
 from auditwatch.trail.rules import Rules
@@ -31,19 +36,35 @@ def recorded_blocks(state_dir: str) -> Iterator[RecordedBlocksOf]:
         yield partial(_recorded, blocks, segments)
 
 
-def _segments(store: Store) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Path of each known file, with its trail and its number there."""
+def _segments(store: Store) -> Iterator[tuple[str, tuple[str, Segment]]]:
+    """Path of each known file, with its trail and what is known of it."""
     for key in store.keys():  # noqa: SIM118  a store is not a dictionary
         state = store.load(key)
         directory = os.path.dirname(key.partition("=")[2])
         for segment in state.files if state else ():
             if segment.packed:
                 continue  # blocks are those of the file as it was before
-            yield os.path.join(directory, segment.name), (key, segment.number)
+            yield os.path.join(directory, segment.name), (key, segment)
 
 
-def _recorded(blocks: BlockStore, segments: dict[str, tuple[str, int]], path: str, rules: Rules) -> RecordedBlocks:
-    key, number = segments.get(os.path.abspath(path), ("", 0))
-    return RecordedBlocks(
-        partial(blocks.block, key, number, rules.reports_id), blocks.count(key, number, rules.reports_id)
-    )
+def _recorded(blocks: BlockStore, segments: dict[str, tuple[str, Segment]], path: str, rules: Rules) -> RecordedBlocks:
+    key, segment = segments.get(os.path.abspath(path), ("", None))
+    if segment is None or not _is_still_it(segment, path):
+        return RecordedBlocks(lambda _k: None, 0)
+    number, rules_id = segment.number, rules.reports_id
+    known = blocks.count(key, number, rules_id)
+    return RecordedBlocks(partial(blocks.block, key, number, rules_id), known, segment.anchor.position)
+
+
+def _is_still_it(segment: Segment, path: str) -> bool:
+    """Whether this is the file that the agent knows by this name; a new one after a rotation has no history yet."""
+    head = segment.anchor.head
+    try:
+        with opened(path) as descriptor:
+            status, born = os.fstat(descriptor), born_ns(descriptor)
+            is_as_old = born == segment.born_ns or not (born and segment.born_ns)
+            if is_as_old and (status.st_dev, status.st_ino) == (segment.device, segment.inode):
+                return True
+            return head.length > 0 and fingerprint(descriptor, 0, head.length).hex() == head.digest
+    except Unreadable:
+        return False  # the validation will say so

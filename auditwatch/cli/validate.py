@@ -245,7 +245,7 @@ def _print(outcome: Outcome, segments: Sequence[str], asked: _Asked) -> str:
         outcome = witnessed(outcome, segments, asked.expected, asked.options.rules.max_line_bytes)
     text = json.dumps(outcome.as_json()) + "\n" if asked.as_json else report_text(outcome)
     print(text, end="", flush=True)
-    if outcome.trouble is not None:
+    if outcome.trouble is not None and asked.as_json:  # the text has said it to people
         print(f"auditwatch: {printable(outcome.trouble.message)}", file=sys.stderr)
     for name, read in outcome.cut_in:
         print(f"auditwatch: {printable(name)}: damaged or cut off after {count_text(read, 'byte')}", file=sys.stderr)

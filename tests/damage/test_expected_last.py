@@ -66,6 +66,25 @@ def test_a_record_that_was_removed(trail: Path, capsys: pytest.CaptureFixture[st
     assert judged(capsys, witness(LINES[16], 17), trail)[:2] == (1, {"sequence_gap"})
 
 
+def test_a_removed_record_is_told_from_a_cut_tail_also_where_the_last_line_has_no_stamp(
+    trail: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail.write_bytes(b"\n".join(LINES[:16] + LINES[17:]) + b'\n{"event":"without a stamp"}\n' * 2)
+    assert judged(capsys, witness(LINES[16], 17), trail)[:2] == (1, {"sequence_gap"})
+    trail.write_bytes(b"\n".join(LINES[:16]) + b'\n{"quoted":{"_seq":99,"_prev":"' + b"0" * 64 + b'"},"n":1}\n')
+    assert judged(capsys, witness(LINES[16], 17), trail)[:2] == (1, {"truncated"})
+
+
+@pytest.mark.parametrize("seq", [17, 30])
+def test_what_was_searched_for_is_not_called_undetectable(
+    trail: Path, capsys: pytest.CaptureFixture[str], seq: int
+) -> None:
+    trail.write_bytes(b"\n".join(LINES[:20]) + b"\n")
+    text = judged(capsys, witness(LINES[seq - 1], seq), trail)[2]
+    assert "missing lines cannot be detected" not in text
+    assert "only the expected record was searched for" in text
+
+
 def test_a_record_that_was_rewritten(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trail.write_bytes(trail.read_bytes().replace(b"TRADE 17 ", b"TRADE 71 "))
     assert judged(capsys, witness(LINES[16], 17), trail)[:2] == (1, {"rewritten"})

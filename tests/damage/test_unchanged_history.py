@@ -86,11 +86,65 @@ def test_what_changed_since_is_judged_and_said(trail: Path, tmp_path: Path, caps
     with trail.open("r+b") as file:
         file.seek(BLOCK_BYTES + 1000)
         file.write(b"\n")
-    assert judged(capsys, trail, "--state-dir", tmp_path / "state") == judged(capsys, trail)
+    found, alone = judged(capsys, trail, "--state-dir", tmp_path / "state"), judged(capsys, trail)
+    assert found["violations"] == alone["violations"] | {"rewritten": 1}
+    assert found | {"violations": {}} == alone | {"violations": {}}
     run(["validate", "--state-dir", str(tmp_path / "state"), str(trail)])
     said = capsys.readouterr().out
     assert "1 of 2 recorded blocks unchanged" in said
     assert "1 block changed or missing, starting at block 1:" in said
+    assert "history was changed since the agent last judged all of it (rewritten)" in said
+
+
+@pytest.fixture
+def whole(trail: Path, tmp_path: Path) -> Path:
+    """The trail without its damaged line, as an agent knows it."""
+    trail.write_bytes(trail.read_bytes().replace(b'"TRADE_A{"event":"KILL_SWITCH"}', b'"TRADE_APPROVED"}'))
+    assert command("run", trail, "--state-dir", tmp_path / "state", "--once").returncode == 0
+    return trail
+
+
+def verdict(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[str, set[str]]:
+    status = run(["validate", "--format", "json", *map(str, arguments)])
+    values = json.loads(capsys.readouterr().out)
+    assert status == (values["verdict"] == "damaged")
+    return values["verdict"], {kind for kind, count in values["violations"].items() if count}
+
+
+@pytest.mark.parametrize("is_trail", [False, True])
+def test_a_whole_file_with_another_history_is_damaged(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_trail: bool
+) -> None:
+    asked = [*(["--as-trail"] if is_trail else []), "--state-dir", tmp_path / "state", whole]
+    assert verdict(capsys, *asked) == ("whole", set())
+    data = bytearray(whole.read_bytes())
+    data[data.index(b'"n":"') + 5] = ord("8")  # as long as before, well-formed, and in the head
+    whole.write_bytes(data)
+    assert verdict(capsys, *asked) == ("damaged", {"rewritten"})
+    assert verdict(capsys, whole) == ("whole", set())
+    whole.write_bytes(data[: 2 * BLOCK_BYTES + 200])
+    with whole.open("rb+") as file:
+        file.truncate(bytes(data).rfind(b"\n", 0, BLOCK_BYTES) + 1)
+    assert verdict(capsys, *asked) == ("damaged", {"truncated"})
+
+
+def test_a_new_file_after_a_rotation_has_no_history_yet(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole.rename(f"{whole}.1")
+    whole.write_bytes(b"".join(b'{"new":%d,"x":"%s"}\n' % (n, b"y" * 100) for n in range(90_000)))
+    assert whole.stat().st_size > 2 * BLOCK_BYTES
+    assert verdict(capsys, "--state-dir", tmp_path / "state", whole) == ("whole", set())
+
+
+def test_a_copy_of_the_file_in_its_place_still_has_its_history(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(whole.read_bytes())
+    data[BLOCK_BYTES + 30 + bytes(data[BLOCK_BYTES + 30 :]).index(b'"n":"') + 5] ^= 1
+    whole.unlink()
+    whole.write_bytes(data)
+    assert verdict(capsys, "--state-dir", tmp_path / "state", whole) == ("damaged", {"rewritten"})
 
 
 def test_other_rules_find_nothing_recorded(trail: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

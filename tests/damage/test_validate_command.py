@@ -156,15 +156,32 @@ def piped(data: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=data, capture_output=True, check=False)
 
 
-def test_the_end_of_standard_input_ends_its_last_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_follows_the_last_newline_of_standard_input_is_pending_unless_final(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = b'{"a":1}\n' * (BLOCK_BYTES // 4) + b"x\n"
     result = piped(data, "--format", "json", "--digest")
     values = json.loads(result.stdout)
     assert (result.returncode, values["path"], values["corrupt_lines"]) == (1, "-", 1)
     _, (beside,) = judged(capsys, "--digest", written(tmp_path / "a.jsonl", data))
     assert values["digest"] == beside["digest"]
-    assert piped(b'{"a":1}').returncode == 1
     assert piped(b'{"a":1}\n').returncode == 0
+    pending = piped(b'{"a":1}\n{"a":1}')
+    assert (pending.returncode, b"7 bytes after the last newline" in pending.stdout) == (0, True)
+    torn = json.loads(piped(b'{"a":1}\n{"a":1}', "--final", "--format", "json").stdout)
+    assert (torn["verdict"], torn["torn_tail"], torn["pending_bytes"]) == ("damaged", 1, 0)
+    assert piped(b'{"a":1}', "--final").returncode == 1
+
+
+def test_a_path_that_cannot_be_read_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = str(tmp_path / "none.jsonl")
+    assert run(["validate", absent]) == 3
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{absent}: UNCHECKED\n  could not check   ")
+    assert printed.err == ""
+    assert run(["validate", "--format", "json", absent]) == 3
+    printed = capsys.readouterr()
+    assert (json.loads(printed.out)["verdict"], len(printed.err.splitlines())) == ("unchecked", 1)
 
 
 def test_the_digest_ignores_pending_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

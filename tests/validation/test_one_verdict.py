@@ -93,7 +93,7 @@ def sample(descriptor: int, size: int) -> Report:
 
 
 def standard_input(descriptor: int, size: int) -> Report:
-    return validate_stream(descriptor, Rules()).report
+    return validate_stream(descriptor, Rules(), final=True).report
 
 
 def tail(descriptor: int, size: int) -> Report:

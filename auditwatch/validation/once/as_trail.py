@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 
@@ -108,7 +109,11 @@ def _joined(path: str, outcomes: Sequence[Outcome]) -> Outcome:
         segments=names,
         torn_in=tuple(name for name, outcome in zip(names, outcomes, strict=True) if outcome.report.torn_tail),
         cut_in=cut_in,
-        violations={**_missing(names), **({Violation.ARCHIVE_CUT: len(cut_in)} if cut_in else {})},
+        violations={
+            **_counted(outcome.violations for outcome in outcomes),
+            **_missing(names),
+            **({Violation.ARCHIVE_CUT: len(cut_in)} if cut_in else {}),
+        },
     )
 
 
@@ -153,7 +158,12 @@ def _compared(comparisons: Sequence[Comparison]) -> Comparison | None:
         sum(one.unchanged for one in comparisons),
         sum(one.unchanged_bytes for one in comparisons),
         (),
+        any(one.is_shorter for one in comparisons),
     )
+
+
+def _counted(found: Iterable[Mapping[Violation, int]]) -> dict[Violation, int]:
+    return dict(sum((Counter(one) for one in found), Counter[Violation]()))
 
 
 def _missing(names: Sequence[str]) -> dict[Violation, int]:

@@ -100,7 +100,7 @@ async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on
 
 
 def _stream_outcome(options: Options) -> Outcome:
-    stream = validate_stream(0, options.rules, hashed=options.digest)
+    stream = validate_stream(0, options.rules, final=options.final, hashed=options.digest)
     return Outcome(
         STANDARD_INPUT,
         Mode.FULL,
@@ -132,6 +132,8 @@ async def full_outcome(
         recorded=recorded.block if recorded else lambda _k: None,
         on_block=_progress_by_block(on_progress, size),
     )
+    comparison = compared(recorded, full, size) if recorded else None
+    violation = comparison.violation if comparison else None
     return Outcome(
         path,
         Mode.FULL,
@@ -139,7 +141,8 @@ async def full_outcome(
         findings=found_in(full.report.defects, trail, os.path.basename(path)),
         coverage=1.0,
         digest=full.digest if options.digest else None,
-        comparison=compared(recorded, full) if recorded else None,
+        comparison=comparison,
+        violations={violation: 1} if violation else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Judge a stream such as standard input: when it ends, its last line is complete or torn."""
+"""Judge a stream such as standard input: bytes after its last newline are pending, as they are in a file."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Stream:
     digest: str | None
 
 
-def validate_stream(descriptor: int, rules: Rules, *, hashed: bool = False) -> Stream:
-    """Judge everything until the end of the stream; bytes after the last newline are a torn line.
+def validate_stream(descriptor: int, rules: Rules, *, final: bool = False, hashed: bool = False) -> Stream:
+    """Judge everything until the end of the stream; if it is `final`, bytes after the last newline are a torn line.
 
     Raises:
         Unreadable: The stream cannot be read.
     """
     digest = GridDigest() if hashed else None
-    report = scan_all(_chunks(descriptor, digest), rules, final=True)
+    report = scan_all(_chunks(descriptor, digest), rules, final=final)
     return Stream(report, digest.digest() if digest else None)
 
 

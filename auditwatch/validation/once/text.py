@@ -80,6 +80,10 @@ def _basis(outcome: Outcome) -> Iterator[str]:
         which = "every line" if outcome.coverage == 1 else "every line that could be read"
         yield f"  judged            {which}: is it one whole JSON object?"
         yield from _recorded(outcome)
+    if outcome.witnessed is not None:
+        yield "  not judged        whether other records were removed: of all sequence numbers and hash chains,"
+        yield "                    only the expected record was searched for"
+        return
     yield "  not judged        whether records were removed: sequence numbers and hash chains were not read,"
     yield "                    so missing lines cannot be detected"
 
@@ -126,7 +130,8 @@ def _recorded(outcome: Outcome) -> Iterator[str]:
         first = f", starting at block {compared.changed[0]:,}" if compared.changed else ""
         changed = count_text(compared.recorded - compared.unchanged, "block")
         yield f"                    {changed} changed or missing{first}:"
-        yield "                    the file was rotated, or its history was changed; see auditwatch status"
+        what = "the end of the file was cut off" if compared.is_shorter else "history was changed"
+        yield f"                    {what} since the agent last judged all of it ({compared.violation})"
 
 
 def _sampling(outcome: Outcome) -> Iterator[str]:

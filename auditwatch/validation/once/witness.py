@@ -108,8 +108,7 @@ class _Search:
 
     def _is_in(self, chunks: Iterable[bytes]) -> bool:
         for lines in _whole_lines(chunks, self.max_line_bytes):
-            last = parse_stamp(lines[lines.rfind(b"\n", 0, -1) + 1 : -1])
-            self.latest = max(self.latest, last.seq if last else 0)
+            self.latest = max(self.latest, _last_number(lines))
             if self._needle in lines and self._is_among(lines.split(b"\n")):
                 return True
         return False
@@ -122,6 +121,18 @@ class _Search:
                     return True
                 self.other = True
         return False
+
+
+def _last_number(lines: bytes) -> int:
+    """The number of the last stamped line; 0 if none of these lines is stamped."""
+    end = len(lines)
+    while (place := lines.rfind(b'"_seq":', 0, end)) >= 0:
+        start = lines.rfind(b"\n", 0, place) + 1
+        stamp = parse_stamp(lines[start : lines.index(b"\n", place)])
+        if stamp is not None:
+            return stamp.seq
+        end = start
+    return 0
 
 
 def _whole_lines(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
