@@ -8,7 +8,7 @@ lines.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,6 @@ from blake3 import blake3
 from auditwatch.agent.prober import Prober
 from auditwatch.files.reading import fingerprint, reader
 from auditwatch.ledger.segment import Fingerprint, Former
-from auditwatch.trail.grid import Block, block_of
 from auditwatch.trail.sketch import still_in_place
 from auditwatch.trail.words import count_text
 
@@ -58,13 +57,12 @@ class Kept:
         return f"{dropped}; {rest}, {sample}{', so something else was changed as well' if changed else ''}"
 
 
-async def kept_of(former: Former, descriptor: int, block: Callable[[int], Block | None], prober: Prober) -> Kept | None:
+async def kept_of(former: Former, descriptor: int, prober: Prober) -> Kept | None:
     """What a file holds of a former history; None if its marker is not there.
 
     Args:
         former: What was recorded.
         descriptor: Of the file.
-        block: The recorded blocks of the former segment by their numbers; called on the loop.
         prober: Of the file's volume.
 
     Raises:
@@ -77,12 +75,11 @@ async def kept_of(former: Former, descriptor: int, block: Callable[[int], Block 
         return None
     dropped = anchor.position - end
     proved = [(anchor.position - anchor.marker.length, anchor.position)]
-    for k in range(block_of(dropped), block_of(anchor.position) + 1):
-        known = block(k)
-        if known is not None and dropped <= known.start and known.end <= anchor.position:
-            length = known.end - known.start
-            if await prober.call(fingerprint, descriptor, known.start - dropped, length) == known.digest:
-                proved.append((known.start, known.end))
+    for block in former.blocks:
+        if dropped <= block.start:
+            length = block.end - block.start
+            if (await prober.call(fingerprint, descriptor, block.start - dropped, length)).hex() == block.digest:
+                proved.append((block.start, block.end))
     lines, sampled = await prober.call(still_in_place, former.sketch, reader(descriptor), end, dropped)
     return Kept(dropped, end, _covered(proved), lines, sampled)
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from auditwatch.agent.compaction import kept_of
@@ -87,16 +86,15 @@ class Rebaselining:
                 self._blocks.forget(trail_key(monitor.name, monitor.config.path), active.number)
 
     async def _proof(self, monitor: Monitor, state: TrailState) -> str:
-        former, active = state.former, state.active
+        former, prober = state.former, monitor.services.prober
         if former is None:
             return "nothing is known of the history before: nothing could be proved"
-        if active is None:
+        segment = state.segment(former.number) if former.was_closed else state.active
+        if segment is None or segment.vanished:
             return "there is no file: nothing could be proved"
-        key, prober = trail_key(monitor.name, monitor.config.path), monitor.services.prober
-        block = partial(self._blocks.block, key, former.number, monitor.config.rules.reports_id)
-        descriptor = await prober.call(open_segment, monitor.place, active)
+        descriptor = await prober.call(open_segment, monitor.place, segment)
         try:
-            kept = await kept_of(former, descriptor, block, prober)
+            kept = await kept_of(former, descriptor, prober)
         finally:
             os.close(descriptor)
         if kept is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import opened
 from auditwatch.files.reading import fingerprint
 from auditwatch.host.births import born_ns
+from auditwatch.ledger.blocks import blocks_of
 from auditwatch.ledger.segment import Segment
 from auditwatch.state.blocks import BlockStore
 from auditwatch.state.store import Store
@@ -29,10 +30,7 @@ def recorded_blocks(state_dir: str) -> Iterator[RecordedBlocksOf]:
     with closing(Store.read_only(state_dir)) as store:
         segments = dict(_segments(store))
     blocks = BlockStore.read_only(state_dir)
-    if blocks is None:
-        yield lambda _path, _rules: RecordedBlocks(lambda _k: None, 0)
-        return
-    with closing(blocks):
+    with closing(blocks) if blocks is not None else nullcontext():
         yield partial(_recorded, blocks, segments)
 
 
@@ -47,13 +45,17 @@ def _segments(store: Store) -> Iterator[tuple[str, tuple[str, Segment]]]:
             yield os.path.join(directory, segment.name), (key, segment)
 
 
-def _recorded(blocks: BlockStore, segments: dict[str, tuple[str, Segment]], path: str, rules: Rules) -> RecordedBlocks:
+def _recorded(
+    blocks: BlockStore | None, segments: dict[str, tuple[str, Segment]], path: str, rules: Rules
+) -> RecordedBlocks:
     key, segment = segments.get(os.path.abspath(path), ("", None))
     if segment is None or not _is_still_it(segment, path):
         return RecordedBlocks(lambda _k: None, 0)
-    number, rules_id = segment.number, rules.reports_id
+    number, rules_id, position = segment.number, rules.reports_id, segment.anchor.position
+    if blocks is None:
+        return RecordedBlocks(lambda _k: None, 0, position, blocks_of(segment))
     known = blocks.count(key, number, rules_id)
-    return RecordedBlocks(partial(blocks.block, key, number, rules_id), known, segment.anchor.position)
+    return RecordedBlocks(partial(blocks.block, key, number, rules_id), known, position, blocks_of(segment))
 
 
 def _is_still_it(segment: Segment, path: str) -> bool:

@@ -47,11 +47,15 @@ class Former:
         number: Of the segment.
         anchor: As it was.
         sketch: As it was.
+        blocks: Digests of its latest bytes, as they were.
+        was_closed: Whether it had been rotated away.
     """
 
     number: int
     anchor: Anchor
     sketch: Sketch
+    blocks: tuple[BlockDigest, ...] = ()
+    was_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

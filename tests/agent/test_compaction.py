@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from blake3 import blake3
 from auditwatch.agent.compaction import Kept, kept_of, last_print
 from auditwatch.agent.prober import Prober
 from auditwatch.ledger.segment import Anchor, Fingerprint, Former
-from auditwatch.trail.grid import BLOCK_BYTES, Block, block_ranges
-from auditwatch.trail.report import Report
+from auditwatch.trail.grid import BLOCK_BYTES, BlockDigest, block_ranges
 from auditwatch.trail.sketch import Sketch, extended
 
 DICE = random.Random(10)
@@ -27,28 +25,26 @@ def printed(data: bytes) -> Fingerprint:
     return Fingerprint(len(data), blake3(data).hexdigest())
 
 
-def recorded(data: bytes) -> Former:
+def recorded(data: bytes, known: tuple[BlockDigest, ...]) -> Former:
     sketch = extended(Sketch(), lambda offset, length: data[offset : offset + length], 0, len(data))
-    return Former(7, Anchor(len(data), printed(data[:4096]), printed(data[-4096:])), sketch)
+    return Former(7, Anchor(len(data), printed(data[:4096]), printed(data[-4096:])), sketch, known)
 
 
-def blocks(data: bytes) -> dict[int, Block]:
+def blocks(data: bytes) -> tuple[BlockDigest, ...]:
     def newline(offset: int) -> int | None:
         found = data.find(b"\n", offset)
         return None if found < 0 else found
 
-    return {
-        k: Block(k, start, end, blake3(data[start:end]).digest(), Report())
-        for k, start, end in block_ranges(len(data), newline)
-    }
+    ranges = block_ranges(len(data), newline)
+    return tuple(BlockDigest(start, end, blake3(data[start:end]).hexdigest()) for _, start, end in ranges)
 
 
-def kept(tmp_path: Path, before: bytes, now: bytes, known: Mapping[int, Block] | None = None) -> Kept | None:
+def kept(tmp_path: Path, before: bytes, now: bytes, known: tuple[BlockDigest, ...] = ()) -> Kept | None:
     path = tmp_path / "now.jsonl"
     path.write_bytes(now)
     prober, descriptor = Prober("test"), os.open(path, os.O_RDONLY)
     try:
-        return asyncio.run(kept_of(recorded(before), descriptor, (known or {}).get, prober))
+        return asyncio.run(kept_of(recorded(before, known), descriptor, prober))
     finally:
         os.close(descriptor)
         prober.close()

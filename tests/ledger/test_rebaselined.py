@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auditwatch.ledger.acknowledged import known_ids
-from auditwatch.ledger.damage import ViolationRow
+from auditwatch.ledger.blocks import blocks_of
+from auditwatch.ledger.damage import NamedBlock, ViolationRow
 from auditwatch.ledger.events import Acknowledged, Rebaselined, Scope
 from auditwatch.ledger.rebaselined import MOST_REBASELINES
 from auditwatch.trail.kinds import Violation
@@ -95,14 +96,34 @@ def test_the_history_before_the_first_open_violation_is_remembered_and_no_later_
     assert trail.state.former is None
 
 
-def test_reopening_what_was_acknowledged_does_not_replace_what_is_remembered() -> None:
+def test_reopening_what_was_acknowledged_does_not_take_todays_history_for_the_former_one() -> None:
     trail = compacted()
-    former = trail.state.former
     trail.step(Acknowledged(trail.now, trail.state.step, Scope.ALL, "ann", "known"))
     ids = known_ids(trail.state)
     trail.step(Acknowledged(trail.now, trail.state.step, Scope.IDS, "ann", "", ids, undo=True))
     assert trail.state.open_violations
-    assert trail.state.former == former
+    assert trail.state.former is None
+
+
+def test_what_a_violation_names_is_accepted_with_it() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    (block,) = blocks_of(trail.state.active)
+    named = NamedBlock(trail.state.active.number, block.start, block.end, block.digest, "other")
+    row = ViolationRow("v0", Violation.REWRITTEN, NAME, "", 1.0, named=(named,))
+    trail.state = replace(trail.state, violations=(row,))
+    rebaseline(trail)
+    assert [known.digest for known in blocks_of(trail.state.active)] == ["other"]
+
+
+def test_the_digests_of_the_blocks_are_remembered_too() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    known = blocks_of(trail.state.active)
+    trail.files[NAME].data.clear()
+    trail.look()
+    trail.look()
+    assert trail.state.former.blocks == known != ()
 
 
 def test_the_latest_are_remembered() -> None:

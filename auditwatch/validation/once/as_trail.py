@@ -159,6 +159,8 @@ def _compared(comparisons: Sequence[Comparison]) -> Comparison | None:
         sum(one.unchanged_bytes for one in comparisons),
         (),
         any(one.is_shorter for one in comparisons),
+        sum(one.history for one in comparisons),
+        tuple(chain.from_iterable(one.rewritten for one in comparisons)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import time
@@ -13,13 +14,13 @@ from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.files.opening import opened
 from auditwatch.files.reading import Progress
 from auditwatch.ledger.runs import Mode
-from auditwatch.trail.grid import Share
+from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.names import distinct_names
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.verdict import Trouble
 from auditwatch.validation.cover import Cover, cover_share
-from auditwatch.validation.full import OnBlock, validate_full
-from auditwatch.validation.once.comparison import RecordedBlocks, compared
+from auditwatch.validation.full import Full, OnBlock, validate_full
+from auditwatch.validation.once.comparison import Comparison, RecordedBlocks, compared, rewritten_in
 from auditwatch.validation.once.outcome import Outcome, Sampling, found_in
 from auditwatch.validation.once.stdin import validate_stream
 from auditwatch.validation.sample import draw_sample, upper_bound
@@ -123,6 +124,7 @@ async def full_outcome(
     size = os.fstat(descriptor).st_size
     small = size <= _HERE_BYTES
     recorded = options.recorded_of(path, options.rules)
+    seen: dict[tuple[int, int], bytes] = {}
     full = await validate_full(
         descriptor,
         options.rules,
@@ -130,9 +132,9 @@ async def full_outcome(
         final=options.final,
         hashed=options.digest,
         recorded=recorded.block if recorded else lambda _k: None,
-        on_block=_progress_by_block(on_progress, size),
+        on_block=_on_block(on_progress, size, seen if recorded else None),
     )
-    comparison = compared(recorded, full, size) if recorded else None
+    comparison = await asyncio.to_thread(_compared, descriptor, recorded, full, size, seen) if recorded else None
     violation = comparison.violation if comparison else None
     return Outcome(
         path,
@@ -146,10 +148,22 @@ async def full_outcome(
     )
 
 
-def _progress_by_block(on_progress: Progress | None, size: int) -> OnBlock:
-    if on_progress is None:
-        return lambda _block, _is_unchanged: None
-    return lambda block, _is_unchanged: on_progress(block.end, size)
+def _on_block(on_progress: Progress | None, size: int, seen: dict[tuple[int, int], bytes] | None) -> OnBlock:
+    """What is done with each block: progress is shown, and its digest kept if it will be compared."""
+
+    def take(block: Block, _is_unchanged: bool) -> None:
+        if seen is not None and block.digest:
+            seen[block.start, block.end] = block.digest
+        if on_progress is not None:
+            on_progress(block.end, size)
+
+    return take
+
+
+def _compared(
+    descriptor: int, recorded: RecordedBlocks, full: Full, size: int, seen: dict[tuple[int, int], bytes]
+) -> Comparison:
+    return compared(recorded, full, size, rewritten_in(descriptor, recorded.history, seen))
 
 
 async def _sample_outcome(

@@ -11,6 +11,7 @@ from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
 from auditwatch.trail.verdict import Verdict
 from auditwatch.trail.words import count_text, size_text
+from auditwatch.validation.once.comparison import Comparison
 from auditwatch.validation.once.filemap import file_map
 from auditwatch.validation.once.outcome import Found, Outcome
 
@@ -121,17 +122,32 @@ def _recorded(outcome: Outcome) -> Iterator[str]:
     compared = outcome.comparison
     if compared is None:
         return
+    yield from _history(compared)
     if not compared.recorded:
         yield "  recorded          nothing about this file under these rules: every line was parsed"
         return
     blocks = f"{compared.unchanged:,} of {count_text(compared.recorded, 'recorded block')}"
     yield f"  recorded          {blocks} unchanged ({size_text(compared.unchanged_bytes)} hashed, not parsed)"
-    if not compared.is_as_recorded:
+    if compared.unchanged < compared.recorded:
         first = f", starting at block {compared.changed[0]:,}" if compared.changed else ""
         changed = count_text(compared.recorded - compared.unchanged, "block")
-        yield f"                    {changed} changed or missing{first}:"
-        what = "the end of the file was cut off" if compared.is_shorter else "history was changed"
-        yield f"                    {what} since the agent last judged all of it ({compared.violation})"
+        yield f"                    {changed} changed or missing{first}"
+
+
+def _history(compared: Comparison) -> Iterator[str]:
+    """What became of everything that the agent had judged."""
+    if not compared.history:
+        return
+    size = size_text(compared.history)
+    if compared.is_shorter:
+        yield "  truncated         the file ends before the place up to which the agent had judged it"
+    elif compared.rewritten:
+        first, last = compared.rewritten[0], compared.rewritten[-1]
+        where = f"between bytes {first.start} and {last.end}" if len(compared.rewritten) > 1 else ""
+        where = where or f"bytes {first.start} to {first.end}"
+        yield f"  rewritten         {where} are not what the agent had judged ({size} compared)"
+    else:
+        yield f"  history           {size}, all that the agent had judged, are as they were"
 
 
 def _sampling(outcome: Outcome) -> Iterator[str]:
