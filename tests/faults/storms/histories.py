@@ -287,9 +287,12 @@ class History:
 
     def _copy(self) -> None:
         path = self._some_file()
-        if path is not None:
-            shutil.copy2(path, f"{path}{self.dice.choice(_COPIES)}")
-            self.note(f"copy {path.name} to a backup beside it")
+        if path is None:
+            return
+        backup = Path(f"{path}{self.dice.choice(_COPIES)}")
+        if not backup.exists():  # it may be a second name of a segment: that must not be written to
+            shutil.copy2(path, backup)
+            self.note(f"copy {path.name} to {backup.name}")
 
     def _save_unchanged(self) -> None:
         """An editor's save, or a restore of what was there: other inode, same bytes."""
