@@ -186,7 +186,8 @@ class Ours(Rotator):
         return True
 
     def closed(self) -> list[Path]:
-        return sorted(self.trail.parent.glob(f"{self.trail.stem}-*Z-*"))
+        found = self.trail.parent.glob(f"{self.trail.stem}-*Z-*{self.trail.suffix}*")
+        return sorted(path for path in found if plain_name(path.name).endswith(self.trail.suffix))
 
 
 def number_of(path: Path) -> str:
