@@ -45,6 +45,20 @@ class Held:
             os.close(descriptor)
 
 
+def path_of(descriptor: int) -> str:
+    """Where an open file is now; empty if it has no name that is known to be its own.
+
+    What the kernel says is believed only if that file is there: in a bind mount it names another directory, and for one
+    of several links it may say "(deleted)".
+    """
+    try:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        there = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return ""
+    return path if (there.st_dev, there.st_ino) == _identity(descriptor) else ""
+
+
 def _identity(descriptor: int | None) -> tuple[int, int] | None:
     if descriptor is None:
         return None

@@ -37,7 +37,7 @@ from auditwatch.host.clock import Clock
 from auditwatch.ledger.blocks import hashed_until
 from auditwatch.ledger.effects import LookAgain, Need, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
-from auditwatch.ledger.identity import expectation, expected_neighbours
+from auditwatch.ledger.identity import expected_at_path, expected_neighbours
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, TrailState
@@ -213,7 +213,7 @@ class Monitor:
                 return
 
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
-        expected = expectation(self.state.active)
+        expected = expected_at_path(self.state)
         closed = expected_neighbours(self.state) if with_neighbours else None
         place = self.place.knowing(self.state.segments)
         seen = await self.services.prober.call(look, place, expected, closed, self.services.clock, self._held)

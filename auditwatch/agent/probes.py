@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from auditwatch.agent.held import Held
+from auditwatch.agent.held import Held, path_of
 from auditwatch.errors import Unreadable
 from auditwatch.files.archives import is_archive
 from auditwatch.files.counters import read_counters
@@ -25,6 +25,7 @@ from auditwatch.ledger.succession import oldest_first
 from auditwatch.ledger.writes import Counts
 from auditwatch.trail.counters import Counters, counters_name
 from auditwatch.trail.grid import BlockDigest, BlockHasher
+from auditwatch.trail.names import segment_order
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
@@ -50,20 +51,28 @@ class Place:
         follow_symlink: Whether the path itself may be a symbolic link.
         patterns: Where more segments are, as configured.
         directories: Where earlier segments went.
+        remembered: Directory and name of earlier segments that went elsewhere, whatever they are named.
     """
 
     path: str
     follow_symlink: bool = False
     patterns: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    remembered: tuple[tuple[str, str], ...] = ()
 
     def of(self, name: str, directory: str = "") -> str:
         """The path of one of its segments; without a directory it is beside the trail."""
         return os.path.join(directory or os.path.dirname(self.path), name)
 
     def knowing(self, segments: Iterable[Segment]) -> Place:
-        """The same place, with the directories that these segments are in."""
-        return replace(self, directories=tuple(sorted({s.directory for s in segments if s.directory})))
+        """The same place, with what is known of these segments: directories, and names that no rotation gives."""
+        own = os.path.basename(self.path)
+        segments = [segment for segment in segments if segment.closed]
+        return replace(
+            self,
+            directories=tuple(sorted({s.directory for s in segments if s.directory})),
+            remembered=tuple((s.directory, s.name) for s in segments if not segment_order(own, s.name)),
+        )
 
     @property
     def counters(self) -> Place:
@@ -171,22 +180,30 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
     try:
         with opened(place.path, place.follow_symlink) as descriptor:
             active = _compared(descriptor, _sight(descriptor, os.path.basename(place.path), expected), expected)
-            former = _former(held, expected, descriptor)
+            former = _former(place, held, expected, descriptor)
     except Unreadable as error:
         if error.reason == "missing":
-            former = _former(held, expected, None)
+            former = _former(place, held, expected, None)
         else:
             trouble = Trouble.of(error)
+    if directory != _device(os.path.dirname(place.path)):
+        directory = 0  # it went away, or came, in between
     if closed is None:
         return Observed(clock(), active, trouble, None, former, directory=directory)
     files = segment_files(place.path, place.patterns, place.directories)
-    others = oldest_first(os.path.basename(place.path), _neighbours(place, files.found, expected, closed))
+    found = dict.fromkeys((*files.found, *place.remembered))
+    others = oldest_first(os.path.basename(place.path), _neighbours(place, found, expected, closed))
     return Observed(clock(), active, trouble, others, former, directory=directory, unlisted=files.unlisted)
 
 
-def _former(held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
+def _former(place: Place, held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
     descriptor = held.settle((expected.device, expected.inode), at_path)
-    return None if descriptor is None else _sight(descriptor, "", expected)
+    if descriptor is None:
+        return None
+    sight = _sight(descriptor, "", expected)
+    own = os.path.dirname(place.path)
+    directory, name = os.path.split(path_of(descriptor))
+    return replace(sight, name=name, directory="" if directory == os.path.realpath(own) else directory)
 
 
 def _compared(descriptor: int, sight: FileSight, expected: Expectation) -> FileSight:

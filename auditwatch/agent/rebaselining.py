@@ -20,7 +20,7 @@ from auditwatch.state.inbox import Answer, Request, answer
 from auditwatch.state.store import trail_key
 from auditwatch.trail.words import count_text
 
-LOOKS: Final = 2
+LOOKS_TO_CONFIRM: Final = 2
 """A change is suspected at one look and confirmed at another."""
 
 _PAUSE_SECONDS: Final = 0.05
@@ -110,7 +110,7 @@ async def seen_anew(monitor: Monitor) -> None:
         Unreadable: It cannot be looked at.
     """
     before = monitor.looks
-    while monitor.looks < before + LOOKS or not monitor.state.is_settled:
+    while monitor.looks < before + LOOKS_TO_CONFIRM or not monitor.state.is_settled:
         monitor.wake(with_neighbours=True)
         await asyncio.sleep(_PAUSE_SECONDS)
         if (trouble := monitor.state.trouble) is not None:

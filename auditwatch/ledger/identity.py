@@ -58,6 +58,13 @@ def expectation(segment: Segment | None) -> Expectation:
     )
 
 
+def expected_at_path(state: TrailState) -> Expectation:
+    """What the file at the path should be compared with: the active segment, or, if the next is awaited, the last."""
+    if state.active is not None or not state.closed:
+        return expectation(state.active)
+    return Expectation(sketch=state.closed[-1].sketch)
+
+
 def expected_neighbours(state: TrailState) -> tuple[tuple[Segment, Expectation], ...]:
     """What an unknown plain neighbour should be compared with: closed segments, which may have another inode now."""
     closed = (s for s in state.closed if not s.packed and not s.vanished and s.anchor.position)

@@ -107,7 +107,19 @@ def _await(state: TrailState, event: Observed) -> Step:
         revived = replace(back, name=event.active.name, closed=False, vanished=False)
         others = tuple(segment for segment in state.closed if segment is not back)
         return _present(replace(state, closed=others), revived, event.active, event.at, commit=True)
-    state = _with_active(_with_missed(state, event), event.active, event.at, history=0)
+    return _next_file(state, event, event.active)
+
+
+def _next_file(state: TrailState, event: Observed, sight: FileSight) -> Step:
+    """The file that was awaited: new, or a copy of the one that was rotated away, perhaps edited."""
+
+    def begun(state: TrailState) -> TrailState:
+        return _with_active(_with_missed(state, event), sight, event.at, history=0)
+
+    repeated = repetition(state.closed[-1], sight) if state.closed else None
+    if repeated is not None:
+        return _suspected(state, repeated, event.at, lambda s: _not_as_growth(begun(s)))
+    state = begun(state)
     return state, (Commit(), *wanted(state))
 
 
@@ -127,12 +139,21 @@ def _swapped(state: TrailState, active: Segment, event: Observed, sight: FileSig
     """Another file is at the path: a rotation if the old one is beside it, even if both have the same content."""
     if event.others is None:
         return state, (LookAgain(),)
-    if (renamed := rotated_to(active, _strangers(state, event))) is not None:
+    if (renamed := _renamed(state, active, event)) is not None:
         repeated = repetition(active, sight)
         if repeated is not None:
             return _copied(state, active, renamed, event, repeated)
         return _rotated(state, active, renamed, event)
     return (state, ()) if event.is_unpacking else _without_a_name(state, active, event, sight)
+
+
+def _renamed(state: TrailState, active: Segment, event: Observed) -> FileSight | None:
+    """The active segment under another name, beside the trail or wherever the held file is now."""
+    renamed = rotated_to(active, _strangers(state, event))
+    former = event.former
+    if renamed is not None or former is None or not former.name or _is_away(state, event):
+        return renamed
+    return former if fault(active, former) is None else None
 
 
 def _without_a_name(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
@@ -154,14 +175,15 @@ def _copied(state: TrailState, active: Segment, renamed: FileSight, event: Obser
     suspicion = replace(repeated, detail=f"{repeated.detail}; the file that was judged is {renamed.name} now")
 
     def confirm(state: TrailState) -> TrailState:
-        state, _ = _rotated(state, active, renamed, event)
-        return replace(state, active=_not_as_growth(state.active)) if state.active else state
+        return _not_as_growth(_rotated(state, active, renamed, event)[0])
 
     return _suspected(state, suspicion, event.at, confirm)
 
 
-def _not_as_growth(segment: Segment) -> Segment:
-    return replace(segment, counted_until=segment.size)
+def _not_as_growth(state: TrailState) -> TrailState:
+    """What the active file repeats was appended once before."""
+    active = state.active
+    return replace(state, active=replace(active, counted_until=active.size)) if active else state
 
 
 def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
@@ -216,16 +238,21 @@ def _without_pending(segment: Segment) -> Segment:
 
 
 def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
-    if (sight := rotated_to(active, _strangers(state, event))) is not None:
-        return _rotated(state, active, sight, event)
     if event.others is None:
         return state, (LookAgain(),)
-    if event.is_unpacking:
-        return state, ()
+    if (sight := _renamed(state, active, event)) is not None:
+        return _rotated(state, active, sight, event)
+    return (state, ()) if event.is_unpacking else _nowhere(state, active, event)
+
+
+def _nowhere(state: TrailState, active: Segment, event: Observed) -> Step:
+    """No file is at the path, and the old one is nowhere."""
     state, active, rest = _with_rest(state, active, event)
     if _is_rotated_out(state, event):
         return _after_rotated_out(state, active, event, rest)
     if active.anchor.position == 0:
+        if _is_away(state, event):
+            return replace(state, standing=Standing.MISSING), ()
         return (state, (*rest, LookAgain())) if rest else (_gone(state, active), (Commit(),))
     patience = state.policy.absence_seconds
     if _is_away(state, event):

@@ -219,7 +219,7 @@ def resume(state: TrailState, policy: Policy) -> TrailState:
     state = replace(state, policy=policy, suspicion=None, doubts=(), is_resumed=True)
     if state.rules_id == policy.rules_id:
         return state
-    closed = tuple(_judged_anew(segment) for segment in state.closed)
+    closed = tuple(segment if segment.vanished else _judged_anew(segment) for segment in state.closed)
     active = _judged_anew(state.active) if state.active else None
     return replace(state, rules_id=policy.rules_id, closed=closed, active=active)
 

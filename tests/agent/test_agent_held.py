@@ -64,3 +64,27 @@ def descriptors(pid: int) -> list[str]:
         except FileNotFoundError:  # closed meanwhile
             continue
     return found
+
+
+@pytest.mark.parametrize("name", ["archive/risk.jsonl.1", "archive/2026.audit", "kept.by.hand"])
+def test_a_trail_that_is_moved_anywhere_on_its_volume_is_rotated(agents: Agents, trail: Path, name: str) -> None:
+    append(trail, records(50))
+    agent = agents.start(trail).follows(trail)
+    moved = trail.parent / name
+    moved.parent.mkdir(exist_ok=True)
+
+    def change() -> None:
+        append(trail, records(5, start=50))
+        trail.rename(moved)
+        trail.write_bytes(records(7, start=1000))
+
+    while_it_sleeps(agent, change)
+    until(lambda: agent.value("trail_rotations_total") == 1)
+    agent.follows(trail)
+    append(moved, records(3, start=60))
+    until(lambda: agent.value("trail_appended_lines_total") == 15)
+    agent.stop()
+    agent = agents.start(trail).follows(trail)
+    until(lambda: agent.value("trail_segments") == 1)
+    assert agent.value("trail_violations") == 0
+    assert agent.status()["lines"] == 3 + 50 + 15

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from auditwatch.agent import probes, volumes
+from auditwatch.agent.held import Held
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.supervisor import Agent
 from auditwatch.config.settings import Config, config_from_arguments
 from auditwatch.errors import Unreadable
+from auditwatch.ledger.segment import Segment
 from auditwatch.state.directory import state_directory_open
 from auditwatch.web.snapshot import TrailSnapshot
 from tests.agent.running import SPLICED, append, records
@@ -72,17 +74,17 @@ def test_the_trails_of_other_volumes_are_watched_on(
         (tmp_path / name).mkdir()
         append(tmp_path / name / f"{name}.jsonl", records(3))
     hangs = threading.Event()
-    real = probes.open_trail
+    real = probes.open_known
 
-    def open_trail(path: str, follow_symlink: bool = False) -> int:
-        if hangs.is_set() and "/hung/" in path:
+    def open_known(place: probes.Place, segment: Segment, held: Held) -> int:
+        if hangs.is_set() and "/hung/" in place.path:
             stuck.wait()
-        return real(path, follow_symlink)
+        return real(place, segment, held)
 
     async def volume_of(path: str) -> str:
         return str(Path(path).parent)
 
-    monkeypatch.setattr(probes, "open_trail", open_trail)
+    monkeypatch.setattr(probes, "open_known", open_known)
     monkeypatch.setattr("auditwatch.agent.roster.volume_name", volume_of)
     monkeypatch.setattr(volumes, "Prober", lambda name: Prober(name, patience_seconds=0.3))
     asyncio.run(_live_through(tmp_path, hangs, stuck))

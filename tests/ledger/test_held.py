@@ -75,3 +75,18 @@ def test_the_rest_of_a_file_that_was_compressed_is_read_from_the_archive() -> No
     trail.look()
     assert (trail.state.appended_lines, trail.state.detected) == (3, {Kind.TORN: 1})
     assert (trail.state.rotations, trail.state.violations) == (1, ())
+
+
+def test_a_file_that_was_moved_to_a_name_that_no_rotation_gives_is_followed_there() -> None:
+    trail = watched()
+    trail.append(GOOD)
+    trail.rename(NAME, "elsewhere")
+    trail.create(GOOD.replace(b"1", b"7"))
+    trail.look()
+    trail.append(GOOD.replace(b"1", b"8"))
+    trail.now += 60
+    trail.look()
+    trail.now += 60
+    trail.look()
+    assert [(segment.name, segment.lines) for segment in trail.state.files] == [("elsewhere", 4), (NAME, 2)]
+    assert (trail.state.rotations, trail.state.appended_lines, trail.state.violations) == (1, 3, ())

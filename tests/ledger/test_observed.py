@@ -469,3 +469,15 @@ def test_a_trail_whose_lines_repeat_may_rotate() -> None:
     trail.create(GOOD * 150)
     trail.look()
     assert (trail.state.rotations, trail.state.violations) == (1, ())
+
+
+def test_a_copy_in_place_of_a_file_that_was_moved_away_a_look_earlier_is_no_rotation() -> None:
+    trail = Trail(numbered(200))
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.look()
+    assert trail.state.standing is Standing.ROTATED
+    trail.create(EDITED)
+    trail.look()
+    assert violations(trail) == [Violation.REPLACED]
+    assert (trail.state.active.judged, trail.state.appended_lines) == (len(EDITED), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blake3 import blake3
 
@@ -13,7 +13,13 @@ from auditwatch.ledger.blocks import blocks_of, hashed_until
 from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.effects import Commit, Effect, HashAgain, LookAgain, Read
 from auditwatch.ledger.events import FileSight, Judged, Observed, Rehash, Rehashed, Ticked
-from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectation, expectations, expected_neighbours
+from auditwatch.ledger.identity import (
+    FINGERPRINT_BYTES,
+    Expectation,
+    expectations,
+    expected_at_path,
+    expected_neighbours,
+)
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.trail.grid import BlockDigest, BlockHasher
@@ -176,7 +182,7 @@ class Trail:
         return self.step(Rehashed(self.now, number, tuple(b for b in blocks if b.block.start in again[0].starts)))
 
     def _observe(self, neighbours: bool) -> tuple[Effect, ...]:
-        expected = expectation(self.state.active)
+        expected = expected_at_path(self.state)
         active = None if self.trouble or self.is_away else self._sight(NAME, expected)
         if self.renamed_while_looked_at:
             self.rename(NAME, self.renamed_while_looked_at)
@@ -207,7 +213,10 @@ class Trail:
         at_path = None if self.is_away else self.files.get(NAME)
         if self.held is None or self.held.inode != expected.inode:
             self.held = at_path if at_path and expected.inode in (0, at_path.inode) else None
-        return None if self.held in (None, at_path) else self._sight_of(self.held, NAME, expected)
+        if self.held is None or self.held is at_path:
+            return None
+        name = next((name for name, file in self.files.items() if file is self.held), "")
+        return replace(self._sight_of(self.held, NAME, expected), name=name)
 
     def _sight(self, name: str, expected: Expectation) -> FileSight | None:
         file = self.files.get(name)
