@@ -245,7 +245,10 @@ class Tables:
             raise DamagedRow(str(verdict))
         trails = set(self.trails())
         for trail in trails:
-            self.state(trail)
+            try:
+                self.state(trail)
+            except UnicodeEncodeError as error:  # a flipped bit in the key itself
+                raise DamagedRow(trail) from error
         for query in (
             "SELECT DISTINCT trail FROM segments",
             "SELECT DISTINCT trail FROM findings",
