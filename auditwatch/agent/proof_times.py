@@ -33,10 +33,15 @@ _IF_IDLE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class _Hashed:
-    """When a block was last hashed, and when it was last as remembered."""
+    """When a block was last hashed, and when it was last as remembered.
+
+    Attributes:
+        moment: When it was hashed, by the monotonic clock; minus infinity before the start.
+    """
 
     at: float
     same: float
+    moment: float = float("-inf")
 
 
 @dataclass(slots=True)
@@ -46,16 +51,17 @@ class ProofTimes:
     Attributes:
         oldest: When the block was hashed that was not for the longest time; seconds since 1970.
         known_until: Blocks that begin before this were judged before the agent started, or nobody knows when.
-        asked: Blocks that were hashed before this are to be hashed as soon as possible; seconds since 1970.
+        asked: Blocks that were hashed before this are to be hashed as soon as possible, by the monotonic clock.
         turned: When the last turn began, by the monotonic clock; None before the first.
         unpacked: Inode of the compressed file whose content was compared with what was judged; 0 = none.
     """
 
     oldest: float
     known_until: int = 0
-    asked: float = 0.0
+    asked: float = float("-inf")
     turned: float | None = None
     unpacked: int = 0
+    _moment: float = float("-inf")
     _settled_at: float = float("-inf")
     _stirred: float = float("-inf")
     _is_moved: bool = False
@@ -71,19 +77,24 @@ class ProofTimes:
             self._is_moved |= before is not None and is_moved(before, seen, is_renamed=name != self._name)
         self._name = name
 
-    def stir(self, monotonic: float) -> None:
-        """Count the file as changed: what it holds could not be read."""
-        self._stirred = monotonic
-
-    def settle(self, now: float, monotonic: float) -> None:
+    def settle(self, monotonic: float) -> None:
         """Ask for what the file's times make necessary, at most once in a while."""
         if self._is_moved and monotonic - self._settled_at >= REHASH_AGAIN_SECONDS:
             self._is_moved, self._settled_at = False, monotonic
-            self.ask(now)
+            self.ask(monotonic)
 
-    def ask(self, now: float) -> None:
+    def ask(self, monotonic: float) -> None:
         """Have every block hashed as soon as possible."""
-        self.asked = now
+        self.asked = monotonic
+
+    def give_up(self, monotonic: float) -> None:
+        """Something could not be hashed now: try again after a while."""
+        self.asked, self._stirred = float("-inf"), monotonic
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether blocks are to be hashed as soon as possible."""
+        return self._moment < self.asked
 
     def may_turn(self, monotonic: float) -> bool:
         """Whether the last turn is long enough ago for another one."""
@@ -92,7 +103,7 @@ class ProofTimes:
     def urgency(self, segment: Segment, now: float, monotonic: float, goal_seconds: float) -> float:
         """How urgent the next turn is: 0 not at all, below 1 if there is nothing else to do."""
         is_small = segment_bytes(segment) <= TURN_BYTES
-        if self.oldest < self.asked:
+        if self.is_asked:
             return _AT_ONCE if is_small else _SOON
         waited = monotonic - (self.turned if self.turned is not None else float("-inf"))
         stirs = monotonic - self._stirred < STIRRING_SECONDS and self.may_turn(monotonic)
@@ -104,7 +115,7 @@ class ProofTimes:
     def due(self, segment: Segment) -> list[BlockDigest]:
         """The blocks of the next turn: those that were not hashed for the longest time, of these the newest first."""
         blocks = blocks_of(segment)
-        asked = [block for block in blocks if self._at(block, float("inf")) < self.asked]
+        asked = [block for block in blocks if self._known(block, 0.0, float("inf")).moment < self.asked]
         oldest_first = sorted(asked or blocks, key=lambda block: (self._at(block, float("inf")), -block.start))
         sizes = accumulate(block.end - block.start for block in oldest_first)
         due = [block for block, size in zip(oldest_first, sizes, strict=True) if size <= TURN_BYTES]
@@ -115,15 +126,18 @@ class ProofTimes:
         found = self._hashed.get(block.start)
         return found.same if found else self._at(block, now)
 
-    def hashed(self, segment: Segment, found: Sequence[Rehash], at: float) -> None:
+    def hashed(self, segment: Segment, found: Sequence[Rehash], at: float, monotonic: float) -> None:
         """These blocks were hashed; blocks of which nothing is known were judged since the last turn."""
-        fresh = {one.block.start: _Hashed(at, one.since if _is_changed(one) else at) for one in found}
-        self._hashed = {block.start: fresh.get(block.start) or self._known(block, at) for block in blocks_of(segment)}
+        fresh = {one.block.start: _Hashed(at, one.since if _is_changed(one) else at, monotonic) for one in found}
+        self._hashed = {b.start: fresh.get(b.start) or self._known(b, at, monotonic) for b in blocks_of(segment)}
         self.oldest = min((hashed.at for hashed in self._hashed.values()), default=at)
+        self._moment = min((hashed.moment for hashed in self._hashed.values()), default=monotonic)
 
-    def _known(self, block: BlockDigest, at: float) -> _Hashed:
-        time = self._at(block, at)
-        return self._hashed.get(block.start) or _Hashed(time, time)
+    def _known(self, block: BlockDigest, at: float, monotonic: float) -> _Hashed:
+        if found := self._hashed.get(block.start):
+            return found
+        is_old = block.start < self.known_until
+        return _Hashed(self.oldest, self.oldest) if is_old else _Hashed(at, at, monotonic)
 
     def _at(self, block: BlockDigest, else_at: float) -> float:
         """When a block was hashed; `else_at` if it was judged since the last turn."""

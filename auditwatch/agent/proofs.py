@@ -80,21 +80,24 @@ class Proofs:
         self._follow()
         await self._look_at_closed()
         while (turn := max(self._turns(), key=lambda turn: turn.urgency, default=None)) is not None:
-            is_first = turn.times.turned is None and segment_bytes(turn.segment) <= TURN_BYTES
-            if not is_first and not self._budget.is_left():
+            if not _is_first(turn) and not self._budget.is_left():
                 return
             await self._perform(turn)
 
     async def whole(self, monitor: Monitor) -> None:
         """Hash everything of one trail, whatever it takes."""
         self._follow()
-        for segment, times in self._segments(self._trails[monitor.name]):
-            times.ask(monitor.services.clock())
-            while times.oldest < times.asked and (current := _file(monitor, segment.number)) is not None:
-                asked = times.asked
-                await self._perform(_Turn(0.0, monitor, current, times))
-                if times.asked != asked:
-                    break  # it cannot be read now
+        trail = self._trails.get(monitor.name)
+        for segment, times in tuple(self._segments(trail)) if trail else ():
+            await self._prove_whole(monitor, segment.number, times)
+            if unpacking := tuple(self._unpacking.get(monitor.name, {}).values()):
+                await asyncio.wait(unpacking)
+                await self._prove_whole(monitor, segment.number, times)
+
+    async def _prove_whole(self, monitor: Monitor, number: int, times: ProofTimes) -> None:
+        times.ask(time.monotonic())
+        while times.is_asked and (segment := _file(monitor, number)) is not None:
+            await self._perform(_Turn(0.0, monitor, segment, times))
 
     def _follow(self) -> None:
         """Forget trails that are no longer watched, and begin with those that were looked at for the first time."""
@@ -102,7 +105,7 @@ class Proofs:
         for name in gone:
             del self._trails[name]
         for name, monitor in self._monitors.items():
-            if monitor.looked and monitor.glance is not None:
+            if monitor.looked:
                 self._trails.setdefault(name, _Trail(monitor))
 
     def _turns(self) -> Iterator[_Turn]:
@@ -128,12 +131,12 @@ class Proofs:
                 times = ProofTimes(segment.proved or min(now, segment.grown), until)
                 trail.segments[segment.number] = times
                 if not trail.is_begun:
-                    times.ask(now)
+                    times.ask(monotonic)
             if is_accepted or (is_unknown(segment) and times.may_turn(monotonic)):
-                times.ask(now)
+                times.ask(monotonic)
             if segment is state.active and monitor.glance is not None:
                 times.note(monitor.glance, segment.name, monotonic)
-            times.settle(now, monotonic)
+            times.settle(monotonic)
             yield segment, times
         trail.is_begun = trail.is_begun or bool(files)
 
@@ -170,8 +173,7 @@ class Proofs:
         try:
             await self._prove(turn)
         except (Unreadable, WorkerDied):
-            turn.times.asked = 0.0
-            turn.times.stir(time.monotonic())
+            turn.times.give_up(time.monotonic())
 
     async def _prove(self, turn: _Turn) -> None:
         monitor, segment, times = turn.monitor, turn.segment, turn.times
@@ -182,7 +184,10 @@ class Proofs:
         now = _file(monitor, segment.number)
         if now is None:
             return
-        times.hashed(now, found, at)
+        times.hashed(now, found, at, time.monotonic())
+        if len(found) < len(due):
+            times.give_up(time.monotonic())
+            monitor.wake()  # the file is shorter than what was judged: looks say what happened to it
         self._show(monitor)
         await self._answer(monitor, monitor.tell(Rehashed(at, segment.number, tuple(found), times.oldest)))
 
@@ -242,7 +247,7 @@ class Proofs:
                 again = [need for need in monitor.tell(event) if isinstance(need, HashAgain)]
                 if not again:
                     times.unpacked = segment.inode
-                    times.ask(monitor.services.clock())
+                    times.ask(time.monotonic())
                     return
                 starts = again[0].starts
                 await asyncio.sleep(SETTLE_SECONDS)
@@ -271,6 +276,11 @@ class Proofs:
         times = self._trails[monitor.name].segments
         there = [times[s.number].oldest for s in monitor.state.files if s.number in times and segment_bytes(s)]
         self._shown(monitor.name, min(there, default=None))
+
+
+def _is_first(turn: _Turn) -> bool:
+    """Whether this is the first proof of a trail so small that it need not wait for the budget."""
+    return turn.times.turned is None and sum(map(segment_bytes, turn.monitor.state.files)) <= TURN_BYTES
 
 
 def _file(monitor: Monitor, number: int) -> Segment | None:

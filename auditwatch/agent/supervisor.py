@@ -171,10 +171,11 @@ class Agent:
         log.info("stopped")
 
     async def once(self) -> Snapshot:
-        """Judge what is new, then do one full and one sample run over every trail."""
+        """Judge what is new, hash what is old, then do one full and one sample run over every trail."""
         await self._begin(self._config)
         for monitor in self._roster.monitors.values():
             await monitor.settle()
+            await self._proofs.whole(monitor)
             await self._runs.full(monitor)
             await self._runs.sample(monitor)
             await monitor.last_look()

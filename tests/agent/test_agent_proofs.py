@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import mmap
 import os
 import time
@@ -219,3 +220,13 @@ def test_a_segment_that_was_compressed_is_no_edit(agents: Agents, history: Path)
     until(lambda: agent.status()["segments"][0]["name"].endswith(".gz"))
     assert (violations(proved(agent)), agent.value("trail_segments")) == ([], 1)
     agent.stop()
+
+
+def test_an_edit_is_named_by_a_single_round_from_cron(history: Path, tmp_path: Path) -> None:
+    once = ("run", "--once", history, "--state-dir", tmp_path / "state")
+    assert command(*once).returncode == 0
+    same_length_value(history)
+    done = command(*once)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(command("findings", "--format", "json", "--state-dir", tmp_path / "state").stdout)["violations"]
+    assert [(row["kind"], row["count"]) for row in found] == [("rewritten", 1)]

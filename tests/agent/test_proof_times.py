@@ -33,7 +33,7 @@ def segment(*sizes: int) -> Segment:
 def proved(times: ProofTimes, known: Segment, at: float, monotonic: float) -> None:
     """One turn."""
     times.turned = monotonic
-    times.hashed(known, [Rehash(block, block.digest, 0.0) for block in times.due(known)], at)
+    times.hashed(known, [Rehash(block, block.digest, 0.0) for block in times.due(known)], at, monotonic)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_moved_goes_before_everything_else_once_in_a_while() -> None:
     proved(times, known, at=100.0, monotonic=100.0)
     for at, is_first in ((101.0, True), (103.0, False), (101.0 + REHASH_AGAIN_SECONDS, True)):
         times.note(replace(SEEN, modified_ns=int(at)), "a.jsonl", at)
-        times.settle(at, at)
+        times.settle(at)
         assert (times.urgency(known, at, at, HOUR) > 1000) is is_first
         proved(times, known, at=at, monotonic=at)
 
@@ -110,7 +110,7 @@ def test_what_was_judged_since_the_last_turn_is_as_old_as_that() -> None:
     known = segment(10, 10)
     assert times.since(known.sealed[1], 130.0) == 130.0
     changed = Rehash(known.sealed[0], "other", times.since(known.sealed[0], 130.0))
-    times.hashed(known, [changed], 130.0)
+    times.hashed(known, [changed], 130.0, 130.0)
     assert (times.since(known.sealed[0], 140.0), times.oldest) == (100.0, 130.0)
 
 
@@ -128,3 +128,21 @@ def test_a_budget_recovers_and_saves_no_more_than_a_minute() -> None:
     assert budget.is_left()
     budget.spend(0.01 * SAVED_SECONDS + 0.001, 0)
     assert not budget.is_left()
+
+
+def test_a_clock_that_is_set_back_asks_for_nothing_again() -> None:
+    times, known = ProofTimes(0.0, known_until=10), segment(10)
+    times.ask(100.0)
+    proved(times, known, at=-5000.0, monotonic=101.0)
+    assert not times.is_asked
+    assert times.urgency(known, -4999.0, 102.0, HOUR) == 0
+
+
+def test_what_cannot_be_hashed_is_tried_again_after_a_while_and_not_at_once() -> None:
+    times, known = ProofTimes(0.0, known_until=10), segment(10)
+    times.ask(100.0)
+    times.turned = 101.0
+    times.hashed(known, [], 101.0, 101.0)
+    times.give_up(101.0)
+    assert times.urgency(known, 1.0, 102.0, HOUR) == 0
+    assert times.urgency(known, 1.0, 101.0 + REHASH_AGAIN_SECONDS, HOUR) >= 1
