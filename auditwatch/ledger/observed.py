@@ -385,8 +385,18 @@ def _neighbours(state: TrailState, event: Observed) -> TrailState:
         return state
     # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
-    found = known_as(state.closed, others)
+    found = _found(state, event, others)
     return replace(state, closed=tuple(_neighbour(s, found.get(s.number), event) for s in state.closed))
+
+
+def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) -> dict[int, FileSight]:
+    """The closed segments among the neighbours; one that is long gone does not take what the active one became."""
+    found = known_as((segment for segment in state.closed if not segment.vanished), others)
+    left = [sight for sight in others if sight not in found.values()]
+    if state.active and not (event.active and is_same_inode(state.active, event.active)):
+        became = rotated_to(state.active, left)
+        left = [sight for sight in left if sight is not became]
+    return found | known_as((segment for segment in state.closed if segment.vanished), left)
 
 
 def _neighbour(segment: Segment, sight: FileSight | None, event: Observed) -> Segment:

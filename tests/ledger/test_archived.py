@@ -278,3 +278,26 @@ def test_what_lies_beside_its_namesake_and_holds_something_else_is_judged_after_
     trail.wait(GRACE)
     trail.look()
     assert (lines(trail), len(open_places(trail.state))) == (103, 3)
+
+
+def test_an_equal_segment_that_is_long_gone_does_not_take_what_the_active_one_became() -> None:
+    first = b'{"event":"START"}\n'
+    trail = Trail(first)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.1")
+    trail.compress("audit.jsonl.1")
+    trail.create(LINES)
+    trail.look()
+    trail.rename(NAME, "audit.jsonl.2")
+    trail.create(first)
+    trail.look()
+    del trail.files["audit.jsonl.1.gz"]
+    for _ in range(4):
+        trail.look()
+    assert [segment.vanished for segment in trail.state.closed] == [True, False]
+    trail.rename(NAME, "audit.jsonl.3")
+    trail.compress("audit.jsonl.3")
+    trail.create()
+    trail.look()
+    assert violations(trail) == []
+    assert names(trail) == ["audit.jsonl.2", "audit.jsonl.3.gz", NAME]
