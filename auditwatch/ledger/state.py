@@ -227,11 +227,21 @@ def resume(state: TrailState, policy: Policy) -> TrailState:
 def _judged_anew(segment: Segment) -> Segment:
     """The segment, to be judged again by other rules; pending bytes do not become history.
 
-    Once all history was read, what followed it was pending, and a writer may take that back.
+    Once all history was read, what followed it was pending, and a writer may take that back. Of a file that is gone,
+    what was counted stays: nobody can count it again.
     """
     edge = segment.counted_until if segment.is_catching_up else segment.judged
+    anew = segment.unjudged()
+    if segment.vanished:
+        anew = replace(
+            anew,
+            unlisted=segment.unlisted,
+            unlisted_ranges=segment.unlisted_ranges,
+            unlisted_opened=segment.unlisted_opened,
+            unlisted_noted=segment.unlisted_noted,
+        )
     return replace(
-        segment.unjudged(),
+        anew,
         counted_until=min(segment.counted_until, edge),
         inherited_until=min(segment.inherited_until, edge),
     )

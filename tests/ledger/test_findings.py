@@ -284,6 +284,21 @@ class TestMoreDamageThanRows:
         asked = Acknowledged(trail.now, step, Scope.ALL, by="ann", reason="known")
         return advance(trail.state, asked)[0].tallies()[Kind.TORN].open
 
+    def test_other_rules_do_not_forget_them_where_the_file_is_gone(self) -> None:
+        trail = self.full()
+        before = trail.state.tallies()
+        trail.rename(NAME, "audit.jsonl.1")
+        trail.create()
+        trail.look()
+        del trail.files["audit.jsonl.1"]
+        for _ in range(3):
+            trail.look()
+        assert trail.state.closed[0].vanished
+        trail.state = replace(trail.state, rules_id="older")
+        trail.restart()
+        trail.look()
+        assert trail.state.tallies() == before
+
     def test_the_map_knows_where_they_are(self) -> None:
         trail = self.full()
         third = trail.state.active.findings[-1]
