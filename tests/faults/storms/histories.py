@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from auditwatch import AuditWriter
-from tests.faults.storms.rotators import LOGROTATE, Cascade, Dated, Logrotate, Ours, Rotator, compressed, content
+from tests.faults.storms.rotators import (
+    LOGROTATE,
+    Cascade,
+    Dated,
+    Logrotate,
+    Ours,
+    Rising,
+    Rotator,
+    compressed,
+    content,
+)
 
 NAME: Final = "audit.jsonl"
 _COPIES: Final = (".bak", ".orig", ".tmp", "~")
@@ -37,6 +47,7 @@ STYLES: Final[dict[str, Made]] = {
     ),
     "kube-apiserver": lambda trail, _, keep, dice: Dated(trail, keep, dice, "{stem}-%Y-%m-%dT%H-%M-%S.{ms}.jsonl"),
     "timed": lambda trail, _, keep, dice: Dated(trail, keep, dice, "{name}.%Y-%m-%d_%H-%M-%S.{us}", is_created=False),
+    "rising numbers": lambda trail, _, keep, dice: Rising(trail, keep, dice),
     "ours": lambda trail, _, keep, dice: Ours(trail, keep, dice),
     "ours, unstamped": lambda trail, _, keep, dice: Ours(trail, keep, dice, is_stamped=False),
 }

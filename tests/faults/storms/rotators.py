@@ -171,6 +171,14 @@ class Dated(Rotator):
 
 
 @dataclass
+class Rising(Dated):
+    """NAME.1, NAME.2, ... with the newest last: log4j's `fileIndex="max"`."""
+
+    def _name(self) -> str:
+        return f"{self.trail.name}.{len(self.names) + 1}"
+
+
+@dataclass
 class Ours(Rotator):
     """AuditWriter's own rotation: at the next append, because the file is too large already."""
 
