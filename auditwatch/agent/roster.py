@@ -101,11 +101,11 @@ class Roster:
         for config, volume in volumes:
             self.add(config, volume)
 
-    def wake(self, path: str) -> None:
-        """Something happened at this path: its trail looks."""
+    def wake(self, path: str, *, with_neighbours: bool = False) -> None:
+        """Something happened at this path, or beside it: its trail looks."""
         for monitor in self.monitors.values():
             if monitor.config.path == path:
-                monitor.wake()
+                monitor.wake(with_neighbours)
 
     async def last_look(self) -> None:
         """One more look at every trail, before the end."""

@@ -130,7 +130,7 @@ class Agent:
         self._publisher = Publisher(monitors, time.time)
         self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
         self._timetable = Timetable(self._missed)
-        self._watcher = Watcher(Wakes(self._woken).wake)
+        self._watcher = Watcher(Wakes(self._woken).wake, beside=Wakes(self._moved_beside).wake)
         self._runs = Runs(self._publisher, state.blocks, _log_blindness)
         self._proofs = Proofs(monitors, Budget(config.rehash_core_share, config.rehash_bytes), self._publisher.proved)
         self._roster = Roster(monitors, self._services())
@@ -262,6 +262,9 @@ class Agent:
 
     def _woken(self, path: str) -> None:
         self._roster.wake(path)
+
+    def _moved_beside(self, path: str) -> None:
+        self._roster.wake(path, with_neighbours=True)
 
     def _missed(self, reason: str) -> None:
         missed = dict(self._publisher.agent.missed_runs)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from auditwatch.host import filesystems
+from auditwatch.trail.names import segment_order
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
@@ -66,6 +67,7 @@ class Watcher:
 
     Args:
         wake: Called with the path of a trail that may have changed, in one of the watcher's threads.
+        beside: The same, if a file that may be one of its closed segments came, went or was renamed.
         trusts: Whether a directory's file system reports changes reliably.
         max_directories: How many directories are watched; the others are polled.
 
@@ -77,10 +79,12 @@ class Watcher:
         self,
         wake: Callable[[str], None],
         *,
+        beside: Callable[[str], None] | None = None,
         trusts: Callable[[str], bool] | None = None,
         max_directories: int = MAX_DIRECTORIES,
     ) -> None:
         self._wake = wake
+        self._beside = beside or wake
         self._trusts = trusts or _trusts
         self._max_directories = max_directories
         self._directories: dict[str, _Directory] = {}
@@ -159,7 +163,9 @@ class Watcher:
 
     def _arm(self, directory: _Directory) -> None:
         before = _identity(directory.path)
-        handler: Any = _Handler(directory, self._woken)  # watchdog wants its own class, but only uses `dispatch`
+        handler: Any = _Handler(
+            directory, self._woken, self._moved_beside
+        )  # watchdog wants its own class, but only uses `dispatch`
         with suppress(OSError, ImportError, RuntimeError):  # limits reached, or no inotify: the directory is polled
             directory.watch = self._observing().schedule(
                 handler, os.path.realpath(directory.path), event_filter=_events()
@@ -196,17 +202,26 @@ class Watcher:
             self._woken(path)
 
     def _woken(self, path: str) -> None:
+        self._call(self._wake, path)
+
+    def _moved_beside(self, path: str) -> None:
+        self._call(self._beside, path)
+
+    def _call(self, wake: Callable[[str], None], path: str) -> None:
         if not self._is_closed:
             with suppress(RuntimeError):  # the loop to wake is already closed
-                self._wake(path)
+                wake(path)
 
 
 class _Handler:
-    """What watchdog calls: picks out the events of our trails, of any type."""
+    """What watchdog calls: picks out the events of our trails, of any type, and the moves of their segments."""
 
-    def __init__(self, directory: _Directory, woken: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: _Directory, woken: Callable[[str], None], moved_beside: Callable[[str], None]
+    ) -> None:
         self._directory = directory
         self._woken = woken
+        self._moved_beside = moved_beside
 
     def dispatch(self, event: Any) -> None:
         """Handle one event, in the observer's thread."""
@@ -214,6 +229,13 @@ class _Handler:
             name = os.path.basename(os.fsdecode(path)) if path else ""
             if (trail := self._directory.trails.get(name)) is not None:
                 self._woken(trail)
+            elif name and event.event_type != "modified":
+                self._tell_of_segment(name)
+
+    def _tell_of_segment(self, name: str) -> None:
+        for active, path in list(self._directory.trails.items()):
+            if segment_order(active, name) is not None:
+                self._moved_beside(path)
 
 
 def _events() -> list[Any]:

@@ -240,3 +240,24 @@ def test_a_closed_loop_that_cannot_be_woken_does_not_deafen_the_watcher(tmp_path
     append(str(tmp_path / "a.jsonl"))
     assert woken.get(timeout=20) == str(tmp_path / "a.jsonl")
     watcher.close()
+
+
+def test_a_segment_that_comes_or_goes_is_told_apart_from_the_trail(tmp_path: Path) -> None:
+    trail, other = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    moved: queue.Queue[str] = queue.Queue()
+    wakes = Wakes(beside=moved.put)
+    try:
+        append(trail)
+        wakes.armed(trail, other)
+        append(str(tmp_path / "a.jsonl.1"))
+        assert moved.get(timeout=20) == trail
+        while not moved.empty():
+            moved.get()
+        Path(tmp_path / "a.jsonl.1").unlink()
+        assert moved.get(timeout=20) == trail
+        append(str(tmp_path / "unrelated"))
+        append(other)
+        assert wakes.next() == other
+        assert moved.empty()
+    finally:
+        wakes.watcher.close()
