@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from auditwatch.ledger.events import FileSight
@@ -169,15 +170,20 @@ def _continues(segment: Segment, sight: FileSight) -> bool:
     return _violation(segment, sight) is None
 
 
-def known_as(segments: Iterable[Segment], others: Iterable[FileSight]) -> dict[int, FileSight]:
+def known_as(segments: Iterable[Segment], others: Iterable[FileSight], *, by_name: bool = True) -> dict[int, FileSight]:
     """The neighbours that are these closed segments, by number: one for each, perhaps under a later name.
 
     A file that is still the same one comes first. Else a compressed file that holds all that was judged; of several
     equal ones, the one that was named after the segment. Else a compressed file that holds the beginning of it.
+
+    Args:
+        segments: Whose files are sought.
+        others: The neighbours.
+        by_name: Whether a name may say whose beginning is too short to tell: not while a rotation gives new names.
     """
     segments, others = tuple(segments), list(others)
     found: dict[int, FileSight] = {}
-    for find in (_same_file, _presumed, _archive_of_its_name, _archive, _part):
+    for find in (_same_file, _presumed, _archive_of_its_name, _archive, partial(_part, by_name=by_name)):
         for segment in segments:
             sight = None if segment.number in found else find(segment, others)
             if sight is not None:
@@ -203,18 +209,19 @@ def _archive(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
     return next((sight for sight in others if sight.packed and repeats(segment, sight)), None)
 
 
-def _part(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+def _part(segment: Segment, others: Iterable[FileSight], *, by_name: bool) -> FileSight | None:
     """An empty one alone: among others that nobody knows, it may as well be the next segment."""
-    found = next((sight for sight in others if is_part(segment, sight)), None)
+    by_name = by_name and segment.missing_since is None
+    found = next((sight for sight in others if is_part(segment, sight, by_name=by_name)), None)
     is_alone = sum(sight.packed > 0 for sight in others) == 1
     return found if found is None or found.size or is_alone else None
 
 
-def is_part(segment: Segment, sight: FileSight) -> bool:
+def is_part(segment: Segment, sight: FileSight, *, by_name: bool = True) -> bool:
     """Whether a compressed file seems to be what is left of a segment: it holds less than was judged.
 
     It was its beginning when it was read, or it begins as the segment did; if it is too short for that to be told, it
-    bears the segment's name.
+    bears the segment's name, if names may say so.
     """
     if not sight.packed or sight.size >= segment.anchor.position:
         return False
@@ -223,7 +230,7 @@ def is_part(segment: Segment, sight: FileSight) -> bool:
     head, known = _prints(segment, sight)[0], segment.anchor.head
     if known.length >= DECISIVE_BYTES and sight.size >= known.length:
         return head == known
-    return uncompressed(sight.name) == uncompressed(segment.name)
+    return by_name and uncompressed(sight.name) == uncompressed(segment.name)
 
 
 def is_plain_copy(segment: Segment, sight: FileSight) -> bool:

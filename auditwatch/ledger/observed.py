@@ -64,7 +64,12 @@ def _later_look(state: TrailState, event: Observed) -> Step:
 
 
 def _is_away(state: TrailState, event: Observed) -> bool:
-    """Whether the directory itself is not there, or another file system hides it: then nothing in it was removed."""
+    """Whether the directory itself is not there, or another file system hides it: then nothing in it was removed.
+
+    If the trail is there, the devices were only numbered anew.
+    """
+    if event.active is not None and state.active is not None and fault(state.active, event.active) is None:
+        return False
     return state.directory not in (0, event.directory)
 
 
@@ -267,13 +272,14 @@ def _is_rotated_out(state: TrailState, event: Observed) -> bool:
 
     Either nobody looked, or it is held open and so can still be read to its end.
     """
+    there = {(sight.device, sight.inode) for sight in event.others or ()}
     older = (segment for segment in state.closed if not segment.vanished)
     is_held = event.former is not None and event.former.links == 0
     return (
         (state.is_resumed or is_held)
         and not _is_away(state, event)
         and bool(_unknown(state, event))
-        and all(segment.missing_since is not None for segment in older)
+        and all((segment.device, segment.inode) not in there for segment in older)
     )
 
 
@@ -386,26 +392,29 @@ def _neighbours(state: TrailState, event: Observed) -> TrailState:
     # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
     found = _found(state, event, others)
-    return replace(state, closed=tuple(_neighbour(s, found.get(s.number), event) for s in state.closed))
+    now = (_neighbour(s, found.get(s.number), event, state.rotations) for s in state.closed)
+    return replace(state, closed=tuple(now))
 
 
 def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) -> dict[int, FileSight]:
     """The closed segments among the neighbours; one that is long gone does not take what the active one became."""
-    found = known_as((segment for segment in state.closed if not segment.vanished), others)
+    is_quiet = bool(state.active and event.active and is_same_inode(state.active, event.active))
+    found = known_as((segment for segment in state.closed if not segment.vanished), others, by_name=is_quiet)
     left = [sight for sight in others if sight not in found.values()]
-    if state.active and not (event.active and is_same_inode(state.active, event.active)):
+    if state.active and not is_quiet:
         became = rotated_to(state.active, left)
         left = [sight for sight in left if sight is not became]
     return found | known_as((segment for segment in state.closed if segment.vanished), left)
 
 
-def _neighbour(segment: Segment, sight: FileSight | None, event: Observed) -> Segment:
+def _neighbour(segment: Segment, sight: FileSight | None, event: Observed, rotations: int) -> Segment:
     if sight is not None:
         return replace(sighted(segment, sight, event.at), missing_since=None, vanished=False)
     if event.is_unpacking or segment.vanished or segment.directory in event.unlisted:
         return segment
-    since = segment.missing_since
-    return replace(segment, missing_since=event.at if since is None else min(since, event.at))
+    if segment.missing_since is None:
+        return replace(segment, missing_since=event.at, missing_at_rotation=rotations)
+    return replace(segment, missing_since=min(segment.missing_since, event.at))
 
 
 def _adopted(state: TrailState, event: Observed) -> TrailState:

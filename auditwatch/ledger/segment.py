@@ -103,6 +103,7 @@ class Segment:
         born_ns: Hint only: when its file was born; 0 if that is not known.
         sketch: Sampled lines before the anchor's position: they tell a copy from a new file.
         missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
+        missing_at_rotation: How many rotations there had been before that look.
         packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
         directory: Path of the directory that it is in; empty for the trail's own.
         is_cut: Whether it is compressed and cannot be read to its end: `size` is then what it gives.
@@ -136,6 +137,7 @@ class Segment:
     born_ns: int = 0
     sketch: Sketch = NO_SKETCH
     missing_since: float | None = None
+    missing_at_rotation: int = 0
     unlisted_opened: tuple[Opened, ...] = ()
     unlisted_noted: Mapping[Kind, int] = field(default_factory=dict)
     is_cut: bool = False
