@@ -265,7 +265,6 @@ def _sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
         size=status.st_size,
         modified=status.st_mtime_ns / 1e9,
         born_ns=born_ns(descriptor),
-        links=status.st_nlink,
         head=_print(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
         marker=_print(descriptor, expected.marker_offset, expected.marker_length)
         if status.st_size >= marker_end

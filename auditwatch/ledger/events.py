@@ -29,7 +29,6 @@ class FileSight:
         born_ns: When the file was born; 0 if that is not known.
         packed: Bytes of the file if it is compressed, else 0. Then `size` is that of its content, as far as it is read.
         prints: Head and marker of that content for each known segment, by its number.
-        links: How many names it has.
         overlap: What it has in common with the active segment; None if they were not compared.
         is_cut: Whether that content cannot be read to its end.
         since: When we first saw a compressed file as it is now.
@@ -48,7 +47,6 @@ class FileSight:
     born_ns: int = 0
     packed: int = 0
     prints: Mapping[int, Prints] = field(default_factory=dict)
-    links: int = 1
     overlap: Overlap | None = None
     is_cut: bool = False
     since: float = 0.0

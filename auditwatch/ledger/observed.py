@@ -58,8 +58,8 @@ def _later_look(state: TrailState, event: Observed) -> Step:
         after = let_go(after, gone, event.at)
     if after is not state:
         effects = _again(after, effects)
-    if after.is_settled and event.others is not None:
-        after = replace(after, is_resumed=False)
+    if after.is_settled and event.others is not None and not event.is_unpacking:
+        after = replace(after, is_resumed=False, rotations_settled=after.rotations)
     return after, effects
 
 
@@ -273,13 +273,14 @@ def _is_rotated_out(state: TrailState, event: Observed) -> bool:
     Either nobody looked, or it is held open and so can still be read to its end.
     """
     there = {(sight.device, sight.inode) for sight in event.others or ()}
-    older = (segment for segment in state.closed if not segment.vanished)
-    is_held = event.former is not None and event.former.links == 0
+    active = state.active.number if state.active else 0
+    living = [s for s in state.closed if not s.vanished and (s.device, s.inode) in there]
+    is_held = event.former is not None and not event.former.name
     return (
         (state.is_resumed or is_held)
         and not _is_away(state, event)
-        and bool(_unknown(state, event))
-        and all((segment.device, segment.inode) not in there for segment in older)
+        and (bool(_unknown(state, event)) or any(segment.number > active for segment in living))
+        and all(segment.number > active for segment in living)
     )
 
 
@@ -399,12 +400,13 @@ def _neighbours(state: TrailState, event: Observed) -> TrailState:
 def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) -> dict[int, FileSight]:
     """The closed segments among the neighbours; one that is long gone does not take what the active one became."""
     is_quiet = bool(state.active and event.active and is_same_inode(state.active, event.active))
-    found = known_as((segment for segment in state.closed if not segment.vanished), others, by_name=is_quiet)
+    living = [segment for segment in state.closed if not segment.vanished]
+    found = known_as(living, others, by_name=is_quiet and state.rotations == state.rotations_settled)
     left = [sight for sight in others if sight not in found.values()]
     if state.active and not is_quiet:
         became = rotated_to(state.active, left)
         left = [sight for sight in left if sight is not became]
-    return found | known_as((segment for segment in state.closed if segment.vanished), left)
+    return found | known_as((segment for segment in state.closed if segment.vanished), left, by_name=False)
 
 
 def _neighbour(segment: Segment, sight: FileSight | None, event: Observed, rotations: int) -> Segment:
@@ -427,12 +429,21 @@ def _adopted(state: TrailState, event: Observed) -> TrailState:
         if _is_news(state, sight):
             is_history = sight.modified < state.first_seen
             state = _with_closed(state, sight, event.at, history=sight.size if is_history else 0)
-            state = state if is_history else replace(state, rotations=state.rotations + 1)
+            state = _oldest_first(state) if is_history else replace(state, rotations=state.rotations + 1)
     if event.others is None:
         return state
     own = {(segment.device, segment.inode) for segment in state.files}
     copies = tuple(sight.name for sight in strangers if (sight.device, sight.inode) not in own)
     return state if copies == state.copies else replace(state, copies=copies)
+
+
+def _oldest_first(state: TrailState) -> TrailState:
+    """With the last closed segment, found late, among those from before first sight."""
+    *known, found = state.closed
+    place = next(
+        (n for n, segment in enumerate(known) if not segment.packed or not segment.inherited_until), len(known)
+    )
+    return replace(state, closed=(*known[:place], found, *known[place:]))
 
 
 def _with_closed(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:

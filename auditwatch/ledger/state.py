@@ -107,6 +107,7 @@ class TrailState:
         directory: Device of the trail's directory as last seen with a file in it; 0 = never.
         expired: Closed segments that retention removed since the first look.
         expired_unread: Those of them that had not been read to their end: their last lines have no verdict.
+        rotations_settled: How many there had been when every closed segment was last found.
         is_resumed: Whether nothing was looked at since the agent started: much may have happened meanwhile.
         step: How many steps were to be stored so far; `advance` counts them. What is opened knows the step that did it.
         unlisted_note: Who last acknowledged unlisted damaged lines; None if that never happened or was undone.
@@ -139,6 +140,7 @@ class TrailState:
     directory: int = 0
     expired: int = 0
     expired_unread: int = 0
+    rotations_settled: int = 0
     is_resumed: bool = False
     step: int = 0
     unlisted_note: Acknowledgement | None = None

@@ -10,7 +10,6 @@ from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.violations import with_violation
 from auditwatch.trail.kinds import Violation
-from auditwatch.trail.names import segment_order
 
 NAMED: Final = 3
 """Most segments that the detail of a violation names."""
@@ -62,32 +61,23 @@ def rotated_out(state: TrailState, active: Segment, at: float, *, is_read: bool)
 
 
 def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float) -> bool:
-    """Retention removes what was read to its end, oldest first, and not before `keep`, or else leaves as much as went.
+    """Retention removes oldest first, and not before `keep`, or else leaves as much as went.
 
-    A rotation that comes along removes as many as it likes, as long as some stay. What went in one look went together.
-    With `keep: 0s` something else takes segments away at any time. Without `keep`, what went between a stop and the
-    next start need not have been read to its end.
+    With `keep: 0s` something else takes segments away at any time. Without `keep`, a rotation that comes along removes
+    as many as it likes, as long as some stay; else what went in one look went together. What was not read to its end
+    may go with a rotation, or between a stop and the next start: it is counted apart.
     """
     staying = [known for known in state.closed if not known.vanished and known.number not in gone]
-    own = state.active.name if state.active else ""
-    is_oldest = all(_is_older(segment, known, own) for known in staying)
-    is_read = _is_read(segment) or (state.is_resumed and state.policy.keep_seconds is None)
+    older = state.closed[: state.closed.index(segment)]
+    is_oldest = all(known.vanished or known.number in gone for known in older)
     keep = state.policy.keep_seconds
     if keep is not None:
-        return keep == 0 or (is_oldest and is_read and at - segment.grown >= keep)
-    if not is_oldest or not is_read:
-        return False
+        return keep == 0 or (is_oldest and _is_read(segment) and at - segment.grown >= keep)
     came_along = state.rotations > segment.missing_at_rotation
+    if not is_oldest or not (_is_read(segment) or state.is_resumed or came_along):
+        return False
     together = [known for known in state.closed if known.missing_since == segment.missing_since]
     return bool(staying) if came_along else len(staying) >= sum(map(_holds_lines, together))
-
-
-def _is_older(one: Segment, other: Segment, own: str) -> bool:
-    """By their names, as far as they are of one scheme: what was found late may well be older."""
-    first, second = segment_order(own, one.name), segment_order(own, other.name)
-    if first and second and first[0] == second[0]:
-        return first < second
-    return one.number < other.number
 
 
 def _is_read(segment: Segment) -> bool:
