@@ -266,7 +266,9 @@ class Monitor:
         descriptor = await self.services.prober.call(open_segment, self.place, segment)
         try:
             judge = partial(self.services.pool.judge_archive, descriptor)
-            found = await judge(read.start, read.end, self.config.rules, archive_spans(segment.size), final=read.final)
+            before = Hashed(hashed_until(segment), segment.open_block)
+            spans = archive_spans(segment.size)
+            found = await judge(read.start, read.end, self.config.rules, spans, final=read.final, before=before)
             judged = read.start + found.report.bytes
             if segment.anchor.position < judged < segment.size:  # cut off in the middle of a line
                 again = await judge(0, 0, self.config.rules, archive_spans(judged))

@@ -339,6 +339,7 @@ def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: R
         report=found.report,
         head=head,
         marker=marker,
+        digests=found.blocks,
     )
 
 

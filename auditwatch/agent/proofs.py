@@ -177,9 +177,13 @@ class Proofs:
 
     async def _prove(self, turn: _Turn) -> None:
         monitor, segment, times = turn.monitor, turn.segment, turn.times
+        if segment.packed and not segment.archive and line_blocks(segment) and times.unpacked != segment.inode:
+            self._unpack(monitor, segment, times)
+            times.give_up(time.monotonic())  # until it is known whether the file holds what was judged
+            return
         before = monitor.services.clock()
         due = [(block, times.since(block, before)) for block in times.due(segment)]
-        found = [*await self._hashed(monitor, segment, due), *await self._learned(monitor, segment, times)]
+        found = [*await self._hashed(monitor, segment, due), *await self._learned(monitor, segment)]
         at = monitor.services.clock()
         now = _file(monitor, segment.number)
         if now is None:
@@ -203,15 +207,9 @@ class Proofs:
             found += [Rehash(block, digests[block.start], since) for block, since in part if block.start in digests]
         return found
 
-    async def _learned(self, monitor: Monitor, segment: Segment, times: ProofTimes) -> list[Rehash]:
-        """Digests of what was judged and never hashed: by an earlier version, or in a compressed file.
-
-        A compressed file is unpacked first, if what it holds was judged before it was compressed.
-        """
+    async def _learned(self, monitor: Monitor, segment: Segment) -> list[Rehash]:
+        """Digests of what was judged and never hashed: by an earlier version, or in a compressed file."""
         if segment.packed:
-            if not segment.archive and line_blocks(segment) and times.unpacked != segment.inode:
-                self._unpack(monitor, segment, times)
-                return []
             pieces = [] if segment.archive else _pieces(segment.packed)
             return [
                 _new(one.block.start, one.block.end, one.found) for one in await self._hashed(monitor, segment, pieces)

@@ -68,6 +68,7 @@ class JudgedArchive:
         is_cut: Whether it could not be read to its end: its compressed data is damaged or cut off.
         digest: BLAKE3-256 of its content, as far as it could be read.
         distinct: How many different lines end in its first bytes.
+        blocks: Digests of the blocks that the judged bytes belong to; empty if they were not asked for.
     """
 
     size: int
@@ -76,6 +77,7 @@ class JudgedArchive:
     is_cut: bool = False
     digest: bytes = b""
     distinct: int = 0
+    blocks: tuple[BlockDigest, ...] = ()
 
 
 Span = tuple[int, int]
@@ -83,7 +85,14 @@ Span = tuple[int, int]
 
 
 def judge_archive(
-    descriptor: int, start: int, end: int, rules: Rules, spans: Sequence[Span], *, final: bool = False
+    descriptor: int,
+    start: int,
+    end: int,
+    rules: Rules,
+    spans: Sequence[Span],
+    *,
+    final: bool = False,
+    before: Hashed | None = None,
 ) -> JudgedArchive:
     """Read a compressed file once: judge its content from `start` to `end`, and take prints of spans.
 
@@ -94,14 +103,18 @@ def judge_archive(
         rules: What the lines are judged by.
         spans: Of the content.
         final: Whether bytes after the last newline are a torn line; where the data is cut off, they are unread.
+        before: What is remembered of the bytes before `start`, if digests of blocks are wanted.
 
     Raises:
         Unreadable: io_error or unsupported.
     """
+    blocks = _ContentBlocks(before, end) if before else None
     scan, content, whole, distinct = Scan(rules), _Content(descriptor), blake3(), 0
     digests = [blake3() for _ in spans]
     for position, chunk in content.pieces():
         whole.update(chunk)
+        if blocks:
+            blocks.feed(position, chunk)
         distinct = distinct or len(set(chunk.split(b"\n")[:-1]))
         for (offset, length), digest in zip(spans, digests, strict=True):
             if offset < position + len(chunk) and position < offset + length:
@@ -110,7 +123,43 @@ def judge_archive(
             scan.feed(chunk[max(0, start - position) : max(0, end - position)])
     prints = (d.digest() if sum(span) <= content.size else b"" for span, d in zip(spans, digests, strict=True))
     report = scan.finish(final and not content.is_cut)
-    return JudgedArchive(content.size, tuple(prints), report, content.is_cut, whole.digest(), distinct)
+    taken = blocks.taken(start + report.bytes) if blocks else ()
+    return JudgedArchive(content.size, tuple(prints), report, content.is_cut, whole.digest(), distinct, taken)
+
+
+class _ContentBlocks:
+    """Hashes the content of a compressed file as it passes, up to where it will turn out to be judged."""
+
+    def __init__(self, before: Hashed, end: int) -> None:
+        self._before = before
+        self._end = end
+        self._ended = BlockHasher(before.open_block.start if before.open_block else before.until)
+        self._ahead = self._ended
+
+    def feed(self, position: int, chunk: bytes) -> None:
+        """Add a piece of the content, given from its first byte on."""
+        last = self._before.open_block
+        if last is not None and position < last.end <= position + len(chunk):
+            self._feed(position, chunk[: last.end - position])
+            if not self._ahead.continues(last, self._before.until):
+                self._ended = self._ahead = BlockHasher(self._before.until)
+            position, chunk = last.end, chunk[last.end - position :]
+        self._feed(position, chunk[: max(0, self._end - position)])
+
+    def _feed(self, position: int, chunk: bytes) -> None:
+        piece = chunk[max(0, self._ahead.position - position) :]
+        lines = piece.rfind(b"\n") + 1
+        if lines:
+            self._ahead.feed(piece[:lines])
+            self._ended = self._ahead
+        if lines < len(piece):
+            self._ahead = self._ahead.copy() if self._ahead is self._ended else self._ahead
+            self._ahead.feed(piece[lines:])
+
+    def taken(self, judged: int) -> tuple[BlockDigest, ...]:
+        """The digests, if what was fed up to the last newline, or to the end, is what was judged."""
+        hasher = self._ended if self._ended.position == judged else self._ahead
+        return hasher.taken() if hasher.position == judged else ()
 
 
 class _Content:

@@ -230,3 +230,20 @@ def test_an_edit_is_named_by_a_single_round_from_cron(history: Path, tmp_path: P
     assert done.returncode == 1, done.stderr
     found = json.loads(command("findings", "--format", "json", "--state-dir", tmp_path / "state").stdout)["violations"]
     assert [(row["kind"], row["count"]) for row in found] == [("rewritten", 1)]
+
+
+def test_a_compressed_segment_that_was_replaced_by_an_edited_one(agents: Agents, history: Path) -> None:
+    """It was compressed already when it was seen first, and its first and last bytes are what they were."""
+    packed = history.with_name(history.name + ".1.gz")
+    packed.write_bytes(gzip.compress(history.read_bytes()))
+    same_length_value(history)
+    edited = history.with_name("edited")
+    edited.write_bytes(gzip.compress(history.read_bytes()))
+    history.write_bytes(records(5, LINES))
+    agent = agents.start(history).follows(history)
+    until(lambda: agent.value("trail_verified_bytes") == len(records(LINES + 5)))
+    edited.replace(packed)
+    (found,) = until(lambda: violations(agent))
+    assert (found["kind"], found["segment"]) == ("rewritten", packed.name)
+    assert f"bytes 0 to {len(records(LINES))} of judged lines" in found["detail"]
+    agent.stop()

@@ -10,9 +10,11 @@ import pytest
 from blake3 import blake3
 
 from auditwatch.files.opening import opened
+from auditwatch.trail import grid
+from auditwatch.trail.grid import BlockDigest, BlockHasher
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
-from auditwatch.validation.ranges import judge_archive
+from auditwatch.validation.ranges import Hashed, judge_archive
 from auditwatch.validation.workers.pool import WorkerPool
 
 LINES = b"".join(b'{"n":%d}\n' % n for n in range(100_000)) + b'{"torn":\n{"n":1}\n'
@@ -76,3 +78,24 @@ def test_a_worker_says_what_this_process_says(archive: Path) -> None:
             await pool.close()
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("until", [0, 1, 2, 5000])
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_digests_of_blocks_go_on_where_they_ended(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, until: int, is_edited: bool
+) -> None:
+    monkeypatch.setattr(grid, "BLOCK_BYTES", 10_000)
+    judged = sum(map(len, DATA.splitlines(keepends=True)[:until]))
+    hasher = BlockHasher(0)
+    hasher.feed(DATA[:judged])
+    last = (hasher.taken() or (None,))[-1]
+    known = hasher.copy()
+    open_block = BlockDigest(last.start, last.end, "edited" if is_edited else last.digest) if last else None
+    lines_end = DATA.rindex(b"\n") + 1
+    if is_edited and last:
+        known = BlockHasher(judged)
+    known.feed(DATA[judged:lines_end])
+    with opened(str(archive)) as descriptor:
+        found = judge_archive(descriptor, judged, len(DATA), Rules(), (), before=Hashed(judged, open_block))
+    assert found.blocks == known.taken()

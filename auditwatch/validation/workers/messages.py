@@ -45,6 +45,7 @@ class ArchiveRequest(msgspec.Struct, frozen=True, tag=True):
     rules: Rules
     spans: tuple[tuple[int, int], ...]
     final: bool
+    before: Hashed | None = None
 
 
 class PrintRequest(msgspec.Struct, frozen=True, tag=True):

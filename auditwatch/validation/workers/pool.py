@@ -93,7 +93,15 @@ class WorkerPool:
         return JudgedRange(answer.report, answer.digest, answer.marks, answer.blocks)
 
     async def judge_archive(
-        self, fd: int, start: int, end: int, rules: Rules, spans: Sequence[Span], *, final: bool = False
+        self,
+        fd: int,
+        start: int,
+        end: int,
+        rules: Rules,
+        spans: Sequence[Span],
+        *,
+        final: bool = False,
+        before: Hashed | None = None,
     ) -> JudgedArchive:
         """Read a compressed file once: `auditwatch.validation.ranges.judge_archive`.
 
@@ -101,8 +109,16 @@ class WorkerPool:
             Unreadable: The file cannot be read.
             WorkerDied: The worker ended before it answered; the next call starts another.
         """
-        answer = await self._answer(fd, ArchiveRequest(start, end, rules, tuple(spans), final))
-        return JudgedArchive(answer.size, answer.prints, answer.report, answer.is_cut, answer.digest, answer.distinct)
+        answer = await self._answer(fd, ArchiveRequest(start, end, rules, tuple(spans), final, before))
+        return JudgedArchive(
+            answer.size,
+            answer.prints,
+            answer.report,
+            answer.is_cut,
+            answer.digest,
+            answer.distinct,
+            answer.blocks,
+        )
 
     async def fingerprint(self, fd: int, offset: int, length: int) -> bytes:
         """BLAKE3-256 of these bytes of an open file, or of those that it still has.

@@ -98,7 +98,15 @@ def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
 
 
 def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:
-    found = judge_archive(descriptor, request.start, request.end, request.rules, request.spans, final=request.final)
+    found = judge_archive(
+        descriptor,
+        request.start,
+        request.end,
+        request.rules,
+        request.spans,
+        final=request.final,
+        before=request.before,
+    )
     return RangeAnswer(
         found.report,
         found.digest,
@@ -108,6 +116,7 @@ def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:
         prints=found.prints,
         is_cut=found.is_cut,
         distinct=found.distinct,
+        blocks=found.blocks,
     )
 
 
