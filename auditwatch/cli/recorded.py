@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 
+from auditwatch.agent.offline import WATCHED
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import opened
 from auditwatch.files.reading import fingerprint
@@ -35,14 +37,15 @@ def recorded_blocks(state_dir: str) -> Iterator[RecordedBlocksOf]:
 
 
 def _segments(store: Store) -> Iterator[tuple[str, tuple[str, Segment]]]:
-    """Path of each known file, with its trail and what is known of it."""
-    for key in store.keys():  # noqa: SIM118  a store is not a dictionary
+    """Path of each known file, with its trail and what is known of it; last what is watched, and so up to date."""
+    watched = json.loads(store.get(WATCHED) or "[]")
+    for key in sorted(store.keys(), key=lambda key: key in watched):
         state = store.load(key)
         directory = os.path.dirname(key.partition("=")[2])
         for segment in state.files if state else ():
             if segment.packed:
                 continue  # blocks are those of the file as it was before
-            yield os.path.join(directory, segment.name), (key, segment)
+            yield os.path.join(segment.directory or directory, segment.name), (key, segment)
 
 
 def _recorded(

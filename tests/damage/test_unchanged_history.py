@@ -144,6 +144,16 @@ def test_a_whole_file_with_another_history_is_damaged(
     assert verdict(capsys, *asked) == ("damaged", {"truncated"})
 
 
+def test_what_is_watched_now_counts_and_not_what_was_watched_under_another_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail, state = tmp_path / "small.jsonl", tmp_path / "state"
+    for number, name in enumerate(("z", "b")):
+        trail.write_bytes(b"".join(LINE % n for n in range(number, 1000)))
+        assert command("run", f"{name}={trail}", "--state-dir", state, "--once").returncode == 0
+    assert verdict(capsys, "--state-dir", state, trail) == ("whole", set())
+
+
 def test_a_new_file_after_a_rotation_has_no_history_yet(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
