@@ -23,7 +23,9 @@ from auditwatch.trail.words import count_text
 LOOKS_TO_CONFIRM: Final = 2
 """A change is suspected at one look and confirmed at another."""
 
-_PAUSE_SECONDS: Final = 0.05
+SHORTEST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 1.0
+"""Of a mount that is away, a look proves nothing for `pending_grace`."""
 
 
 class Rebaselining:
@@ -48,22 +50,24 @@ class Rebaselining:
     def take(self, request: Request) -> None:
         """Begin with a request to which there is no objection, unless that has been done."""
         if request.id not in self._tasks:
-            self._tasks[request.id] = asyncio.create_task(self._answer(request))
+            answering = self._answer(self._monitors[request.trail], request)
+            self._tasks[request.id] = asyncio.create_task(answering)
 
     def cancel(self) -> None:
         """Leave what is not finished: it stays in the inbox."""
         for task in self._tasks.values():
             task.cancel()
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, monitor: Monitor, request: Request) -> None:
         try:
-            given = await self._rebaselined(self._monitors[request.trail], request)
+            given = await self._rebaselined(monitor, request)
         except Unreadable as error:
             given = Answer(False, message=f"the trail cannot be looked at: {error}")
         try:
             answer(self._state_dir, request.id, given)
         except StateUnwritable as error:
             self._say(f"{request.trail}: the answer to a request cannot be written: {error}")
+        del self._tasks[request.id]
 
     async def _rebaselined(self, monitor: Monitor, request: Request) -> Answer:
         await seen_anew(monitor)
@@ -109,10 +113,11 @@ async def seen_anew(monitor: Monitor) -> None:
     Raises:
         Unreadable: It cannot be looked at.
     """
-    before = monitor.looks
+    before, pause = monitor.looks, SHORTEST_PAUSE_SECONDS
     while monitor.looks < before + LOOKS_TO_CONFIRM or not monitor.state.is_settled:
         monitor.wake(with_neighbours=True)
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         if (trouble := monitor.state.trouble) is not None:
             raise Unreadable(trouble.reason, trouble.message)
         if not monitor.services.prober.is_answering:
