@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.effects import Read
-from auditwatch.ledger.events import Acknowledged, Rebaselined, Scope
-from auditwatch.ledger.state import Policy, TrailState
-from auditwatch.trail.kinds import HISTORY, Kind
+from auditwatch.ledger.events import Acknowledged, Forgotten, Rebaselined, Scope
+from auditwatch.ledger.state import Policy, TrailState, begin
+from auditwatch.trail.kinds import HISTORY, Kind, Violation
 from tests.ledger.trails import NAME, POLICY, Trail, open_places, verdicts
 
 PIECES = st.sampled_from(
@@ -48,6 +48,7 @@ class AppendOnly(RuleBasedStateMachine):
         self.segments = 0
         self.expired_lines = 0
         self.expired: list[tuple[str, int, str]] = []
+        self.is_lost = False
 
     @rule(pieces=st.lists(PIECES, min_size=1, max_size=4))
     def append(self, pieces: list[bytes]) -> None:
@@ -124,6 +125,27 @@ class AppendOnly(RuleBasedStateMachine):
     def set_the_clock_on(self, seconds: float) -> None:
         self.trail.now += seconds
 
+    @rule(seconds=st.floats(0, 1e6))
+    def set_the_clock_back(self, seconds: float) -> None:
+        self.trail.now -= seconds
+
+    @rule()
+    def save_unchanged(self) -> None:
+        """Somebody's editor, or a restore of what was there anyway."""
+        self.trail.create(bytes(self.trail.files[NAME].data))
+
+    @rule()
+    def lose_the_state(self) -> None:
+        """What is found from now on may have been found before: none of it is inherited."""
+        trail = self.trail
+        trail.now += 1
+        trail.state, trail.stored = begin("risk", trail.state.policy), {}
+        trail.step(Forgotten(trail.now, "state.db", "lost"))
+        trail.look()
+        self.is_lost = True
+        self.history = sum(file.data.count(b"\n") for file in trail.files.values())
+        self.expired_lines, self.expired = 0, []
+
     @rule()
     def look(self) -> None:
         self.trail.look()
@@ -180,7 +202,8 @@ class AppendOnly(RuleBasedStateMachine):
         lines = {name: file.data.count(b"\n") for name, file in trail.files.items()}
         assert {segment.name: segment.lines for segment in trail.state.files} == lines
         assert trail.state.appended_lines == sum(lines.values()) + self.expired_lines - self.history
-        assert trail.state.violations == ()
+        assert [row.kind for row in trail.state.violations] == [Violation.STATE_LOST] * self.is_lost
+        assert not (self.is_lost and any(f.inherited for s in trail.state.segments for f in s.findings))
         self.check_rows(places, expected)
 
     def check_rows(self, places: list[tuple[str, int, str]], expected: list[tuple[str, int, str]]) -> None:
@@ -195,16 +218,7 @@ class AppendOnly(RuleBasedStateMachine):
 
 
 class MovedAbout(AppendOnly):
-    """The same, and the files come to lie under other inodes and devices, and the clock is set back."""
-
-    @rule(seconds=st.floats(0, 1e6))
-    def set_the_clock_back(self, seconds: float) -> None:
-        self.trail.now -= seconds
-
-    @rule()
-    def save_unchanged(self) -> None:
-        """Somebody's editor, or a restore of what was there anyway."""
-        self.trail.create(bytes(self.trail.files[NAME].data))
+    """The same, and the files come to lie under other device numbers: nothing of what was seen has changed."""
 
     @rule()
     def remount(self) -> None:
