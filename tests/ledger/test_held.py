@@ -90,3 +90,17 @@ def test_a_file_that_was_moved_to_a_name_that_no_rotation_gives_is_followed_ther
     trail.look()
     assert [(segment.name, segment.lines) for segment in trail.state.files] == [("elsewhere", 4), (NAME, 2)]
     assert (trail.state.rotations, trail.state.appended_lines, trail.state.violations) == (1, 3, ())
+
+
+@pytest.mark.parametrize("name", [f"{NAME}~", f"{NAME}.bak"])
+def test_what_an_editor_keeps_beside_its_own_file_is_no_segment(name: str) -> None:
+    lines = [b'{"event":"TRADE_APPROVED","id":%d}\n' % n for n in range(200)]
+    trail = watched(b"".join(lines))
+    trail.rename(NAME, name)
+    trail.create(b"".join(lines[:100] + lines[101:]))
+    trail.look()
+    del trail.files[name]
+    trail.now += 60
+    trail.look()
+    assert [row.kind for row in trail.state.violations] == [Violation.REPLACED]
+    assert [(segment.name, segment.lines) for segment in trail.state.files] == [(NAME, 199)]

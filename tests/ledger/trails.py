@@ -23,6 +23,7 @@ from auditwatch.ledger.identity import (
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.trail.grid import BlockDigest, BlockHasher
+from auditwatch.trail.names import is_unfinished
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
 from auditwatch.trail.sketch import Sketch, extended, overlap
@@ -187,7 +188,7 @@ class Trail:
         if self.renamed_while_looked_at:
             self.rename(NAME, self.renamed_while_looked_at)
             self.renamed_while_looked_at = None
-        others = sorted(name for name in self.files if name != NAME and not self.is_away)
+        others = sorted(name for name in self.files if name != NAME and not is_unfinished(name) and not self.is_away)
         sights = tuple(sight for name in others if (sight := self._sight(name, expected)))
         former = self._former(expected)
         return self.step(
