@@ -93,6 +93,7 @@ def test_an_acknowledgement_is_refused_or_kept_and_the_agent_goes_on(
     append(trail, SPLICED)
     until(lambda: agent.value("trail_corrupt_lines_detected_total") == 302)
     ballast.unlink()
+    until(lambda: agent.value("state_writable") == 1)  # what is acknowledged is what the one who asks can see stored
     done = command(*asked)
     assert done.returncode == 0, done.stderr
     assert agent.value("trail_corrupt_lines") == 0
