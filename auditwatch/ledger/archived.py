@@ -61,9 +61,11 @@ def told(before: TrailState, after: TrailState, at: float) -> tuple[TrailState, 
     A segment that lost bytes is judged from its start; its findings beyond the new end are gone.
     """
     lost: GoneFindings = ()
+    if after.closed is before.closed:
+        return after, lost
+    known = {segment.number: segment for segment in before.segments}
     for segment in after.closed:
-        known = before.segment(segment.number)
-        detail = _complaint(known, segment)
+        detail = _complaint(known.get(segment.number), segment)
         if detail and not segment.vanished:
             after, gone = _complained(after, segment, detail, at)
             lost += gone

@@ -44,7 +44,8 @@ def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) ->
     is_quiet = bool(state.active and event.active and is_same_inode(state.active, event.active))
     living = [segment for segment in state.closed if not segment.vanished]
     found = known_as(living, others, by_name=is_quiet and state.rotations == state.rotations_settled)
-    left = [sight for sight in others if sight not in found.values()]
+    taken = {id(sight) for sight in found.values()}  # to compare each with each would take longer the more there are
+    left = [sight for sight in others if id(sight) not in taken]
     if state.active and not is_quiet:
         became = rotated_to(state.active, left)
         left = [sight for sight in left if sight is not became]
@@ -53,7 +54,8 @@ def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) ->
 
 def _neighbour(segment: Segment, sight: FileSight | None, event: Observed, rotations: int) -> Segment:
     if sight is not None:
-        return replace(sighted(segment, sight, event.at), missing_since=None, vanished=False)
+        seen = replace(sighted(segment, sight, event.at), missing_since=None, vanished=False)
+        return segment if seen == segment else seen  # what stays the same object is not stored again
     if event.is_unpacking or segment.vanished or segment.directory in event.unlisted:
         return segment
     if segment.missing_since is None:
