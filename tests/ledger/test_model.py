@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from auditwatch.ledger.acknowledged import known_ids
+from auditwatch.ledger.blocks import hashed_until
 from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Acknowledged, Forgotten, Rebaselined, Scope
@@ -120,6 +121,17 @@ class AppendOnly(RuleBasedStateMachine):
         self.trail.look()
         self.trail.wait(60)
         self.trail.look()
+
+    @rule()
+    def hash_again(self) -> None:
+        """Whatever was judged is still there, and every byte of it has its part in one digest."""
+        inodes = {file.inode for file in self.trail.files.values()}
+        before = self.trail.state.violations
+        for segment in self.trail.state.files:
+            if segment.inode in inodes and not segment.packed:
+                self.trail.rehash(segment.number)
+                assert hashed_until(segment) == segment.anchor.position
+        assert self.trail.state.violations == before
 
     @rule(seconds=st.floats(0, 1e6))
     def set_the_clock_on(self, seconds: float) -> None:
