@@ -1,10 +1,10 @@
-"""The compressed files beside a trail: a worker reads each once, and the ledger then knows which segment it is."""
+"""The compressed files of a trail: a worker reads each, so that the ledger knows which segment it is, and judges it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,7 @@ from auditwatch.agent.probes import Place, open_sight
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.files.reading import fingerprint
 from auditwatch.host.clock import Clock
+from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.identity import FINGERPRINT_BYTES, Expectation, expectations
 from auditwatch.ledger.segment import Fingerprint, Segment
@@ -77,6 +78,55 @@ class _Failing:
     def failed(self, at: float) -> None:
         self.times += 1
         self.again_at = at + min(AGAIN_SECONDS * 2 ** (self.times - 1), _MOST_AGAIN_SECONDS)
+
+
+class Unpacking:
+    """Judges compressed segments beside a trail's turns, one at a time: unpacking takes long. Belongs to the loop.
+
+    Args:
+        judge: Judges what a read asks for, and applies the verdict; True if it could.
+        wake: Called when one was judged, and when one that could not be may be tried again.
+    """
+
+    def __init__(self, judge: Callable[[Read], Awaitable[bool]], wake: Callable[[], None], clock: Clock) -> None:
+        self._judge = judge
+        self._wake = wake
+        self._clock = clock
+        self._failing = _Failing()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, read: Read) -> None:
+        """Perform a read, unless another is being performed, or failed just now.
+
+        Raises:
+            Exception: What was wrong with ourselves when the last one was performed.
+        """
+        if self._task is not None and self._task.done():
+            task, self._task = self._task, None
+            if not task.cancelled():
+                task.result()
+        if self._task is None and self._failing.again_at <= self._clock():
+            self._task = asyncio.get_running_loop().create_task(self._perform(read))
+
+    async def wait(self) -> bool:
+        """Until the read that is being performed is done; False if there was none."""
+        if self._task is None or self._task.done():
+            return False
+        await asyncio.wait({self._task})
+        return True
+
+    def cancel(self) -> None:
+        """Judge no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _perform(self, read: Read) -> None:
+        if await self._judge(read):
+            self._failing = _Failing()
+            self._wake()
+        else:
+            self._failing.failed(self._clock())
+            asyncio.get_running_loop().call_later(self._failing.again_at - self._clock(), self._wake)
 
 
 class Archives:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from auditwatch.agent.archives import Archives, ArchiveServices
+from auditwatch.agent.archives import Archives, ArchiveServices, Unpacking
 from auditwatch.agent.held import Held
 from auditwatch.agent.open_blocks import OpenBlocks
 from auditwatch.agent.prober import Prober
@@ -98,6 +98,7 @@ class Monitor:
         self._turning = asyncio.Lock()
         self._held = Held()
         self._hashers = OpenBlocks()
+        self._unpacking = Unpacking(self._judge_beside, self.wake, services.clock)
         self._archives = Archives(
             self.place,
             ArchiveServices(
@@ -165,6 +166,7 @@ class Monitor:
                 await self.turn()
         finally:
             self._archives.cancel()
+            self._unpacking.cancel()
             self.services.prober.submit(self._held.close)
 
     async def turn(self) -> None:
@@ -184,9 +186,15 @@ class Monitor:
         await self.turn()
         await self._archives.wait()
         await self.turn()
+        await self.judge_archives()
         if not self.state.is_settled:
             await asyncio.sleep(self.state.policy.absence_seconds)
             self.wake(with_neighbours=True)
+            await self.turn()
+
+    async def judge_archives(self) -> None:
+        """Turn until every compressed segment that is known, and can be read, is judged."""
+        while await self._unpacking.wait():
             await self.turn()
 
     async def last_look(self) -> None:
@@ -199,7 +207,7 @@ class Monitor:
 
     async def _turn(self, with_neighbours: bool) -> None:
         requests, looks = await self._look(with_neighbours), 1
-        while requests:
+        while requests := self._without_archives(requests):
             if isinstance(requests[0], LookAgain):
                 if looks == LOOKS_A_TURN:
                     return
@@ -211,6 +219,13 @@ class Monitor:
                 requests = (*await self._read_and_look(requests[0]), *again)
             else:
                 return
+
+    def _without_archives(self, requests: Sequence[Need]) -> Sequence[Need]:
+        """The requests but for reads of compressed segments, which are performed meanwhile."""
+        beside = [one for one in requests if isinstance(one, Read) and self._segment(one.segment).packed]
+        if beside:
+            self._unpacking.begin(beside[0])
+        return [one for one in requests if one not in beside]
 
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expected_at_path(self.state)
@@ -242,8 +257,6 @@ class Monitor:
 
     async def _judged(self, read: Read) -> Judged:
         segment = self._segment(read.segment)
-        if segment.packed:
-            return await self._judged_archive(segment, read)
         is_small = read.end - read.start <= SMALL_READ_BYTES
         prober, rules = self.services.prober, self.config.rules
         if is_small:
@@ -261,6 +274,29 @@ class Monitor:
             )
         finally:
             os.close(descriptor)
+
+    async def _judge_beside(self, read: Read) -> bool:
+        segment = self._segment(read.segment)
+        try:
+            verdict = await self._judged_archive(segment, read)
+            if self._is_unchanged(segment):
+                self._apply(verdict)
+        except (Unreadable, WorkerDied) as error:
+            if error.reason not in ("changed", "missing"):  # then the next look will show
+                self._could_not_unpack(f"{segment.name}: {error}")
+            return False
+        return True
+
+    def _is_unchanged(self, segment: Segment) -> bool:
+        """Whether the verdict on this segment is still one on what the ledger knows as it."""
+        now = self.state.segment(segment.number)
+        return now is not None and (now.inode, now.packed, now.size, now.judged, now.anchor) == (
+            segment.inode,
+            segment.packed,
+            segment.size,
+            segment.judged,
+            segment.anchor,
+        )
 
     async def _judged_archive(self, segment: Segment, read: Read) -> Judged:
         descriptor = await self.services.prober.call(open_segment, self.place, segment)
@@ -305,7 +341,7 @@ class Monitor:
             self.wake()
 
     async def _end_tails(self) -> None:
-        for read in self.recorder.apply(Ticked(self.services.clock())):
+        for read in self._without_archives(self.recorder.apply(Ticked(self.services.clock()))):
             if isinstance(read, Read):
                 self._apply(await self._judged(read))
 

@@ -39,6 +39,7 @@ class Runs:
         """Judge again everything that was judged, and let the ledger compare; what is new is read first."""
         async with self._one_at_a_time:
             await monitor.turn()
+            await monitor.judge_archives()
             await self._run(monitor, Mode.FULL, self._review)
 
     async def sample(self, monitor: Monitor) -> None:

@@ -179,6 +179,7 @@ class Agent:
             await self._runs.full(monitor)
             await self._runs.sample(monitor)
             await monitor.last_look()
+            await monitor.judge_archives()  # those of which a run found that they have changed
         await self._housekeeping.selftest()
         self._housekeeping.show_figures()
         snapshot = self._publisher.snapshot()

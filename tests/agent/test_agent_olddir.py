@@ -46,17 +46,17 @@ def test_rotations_into_another_directory_watched_and_not(
     append(trail, records(100))
     agent = start(agents, trail)
     for number in range(1, 4):
-        append(trail, records(100))
+        append(trail, records(100, start=number * 1000))
         rotated.run()
-        append(trail, records(10))
+        append(trail, records(10, start=number * 1000 + 500))
         until(lambda: judged(agent) == 103 + number * 110)  # noqa: B023  asked at once
     assert agent.value("trail_rotations_total") == 3
     assert {segment["directory"] for segment in agent.status()["segments"]} == {str(old), None}
     agent.stop()
     for number in range(2):
-        append(trail, records(100) + (SPLICED if number else b""))
+        append(trail, records(100, start=(number + 4) * 1000) + (SPLICED if number else b""))
         rotated.run()
-    append(trail, records(10))
+    append(trail, records(10, start=6000))
     agent = start(agents, trail)
     until(lambda: judged(agent) == 103 + 330 + 200 + 2 + 10)
     assert agent.value("trail_violations") == 0
