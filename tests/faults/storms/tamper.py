@@ -198,8 +198,8 @@ class Batch:
     def play(self) -> None:
         """Judge everything, edit, and see what is said."""
         agents = Agents(self.home)
-        # Without `keep`, the oldest segment may go: it might be retention.
-        entries = [f"{{name: {case.name}, path: {case.trail}, keep: 1d}}" for case in self.cases]
+        # Without `keep`, the oldest segment may go as soon as as many stay: that is how retention looks.
+        entries = [f"{{name: {case.name}, path: {case.trail}, keep: 90d}}" for case in self.cases]
         lines = ["defaults:", "  pending_grace: 2s", f"  watch: {self.watch}"]
         config = configuration(self.home / "auditwatch.yml", entries, *lines)
         try:
