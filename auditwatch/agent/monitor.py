@@ -230,7 +230,7 @@ class Monitor:
     async def _look(self, with_neighbours: bool) -> Sequence[Need]:
         expected = expected_at_path(self.state)
         closed = expected_neighbours(self.state) if with_neighbours else None
-        place = self.place.knowing(self.state.segments)
+        place = self.place.knowing(self.state.segments) if with_neighbours else self.place
         seen = await self.services.prober.call(look, place, expected, closed, self.services.clock, self._held)
         self.looks += 1
         seen = self._archives.filled(seen, self.state)

@@ -56,7 +56,7 @@ def _has_namesake(sight: FileSight, event: Observed) -> bool:
 
 
 def told(before: TrailState, after: TrailState, at: float) -> tuple[TrailState, GoneFindings]:
-    """The state with a violation for each compressed segment that is newly found to be cut off, or to hold too little.
+    """The state with a violation for each closed segment that is newly found to be cut off, or to hold too little.
 
     A segment that lost bytes is judged from its start; its findings beyond the new end are gone.
     """
@@ -99,18 +99,20 @@ def _with_other_content(
 
 
 def _complaint(known: Segment | None, segment: Segment) -> str:
-    """What is newly wrong with a compressed segment, for people; empty if nothing is."""
+    """What is newly wrong with a closed segment, for people; empty if nothing is."""
     judged = segment.anchor.position
-    is_short = bool(segment.packed) and segment.size < judged
+    is_short = segment.size < judged
     is_news = segment.is_cut and (known is None or (known.is_cut, known.size) != (True, segment.size))
     if segment.is_cut and (is_news or is_short):
         where = f", where {judged} had been judged" if is_short else ""
         return f"damaged or cut off after {segment.size} bytes of its content{where}"
-    return f"{segment.size} bytes of content found where {judged} had been judged" if is_short else ""
+    what = "bytes of content" if segment.packed else "bytes"
+    return f"{segment.size} {what} found where {judged} had been judged" if is_short else ""
 
 
 def _complained(state: TrailState, segment: Segment, detail: str, at: float) -> tuple[TrailState, GoneFindings]:
-    kind = Violation.ARCHIVE_CUT if segment.is_cut else Violation.TRUNCATED
+    kind = Violation.TRUNCATED if segment.size or segment.packed else Violation.EMPTIED
+    kind = Violation.ARCHIVE_CUT if segment.is_cut else kind
     state = with_violation(state, kind, segment.name, detail, at)
     if segment.size >= segment.anchor.position:
         return state, ()

@@ -279,4 +279,7 @@ def repeats(segment: Segment, sight: FileSight) -> bool:
 def _fits(segment: Segment, sight: FileSight) -> bool:
     if segment.packed or sight.packed:
         return segment.packed == sight.packed
-    return sight.size == segment.size if segment.vanished else sight.size >= segment.anchor.position
+    if segment.vanished:
+        return sight.size == segment.size
+    is_surely_the_same = bool(segment.born_ns and sight.born_ns)  # then it may even be shorter: somebody cut it
+    return is_surely_the_same or sight.size >= segment.anchor.position

@@ -68,14 +68,14 @@ def with_archives(state: TrailState, event: Observed) -> TrailState:
 
     Copies of a segment that is still there are only named.
     """
+    if event.others is None:
+        return state
     packed = [sight for sight in strangers(state, event) if sight.packed]
     for sight in packed:
         if _is_news(state, sight):
             is_history = sight.modified < state.first_seen
             state = with_closed(state, sight, event.at, history=sight.size if is_history else 0)
             state = _oldest_first(state) if is_history else replace(state, rotations=state.rotations + 1)
-    if event.others is None:
-        return state
     own = {(segment.device, segment.inode) for segment in state.files}
     copies = tuple(sight.name for sight in packed if (sight.device, sight.inode) not in own)
     return state if copies == state.copies else replace(state, copies=copies)

@@ -280,3 +280,15 @@ def test_a_clock_that_was_set_back_does_not_put_off_the_verdict_on_a_torn_tail()
     trail.look()
     trail.wait(60)
     assert [s.torn_tail is not None for s in trail.state.closed] == [True]
+
+
+@pytest.mark.parametrize(("left", "expected"), [(20, Violation.TRUNCATED), (0, Violation.EMPTIED)])
+def test_a_closed_segment_that_somebody_cuts_is_named_and_not_missing(left: int, expected: Violation) -> None:
+    trail = rotated(2)
+    del trail.files[f"{NAME}.2"].data[left:]
+    pass_absence(trail)
+    (row,) = trail.state.violations
+    assert (row.kind, row.segment) == (expected, f"{NAME}.2")
+    assert row.detail == f"{left} bytes found where {len(GOOD)} had been judged"
+    assert [segment.lines for segment in trail.state.files] == [0, 1, 0]
+    assert trail.state.appended_lines == 2

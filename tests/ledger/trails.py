@@ -247,6 +247,7 @@ class Trail:
             inode=file.inode,
             size=len(data),
             modified=self.now,
+            born_ns=file.inode,
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
             prints=self._presumed(name, file),
