@@ -326,7 +326,10 @@ class Monitor:
         )
 
     def _segment(self, number: int) -> Segment:
-        return next(segment for segment in self.state.files if segment.number == number)
+        active = self.state.active
+        if active is not None and active.number == number:
+            return active
+        return next(s for s in self.state.closed if s.number == number and not s.vanished)
 
     def _is_history(self, read: Read) -> bool:
         return read.resume < self._segment(read.segment).counted_until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -224,11 +225,11 @@ def _neighbours(
     place: Place, found: Iterable[tuple[str, str]], expected: Expectation, closed: Known
 ) -> Iterator[FileSight]:
     """Each file once, even if it has several names."""
-    seen = set()
+    seen, candidates = set(), _Candidates(closed)
     for directory, name in found:
         try:
             with opened(place.of(name, directory)) as descriptor:
-                sight = _presumed(descriptor, _neighbour_sight(descriptor, name, expected), closed)
+                sight = candidates.presumed(descriptor, _neighbour_sight(descriptor, name, expected))
                 sight = replace(sight, directory=directory)
         except Unreadable:
             continue  # it cannot be judged now; if it was a segment, the ledger misses it
@@ -237,14 +238,23 @@ def _neighbours(
             yield sight
 
 
-def _presumed(descriptor: int, sight: FileSight, closed: Known) -> FileSight:
-    """A plain neighbour shows its prints for each closed segment that it may be, by name or by size."""
-    if sight.packed or any((s.device, s.inode) == (sight.device, sight.inode) for s, _ in closed):
-        return sight
-    alike = [(s.number, e) for s, e in closed if s.name == sight.name or s.size == sight.size]
-    prints = {number: (bare.head, bare.marker) for number, one in alike if (bare := _sight(descriptor, "", one))}
-    whole = {number: (head, marker) for number, (head, marker) in prints.items() if head and marker}
-    return replace(sight, prints=whole)
+class _Candidates:
+    """What an unknown plain neighbour may be: closed segments with its name or its size."""
+
+    def __init__(self, closed: Known) -> None:
+        self._inodes = {(segment.device, segment.inode) for segment, _ in closed}
+        self._alike: dict[str | int, dict[int, Expectation]] = defaultdict(dict)
+        for segment, one in closed:
+            self._alike[segment.name][segment.number] = self._alike[segment.size][segment.number] = one
+
+    def presumed(self, descriptor: int, sight: FileSight) -> FileSight:
+        """The sight with its prints for each of them."""
+        if sight.packed or (sight.device, sight.inode) in self._inodes:
+            return sight
+        alike = self._alike[sight.name] | self._alike[sight.size]
+        bare = {number: _sight(descriptor, "", one) for number, one in alike.items()}
+        prints = {number: (one.head, one.marker) for number, one in bare.items() if one.head and one.marker}
+        return replace(sight, prints=prints)
 
 
 def _neighbour_sight(descriptor: int, name: str, expected: Expectation) -> FileSight:

@@ -9,8 +9,9 @@ from auditwatch.ledger.state import TrailState
 
 def wanted(state: TrailState) -> tuple[Read, ...]:
     """One read for each segment with unread bytes; the active file comes first, because people wait for it."""
-    newest_first = reversed(state.files)
-    return tuple(_read(segment, state.policy.read_bytes) for segment in newest_first if segment.unverified)
+    newest_first = reversed(state.segments)
+    unread = (segment for segment in newest_first if segment.read != segment.size and not segment.vanished)
+    return tuple(_read(segment, state.policy.read_bytes) for segment in unread)
 
 
 def _read(segment: Segment, most: int) -> Read:
@@ -31,10 +32,9 @@ def overdue_tails(state: TrailState, at: float) -> tuple[Read, ...]:
     """
     return tuple(
         Read(segment.number, segment.judged, segment.read, segment.size, final=True)
-        for segment in state.files
-        if segment.closed
+        for segment in state.closed
+        if segment.judged != segment.size == segment.read
+        and not segment.vanished
         and not segment.is_cut
-        and segment.pending
-        and not segment.unverified
         and segment.grown + state.policy.pending_grace_seconds <= at
     )
