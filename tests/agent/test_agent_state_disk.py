@@ -92,6 +92,7 @@ def test_an_acknowledgement_is_refused_or_kept_and_the_agent_goes_on(
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
     append(trail, SPLICED)
     until(lambda: agent.value("trail_corrupt_lines_detected_total") == 302)
+    until(lambda: agent.value("state_writable") == 0)
     ballast.unlink()
     until(lambda: agent.value("state_writable") == 1)  # what is acknowledged is what the one who asks can see stored
     done = command(*asked)

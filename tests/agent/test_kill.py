@@ -38,7 +38,7 @@ print(n)
 """
 
 HISTORY = (records(200_000) + b"an old scar\n") * 3
-BULK = records(60_000)
+BULK_LINES = 60_000
 """More than the agent reads by itself: worker processes are at work when it is killed."""
 
 FOUND = re.compile(r"risk: (?!emptied|replaced|truncated)\w+: line .*\((f[0-9a-f]{10})\)")
@@ -78,7 +78,7 @@ def damage(trail: Path, round_number: int, dice: random.Random) -> int:
     for n in range(number):
         append_locked(trail, b"torn in round %d: %d\n" % (round_number, n))
     if round_number % 3 == 0:
-        append_locked(trail, BULK)
+        append_locked(trail, records(BULK_LINES, start=(round_number + 1) * 1_000_000))  # a rotation repeats no lines
     return number
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from auditwatch.files.segments import neighbours
+from auditwatch.files.segments import segment_files
+from auditwatch.trail.names import segment_order
 from auditwatch.trail.own import Recovered, parse_own
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
@@ -53,7 +54,8 @@ class Survey:
 
 def segments(trail: Path) -> list[Path]:
     """All files of a trail that the agent finds, oldest first."""
-    closed = [trail.parent / name for name in neighbours(str(trail))]
+    ordered = sorted((segment_order(trail.name, name), name) for _, name in segment_files(str(trail)).found)
+    closed = [trail.parent / name for _, name in ordered]
     return [*closed, trail] if trail.exists() else closed
 
 
