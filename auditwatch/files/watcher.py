@@ -25,6 +25,9 @@ MAX_DIRECTORIES: Final = 32
 
 _JOIN_SECONDS: Final = 5.0
 
+_MOST_NAMES: Final = 4096
+"""Most names of files beside trails that are remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchStatus:
@@ -45,6 +48,7 @@ class _Directory:
 
     Attributes:
         trails: Paths of the trails by file name.
+        version: Grows whenever they change.
         links: Names of the trails that are symbolic links: they change elsewhere, so they are polled.
         demanded: Whether events were asked for, no matter which file system it is.
         watch: The watch while the directory is armed.
@@ -53,6 +57,7 @@ class _Directory:
 
     path: str
     trails: dict[str, str] = field(default_factory=dict)
+    version: int = 0
     links: frozenset[str] = frozenset()
     demanded: bool = False
     watch: ObservedWatch | None = None
@@ -67,7 +72,7 @@ class Watcher:
 
     Args:
         wake: Called with the path of a trail that may have changed, in one of the watcher's threads.
-        beside: The same, if a file that may be one of its closed segments came, went or was renamed.
+        beside: The same, if a file that may be one of its closed segments came, went, grew or was renamed.
         trusts: Whether a directory's file system reports changes reliably.
         max_directories: How many directories are watched; the others are polled.
 
@@ -101,6 +106,7 @@ class Watcher:
         parent, name = os.path.split(os.path.abspath(path))
         directory = self._directories.setdefault(parent, _Directory(parent))
         directory.trails[name] = path
+        directory.version += 1
         directory.demanded |= mode == "events"
 
     def unwatch(self, path: str) -> None:
@@ -109,6 +115,7 @@ class Watcher:
         parent, name = os.path.split(os.path.abspath(path))
         if parent in self._directories:
             self._directories[parent].trails.pop(name, None)
+            self._directories[parent].version += 1
 
     def status(self, path: str) -> WatchStatus:
         """How changes of a trail are noticed at the moment."""
@@ -214,7 +221,7 @@ class Watcher:
 
 
 class _Handler:
-    """What watchdog calls: picks out the events of our trails, of any type, and the moves of their segments."""
+    """What watchdog calls: picks out the events of our trails and of their closed segments, of any type."""
 
     def __init__(
         self, directory: _Directory, woken: Callable[[str], None], moved_beside: Callable[[str], None]
@@ -222,6 +229,8 @@ class _Handler:
         self._directory = directory
         self._woken = woken
         self._moved_beside = moved_beside
+        self._owners: dict[str, tuple[str, ...]] = {}
+        self._version = directory.version
 
     def dispatch(self, event: Any) -> None:
         """Handle one event, in the observer's thread."""
@@ -229,13 +238,19 @@ class _Handler:
             name = os.path.basename(os.fsdecode(path)) if path else ""
             if (trail := self._directory.trails.get(name)) is not None:
                 self._woken(trail)
-            elif name and event.event_type != "modified":
-                self._tell_of_segment(name)
+            elif name:
+                for owner in self._owners_of(name):
+                    self._moved_beside(owner)
 
-    def _tell_of_segment(self, name: str) -> None:
-        for active, path in list(self._directory.trails.items()):
-            if segment_order(active, name) is not None:
-                self._moved_beside(path)
+    def _owners_of(self, name: str) -> tuple[str, ...]:
+        """The trails that a file with this name may be a closed segment of; remembered, because files grow often."""
+        if self._version != self._directory.version or len(self._owners) >= _MOST_NAMES:
+            self._version = self._directory.version
+            self._owners.clear()
+        if name not in self._owners:
+            trails = list(self._directory.trails.items())
+            self._owners[name] = tuple(path for active, path in trails if segment_order(active, name) is not None)
+        return self._owners[name]
 
 
 def _events() -> list[Any]:

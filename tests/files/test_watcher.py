@@ -253,8 +253,14 @@ def test_a_segment_that_comes_or_goes_is_told_apart_from_the_trail(tmp_path: Pat
         assert moved.get(timeout=20) == trail
         while not moved.empty():
             moved.get()
+        append(str(tmp_path / "a.jsonl.1"))
+        assert moved.get(timeout=20) == trail
+        while not moved.empty():
+            moved.get()
         Path(tmp_path / "a.jsonl.1").unlink()
         assert moved.get(timeout=20) == trail
+        while not moved.empty():
+            moved.get()
         append(str(tmp_path / "unrelated"))
         append(other)
         assert wakes.next() == other
