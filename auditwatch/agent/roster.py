@@ -130,6 +130,7 @@ class Roster:
             config.pending_grace_seconds,
             absence_seconds=max(ABSENCE_SECONDS, 2 * config.poll_interval_seconds),
             keep_seconds=config.keep_seconds,
+            rotation=config.rotation,
         )
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
         recorder.tell_loss()

@@ -186,7 +186,9 @@ class TrailKeys(DefaultKeys):
     keep: Duration | None = Field(
         default=None, description="how long closed segments are kept; one that goes earlier is missing"
     )
-    rotation: NotYet = Field(default=None, description="copytruncate")
+    rotation: Literal["copytruncate", "discard"] | None = Field(
+        default=None, description="how else than by renaming the trail is rotated: a warning instead of a violation"
+    )
     failure_log: NotYet = Field(default=None, description="a log in which producers report failed writes")
 
 

@@ -60,6 +60,7 @@ class TrailConfig:
         sequence: Whether sequence numbers are judged where lines carry them.
         segments: Absolute patterns of closed segments, besides those beside the trail.
         keep_seconds: How long closed segments are kept; None if the file does not say.
+        rotation: `copytruncate` or `discard`, if the trail is rotated like that; else empty.
     """
 
     name: str
@@ -78,6 +79,7 @@ class TrailConfig:
     sequence: Literal["auto", "off"]
     rehash_seconds: float = 3600.0
     keep_seconds: float | None = None
+    rotation: str = ""
     segments: tuple[str, ...] = ()
 
 
@@ -258,7 +260,7 @@ def _inherited(defaults: DefaultKeys, trail: TrailKeys) -> DefaultKeys:
 def _own(keys: TrailKeys, base: str, trail: TrailConfig) -> TrailConfig:
     """The trail with what no default can say."""
     segments = tuple(_absolute(base, pattern) for pattern in keys.segments)
-    return dataclasses.replace(trail, keep_seconds=keys.keep, segments=segments)
+    return dataclasses.replace(trail, keep_seconds=keys.keep, segments=segments, rotation=keys.rotation or "")
 
 
 def _absolute(base: str, path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from auditwatch.ledger.archived import GoneFindings, told, without_unfinished
 from auditwatch.ledger.effects import Commit, Effect, LookAgain, Read, Step
@@ -21,10 +22,16 @@ from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_active, with_closed, without_active
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
 from auditwatch.ledger.vanished import let_go, overdue, rotated_out
-from auditwatch.ledger.violations import with_violation
+from auditwatch.ledger.violations import with_accepted, with_violation
 from auditwatch.ledger.wanted import wanted
 from auditwatch.trail.kinds import Violation
 from auditwatch.trail.names import is_unfinished
+
+COPYTRUNCATE: Final = "copytruncate"
+"""The trail is copied, then emptied; what is written in between is lost, and its owner accepts that."""
+
+DISCARD: Final = "discard"
+"""The trail is emptied by its producer, or by a rotation that keeps nothing."""
 
 
 def observed(state: TrailState, event: Observed) -> Step:
@@ -198,10 +205,24 @@ def _compared(state: TrailState, active: Segment, event: Observed, sight: FileSi
         return _present(state, active, sight, event.at)
     if event.others is None:
         return state, (LookAgain(),)
-    if is_same_inode(active, sight) and (copy := rotated_to(active, strangers(state, event))) is not None:
-        # A copy beside the trail is not a rotation: what was written between copying and truncating is in neither.
-        suspicion = replace(suspicion, detail=f"{suspicion.detail}; copied to {copy.name} before")
+    if is_same_inode(active, sight):
+        return _truncated(state, active, event, sight, suspicion)
     return _changed(state, active, event, sight, suspicion)
+
+
+def _truncated(state: TrailState, active: Segment, event: Observed, sight: FileSight, suspicion: Suspicion) -> Step:
+    """A file that changed in place. If a copy lies beside it: what was written after it was made is in neither."""
+    copy, rotation = rotated_to(active, strangers(state, event)), state.policy.rotation
+    if copy is not None:
+        suspicion = replace(suspicion, detail=f"{suspicion.detail}; copied to {copy.name} before")
+    if rotation == COPYTRUNCATE and copy is not None:  # it may have grown beyond its former size since
+        kind = Violation.EMPTIED if suspicion.kind is Violation.EMPTIED else Violation.TRUNCATED
+        accepted = replace(suspicion, kind=kind, is_accepted=True)
+        return _suspected(state, accepted, event.at, lambda s: _rotated(s, active, copy, event)[0])
+    if rotation == COPYTRUNCATE and event.is_unpacking:
+        return state, ()
+    is_discarded = rotation == DISCARD and suspicion.kind in (Violation.EMPTIED, Violation.TRUNCATED)
+    return _changed(state, active, event, sight, replace(suspicion, is_accepted=is_discarded))
 
 
 def _missing(state: TrailState, active: Segment, event: Observed) -> Step:
@@ -297,7 +318,8 @@ def _suspected(
     if at - known.since < patience:
         return state, ()
     name = state.active.name if state.active else ""
-    state = with_violation(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
+    noted = with_accepted if suspicion.is_accepted else with_violation
+    state = noted(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
     state = confirm(state)
     return state, (Commit(), *wanted(state))
 

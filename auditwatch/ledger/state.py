@@ -34,12 +34,14 @@ class Suspicion:
     Attributes:
         since: When it was first seen.
         patience_seconds: How long it must have been seen.
+        is_accepted: Whether the owner of the trail says that this is how it is rotated.
     """
 
     kind: Violation
     detail: str
     since: float = 0.0
     patience_seconds: float = 0.0
+    is_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Policy:
         max_listed: Most living findings that a segment lists.
         absence_seconds: How long a file must be missing before it counts as gone.
         keep_seconds: How long the trail's owner keeps closed segments; None if nobody said.
+        rotation: How else than by renaming the owner says that the trail is rotated: `copytruncate` or `discard`.
     """
 
     rules_id: str
@@ -78,6 +81,7 @@ class Policy:
     max_listed: int = MAX_LISTED
     absence_seconds: float = 2.0
     keep_seconds: float | None = None
+    rotation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

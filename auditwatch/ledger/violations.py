@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from auditwatch.ledger.blocks import with_digest
-from auditwatch.ledger.damage import ViolationRow
+from auditwatch.ledger.damage import Acknowledgement, ViolationRow
 from auditwatch.ledger.state import TrailState
 from auditwatch.trail.grid import BlockDigest
 from auditwatch.trail.ids import violation_id
 from auditwatch.trail.kinds import Violation
+
+BY_CONFIGURATION: Final = "configuration"
+"""Who acknowledged what the configuration accepts."""
 
 MOST_VIOLATIONS: Final = 1_000
 """Most violations that a trail remembers; of more, the oldest acknowledged ones are forgotten."""
@@ -34,6 +37,24 @@ def with_violation(state: TrailState, kind: Violation, segment: str, detail: str
         return replace(state, violations=_within_bounds((*state.violations, row)))
     again = replace(known, count=known.count + 1, latest=detail, latest_segment=segment, latest_seen=at)
     return with_row(state, again)
+
+
+def with_accepted(state: TrailState, kind: Violation, segment: str, detail: str, at: float) -> TrailState:
+    """The state with an occurrence that the configuration accepts: it is listed and counted, and nobody is paged.
+
+    Args and the rest are those of `with_violation`.
+    """
+    note = Acknowledgement(at, BY_CONFIGURATION, f"rotation: {state.policy.rotation}")
+    known = next((row for row in reversed(state.violations) if row.kind is kind and _is_accepted(row)), None)
+    if known is None:
+        state = with_violation(state, kind, segment, detail, at)
+        return with_row(state, replace(state.violations[-1], acknowledgement=note))
+    again = replace(known, count=known.count + 1, latest=detail, latest_segment=segment, latest_seen=at)
+    return with_row(state, again)
+
+
+def _is_accepted(row: ViolationRow) -> bool:
+    return row.acknowledgement is not None and row.acknowledgement.by == BY_CONFIGURATION
 
 
 def open_violation(state: TrailState, kind: Violation) -> ViolationRow | None:

@@ -481,3 +481,47 @@ def test_a_copy_in_place_of_a_file_that_was_moved_away_a_look_earlier_is_no_rota
     trail.look()
     assert violations(trail) == [Violation.REPLACED]
     assert (trail.state.active.judged, trail.state.appended_lines) == (len(EDITED), 0)
+
+
+ACCEPTING = replace(POLICY, rotation="copytruncate")
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_copytruncate_is_a_rotation_where_its_owner_says_so(is_packed: bool) -> None:
+    trail = Trail(numbered(50), ACCEPTING)
+    trail.look()
+    for number in range(1, 4):
+        trail.append(numbered(10, start=100 * number))
+        trail.create(bytes(trail.files[NAME].data), f"audit.jsonl.{2000 + number}")
+        trail.files[NAME].data.clear()
+        if is_packed:
+            trail.compress(f"audit.jsonl.{2000 + number}")
+        trail.append(numbered(2, start=100 * number + 50))
+        trail.look()
+        trail.look()
+    (row,) = trail.state.violations
+    assert (row.kind, row.count, row.acknowledgement.by) == (Violation.TRUNCATED, 3, "configuration")
+    assert (trail.state.open_violations, trail.state.rotations) == ((), 3)
+    assert [segment.lines for segment in trail.state.files] == [60, 12, 12, 2]
+    assert trail.state.appended_lines == 36
+
+
+@pytest.mark.parametrize("rotation", ["copytruncate", "discard", ""])
+def test_an_emptied_trail_without_a_copy_pages_unless_it_is_discarded(rotation: str) -> None:
+    trail = Trail(numbered(50), replace(POLICY, rotation=rotation))
+    trail.look()
+    trail.files[NAME].data.clear()
+    trail.look()
+    trail.append(numbered(3, start=900))
+    trail.look()
+    assert [row.kind for row in trail.state.open_violations] == ([] if rotation == "discard" else [Violation.EMPTIED])
+    assert len(trail.state.violations) == 1
+    assert (trail.state.active.lines, trail.state.appended_lines) == (3, 3)
+
+
+def test_an_edit_in_place_pages_however_the_trail_is_rotated() -> None:
+    trail = Trail(numbered(50), replace(POLICY, rotation="discard"))
+    trail.look()
+    trail.files[NAME].data[5] ^= 1
+    trail.look()
+    assert [row.kind for row in trail.state.open_violations] == [Violation.REWRITTEN]
