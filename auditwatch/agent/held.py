@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import open_trail
+
 
 class Held:
     """At most one descriptor. Only the prober's thread uses it: closing a file may take as long as any call."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a file is held."""
+        return self._descriptor is not None
 
     def settle(self, known: tuple[int, int], at_path: int | None) -> int | None:
         """Hold the known file, and give the descriptor of that which is no longer at the path.
@@ -31,6 +39,22 @@ class Held:
                     self._descriptor = os.dup(at_path)
             return None
         return None if now == known else self._descriptor
+
+    def find(self, known: tuple[int, int], directory: str) -> int | None:
+        """Hold the known file if it lies in a directory, under whatever name; the descriptor stays ours."""
+        try:
+            with os.scandir(directory or ".") as entries:
+                names = [entry.name for entry in entries if entry.inode() == known[1]]
+        except OSError:
+            return None
+        for name in names:
+            with suppress(Unreadable, OSError):
+                descriptor = open_trail(os.path.join(directory, name))
+                if _identity(descriptor) == known:
+                    self._descriptor = descriptor
+                    return descriptor
+                os.close(descriptor)
+        return None
 
     def duplicate(self, known: tuple[int, int]) -> int | None:
         """A descriptor of the known file, which the caller closes; None if it is not held."""

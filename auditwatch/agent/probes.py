@@ -198,11 +198,13 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
 
 
 def _former(place: Place, held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
-    descriptor = held.settle((expected.device, expected.inode), at_path)
+    own, known = os.path.dirname(place.path), (expected.device, expected.inode)
+    descriptor = held.settle(known, at_path)
+    if descriptor is None and expected.inode and not held.is_holding:  # after a start
+        descriptor = held.find(known, own)
     if descriptor is None:
         return None
     sight = _sight(descriptor, "", expected)
-    own = os.path.dirname(place.path)
     directory, name = os.path.split(path_of(descriptor))
     return replace(sight, name=name, directory="" if directory == os.path.realpath(own) else directory)
 

@@ -16,6 +16,10 @@ def sed_with_a_copy(trail: Path) -> None:
     subprocess.run(["sed", "-i.1", "150d", trail], check=True)
 
 
+def sed_with_a_backup(trail: Path) -> None:
+    subprocess.run(["sed", "-i.bak", "150d", trail], check=True)
+
+
 def sed(trail: Path) -> None:
     subprocess.run(["sed", "-i", "150d", trail], check=True)
 
@@ -47,6 +51,7 @@ def saved_unchanged_by_an_editor(trail: Path) -> None:
 
 CHANGES = [
     (sed_with_a_copy, "replaced"),
+    (sed_with_a_backup, "replaced"),
     (sed, "rewritten"),
     (moved_and_copied_back_without_a_line, "replaced"),
     (an_older_copy_moved_over_it, "rolled_back"),

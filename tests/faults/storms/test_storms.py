@@ -33,7 +33,7 @@ KEEPS_ALL = (1000,)
 
 MOST_EVENTS = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
-NOT_YET = ("cut a closed segment", "empty a closed segment", "replay old lines", "sed -i.bak")
+NOT_YET = ("replay old lines",)
 """Of the edits, those that are not found, or not called by their name, today."""
 
 NAMED = tuple(kind for kind in EDITS if kind not in NOT_YET)
