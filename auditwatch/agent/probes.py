@@ -418,6 +418,7 @@ def conclude(
         marker=_print(descriptor, judged - length, length),
         sketch=extended(segment.sketch, reader(descriptor), known, judged) if judged > known else None,
         digests=digests,
+        size=os.fstat(descriptor).st_size,
     )
 
 

@@ -93,6 +93,7 @@ class Judged:
         marker: Fingerprint of the last min(4096, judged) bytes before that position.
         sketch: Sampled lines before that position; None if it is not beyond the anchor.
         digests: Of the blocks that these bytes belong to, each of bytes that were judged, now or before.
+        size: Size of the file after the read; None if it was not looked at again, as with compressed segments.
     """
 
     at: float
@@ -105,6 +106,7 @@ class Judged:
     marker: Fingerprint
     sketch: Sketch | None = None
     digests: tuple[BlockDigest, ...] = ()
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ def _is_fresh(state: TrailState, segment: Segment, event: Judged) -> bool:
 
 def _moved(segment: Segment, event: Judged) -> Segment:
     judged = event.start + event.report.bytes
+    # Since the look the file has grown, or a writer took bytes back: what is pending may be younger than that look.
+    has_changed = event.size is not None and event.size != segment.size
     return replace(
         remembering(segment, event.digests),
         judged=judged,
@@ -58,6 +60,7 @@ def _moved(segment: Segment, event: Judged) -> Segment:
         counted_until=max(segment.counted_until, judged),
         anchor=Anchor(judged, event.head, event.marker) if judged >= segment.anchor.position else segment.anchor,
         sketch=event.sketch or segment.sketch,
+        grown=event.at if has_changed else segment.grown,
         torn_tail=tail_of(segment, event.start, event.report),
         unverified_since=None if event.read == segment.size else segment.unverified_since,
     )

@@ -146,6 +146,21 @@ def test_a_roll_back_of_pending_bytes_is_no_truncation() -> None:
     assert trail.state.appended_lines == 1
 
 
+@pytest.mark.parametrize("instead", [b'{"event', b'{"event":"BUY"', GOOD + b'{"event'], ids=["less", "more", "a line"])
+def test_pending_bytes_are_no_older_than_the_roll_back_before_them(instead: bytes) -> None:
+    """A look saw bytes that a writer took back; others were written in their place before they were read."""
+    trail = Trail(GOOD)
+    trail.look()
+    trail.append(b'{"event":"A"')
+    (read,) = [effect for effect in trail.glance() if isinstance(effect, Read)]
+    del trail.files[NAME].data[-12:]
+    trail.now += 5
+    trail.append(instead)
+    trail.read(read)
+    assert trail.state.active.pending
+    assert trail.state.active.grown == trail.now
+
+
 def test_verified_unverified_and_pending_add_up_to_the_size() -> None:
     trail = Trail(LONG + b"{")
     effects = trail.glance()

@@ -160,6 +160,7 @@ class Trail:
             head=printed(data[:length]),
             marker=printed(data[judged - length : judged]),
             sketch=self._sketch(segment, data, judged),
+            size=None if segment.packed else len(data),
             digests=_digests(segment, read.start, data[:judged]),
         )
 
