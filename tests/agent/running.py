@@ -42,7 +42,7 @@ def until(ask: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
     """The first true answer.
 
     What is asked about changes in another process, which wakes no one here: short pauses and a deadline are all there
-    is. No other place waits; the producers of tests/faults only take their time between records.
+    is. Tests wait nowhere else; the programmes of tests/faults say at each pause what it is.
     """
     deadline = time.monotonic() + seconds
     while not (answer := ask()):

@@ -223,7 +223,7 @@ class History:
             return
         cut = self.dice.randrange(1, len(line) - 1)
         self._write(line[:cut])
-        time.sleep(self.dice.choice([0.0, 0.02, 0.15]))
+        time.sleep(self.dice.choice([0.0, 0.02, 0.15]))  # how slow this producer is: looks fall in between
         self._write(line[cut:])
         self.written += 1
         self.note("append one line in two pieces")

@@ -95,7 +95,7 @@ class Batch:
         for _ in range(turns):
             for history in dice.sample(self.histories, len(self.histories)):
                 history.step(is_watched)
-            time.sleep(dice.choice([0.0, 0.1, 0.3]))
+            time.sleep(dice.choice([0.0, 0.1, 0.3]))  # the pace of what happens: faster and slower than looks
 
     def _judged(self, agent: Agent) -> list[Failure]:
         settled, deadline = time.monotonic() + SETTLE_SECONDS, time.monotonic() + self.patience
@@ -104,7 +104,7 @@ class Batch:
             now = time.monotonic()
             if now > deadline or (now > settled and not found):
                 return found
-            time.sleep(0.2)
+            time.sleep(0.2)  # polls another process, with a deadline; both answers may change until it has settled
 
     def _failures(self, agent: Agent) -> Iterator[Failure]:
         status, rows = statuses(agent), violations(agent)
@@ -122,7 +122,7 @@ def _watching(agent: Agent) -> Agent:
     while time.monotonic() < deadline:
         if all(found["first_seen"] and not found["bytes"]["unverified"] for found in statuses(agent).values()):
             break
-        time.sleep(0.1)
+        time.sleep(0.1)  # polls another process, with a deadline that is no failure here
     return agent
 
 
