@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass, replace
 from typing import Final
 
+from auditwatch.agent.place import Place, open_sight
 from auditwatch.agent.prober import Prober
-from auditwatch.agent.probes import Place, open_sight
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.files.reading import fingerprint
 from auditwatch.host.clock import Clock

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from auditwatch.agent.probes import Glance, Place, glance, open_segment
+from auditwatch.agent.place import Place, open_segment
+from auditwatch.agent.probes import Glance, glance
 from auditwatch.files.reading import (
     find_newline,
     find_newline_before,

@@ -14,20 +14,15 @@ from typing import Final
 from auditwatch.agent.archives import Archives, ArchiveServices, Unpacking
 from auditwatch.agent.held import Held
 from auditwatch.agent.open_blocks import OpenBlocks
+from auditwatch.agent.place import Place, open_known, open_segment
 from auditwatch.agent.prober import Prober
-from auditwatch.agent.probes import (
+from auditwatch.agent.probes import Count, Glance, look, look_at_counters
+from auditwatch.agent.readings import (
     SMALL_READ_BYTES,
-    Count,
-    Glance,
-    Place,
     archive_spans,
     archive_verdict,
     conclude,
     ends_no_line,
-    look,
-    look_at_counters,
-    open_known,
-    open_segment,
     read_small,
 )
 from auditwatch.agent.recorder import Recorder

@@ -10,7 +10,7 @@ from typing import Final
 
 from auditwatch.agent.compaction import kept_of
 from auditwatch.agent.monitor import Monitor
-from auditwatch.agent.probes import open_segment
+from auditwatch.agent.place import open_segment
 from auditwatch.errors import StateUnwritable, Unreadable
 from auditwatch.ledger.events import Rebaselined
 from auditwatch.ledger.rebaselined import open_history

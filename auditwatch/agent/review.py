@@ -11,7 +11,7 @@ from typing import Any
 
 from auditwatch.agent.hashing import lines_around
 from auditwatch.agent.monitor import Monitor
-from auditwatch.agent.probes import open_segment
+from auditwatch.agent.place import open_segment
 from auditwatch.errors import StateUnwritable, Unreadable
 from auditwatch.ledger.blocks import line_blocks
 from auditwatch.ledger.effects import Review

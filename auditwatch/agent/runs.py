@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count, takewhile
 
 from auditwatch.agent.monitor import Monitor
-from auditwatch.agent.probes import open_segment
+from auditwatch.agent.place import open_segment
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.review import review, review_archive, review_part
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from auditwatch.agent.monitor import Monitor
+from auditwatch.agent.place import Place
 from auditwatch.agent.prober import Prober
-from auditwatch.agent.probes import Count, Glance, Place, glance, look_at_counters
+from auditwatch.agent.probes import Count, Glance, glance, look_at_counters
 from auditwatch.errors import Unreadable
 from auditwatch.host import filesystems
 from auditwatch.host.clock import Clock

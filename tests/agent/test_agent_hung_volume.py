@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from auditwatch.agent import probes, volumes
+from auditwatch.agent import readings, volumes
 from auditwatch.agent.held import Held
+from auditwatch.agent.place import Place
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.supervisor import Agent
 from auditwatch.config.settings import Config, config_from_arguments
@@ -74,9 +75,9 @@ def test_the_trails_of_other_volumes_are_watched_on(
         (tmp_path / name).mkdir()
         append(tmp_path / name / f"{name}.jsonl", records(3))
     hangs = threading.Event()
-    real = probes.open_known
+    real = readings.open_known
 
-    def open_known(place: probes.Place, segment: Segment, held: Held) -> int:
+    def open_known(place: Place, segment: Segment, held: Held) -> int:
         if hangs.is_set() and "/hung/" in place.path:
             stuck.wait()
         return real(place, segment, held)
@@ -84,7 +85,7 @@ def test_the_trails_of_other_volumes_are_watched_on(
     async def volume_of(path: str) -> str:
         return str(Path(path).parent)
 
-    monkeypatch.setattr(probes, "open_known", open_known)
+    monkeypatch.setattr(readings, "open_known", open_known)
     monkeypatch.setattr("auditwatch.agent.roster.volume_name", volume_of)
     monkeypatch.setattr(volumes, "Prober", lambda name: Prober(name, patience_seconds=0.3))
     asyncio.run(_live_through(tmp_path, hangs, stuck))

@@ -9,7 +9,7 @@ import pytest
 
 from auditwatch.agent import hashing
 from auditwatch.agent.hashing import hash_blocks, hash_lines, lines_around
-from auditwatch.agent.probes import Place
+from auditwatch.agent.place import Place
 from auditwatch.errors import Unreadable
 from auditwatch.ledger.segment import Segment
 from auditwatch.trail import grid

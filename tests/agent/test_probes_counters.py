@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from auditwatch.agent.probes import Count, Glance, Place, look_at_counters
+from auditwatch.agent.place import Place
+from auditwatch.agent.probes import Count, Glance, look_at_counters
 from auditwatch.trail.counters import FILE_BYTES, Header, Slot, counters_name, encode_header, encode_slot
 
 CHANGED = 1_800_000_000.0

@@ -1,0 +1,94 @@
+"""Where a trail is, and the descriptors of exactly those of its files that are meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from auditwatch.agent.held import Held
+from auditwatch.errors import Unreadable
+from auditwatch.files.opening import open_trail
+from auditwatch.files.reading import fingerprint
+from auditwatch.ledger.events import FileSight
+from auditwatch.ledger.segment import Fingerprint, Segment
+from auditwatch.trail.counters import counters_name
+from auditwatch.trail.names import segment_order
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a trail is.
+
+    Attributes:
+        follow_symlink: Whether the path itself may be a symbolic link.
+        patterns: Where more segments are, as configured.
+        directories: Where earlier segments went.
+        remembered: Directory and name of earlier segments that went elsewhere, whatever they are named.
+    """
+
+    path: str
+    follow_symlink: bool = False
+    patterns: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    remembered: tuple[tuple[str, str], ...] = ()
+
+    def of(self, name: str, directory: str = "") -> str:
+        """The path of one of its segments; without a directory it is beside the trail."""
+        return os.path.join(directory or os.path.dirname(self.path), name)
+
+    def knowing(self, segments: Iterable[Segment]) -> Place:
+        """The same place, with what is known of these segments: directories, and names that no rotation gives."""
+        own = os.path.basename(self.path)
+        segments = [segment for segment in segments if segment.closed]
+        return replace(
+            self,
+            directories=tuple(sorted({s.directory for s in segments if s.directory})),
+            remembered=tuple((s.directory, s.name) for s in segments if not segment_order(own, s.name)),
+        )
+
+    @property
+    def counters(self) -> Place:
+        """Where its writers count."""
+        directory, name = os.path.split(self.path)
+        return Place(os.path.join(directory, counters_name(name)))
+
+
+def open_segment(place: Place, segment: Segment) -> int:
+    """A descriptor of the exact file of a segment; the caller closes it.
+
+    Raises:
+        Unreadable: changed, if another file is there now.
+    """
+    follow_symlink = place.follow_symlink and not segment.closed
+    path = place.of(segment.name, segment.directory)
+    return _opened_as(path, segment.device, segment.inode, follow_symlink=follow_symlink)
+
+
+def open_known(place: Place, segment: Segment, held: Held) -> int:
+    """The same as `open_segment`, even if its name is gone, as long as it is held."""
+    descriptor = held.duplicate((segment.device, segment.inode))
+    return open_segment(place, segment) if descriptor is None else descriptor
+
+
+def open_sight(place: Place, sight: FileSight) -> int:
+    """A descriptor of the exact file that was seen; the caller closes it.
+
+    Raises:
+        Unreadable: changed, if another file is there now.
+    """
+    return _opened_as(place.of(sight.name, sight.directory), sight.device, sight.inode, follow_symlink=False)
+
+
+def _opened_as(path: str, device: int, inode: int, *, follow_symlink: bool) -> int:
+    descriptor = open_trail(path, follow_symlink)
+    status = os.fstat(descriptor)
+    if (status.st_dev, status.st_ino) != (device, inode):
+        os.close(descriptor)
+        raise Unreadable("changed", f"{os.path.basename(path)}: another file took its place")
+    return descriptor
+
+
+def print_of(descriptor: int, offset: int, length: int) -> Fingerprint:
+    """The fingerprint of so many bytes of an open file."""
+    return Fingerprint(length, fingerprint(descriptor, offset, length).hex())

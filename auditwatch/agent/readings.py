@@ -1,0 +1,134 @@
+"""What a prober reads of a trail: the answers to reads that the ledger asks for."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from auditwatch.agent.held import Held
+from auditwatch.agent.place import Place, open_known, print_of
+from auditwatch.errors import Unreadable
+from auditwatch.files.reading import find_newline, read_chunks, reader
+from auditwatch.host.clock import Clock
+from auditwatch.ledger.blocks import hashed_until
+from auditwatch.ledger.effects import Read
+from auditwatch.ledger.events import Judged
+from auditwatch.ledger.identity import FINGERPRINT_BYTES
+from auditwatch.ledger.segment import Fingerprint, Segment
+from auditwatch.trail.grid import BlockDigest, BlockHasher
+from auditwatch.trail.report import Report
+from auditwatch.trail.rules import Rules
+from auditwatch.trail.scan import scan_all
+from auditwatch.trail.sketch import extended
+from auditwatch.validation.ranges import JudgedArchive, Span, rebuilt
+
+SMALL_READ_BYTES: Final = 1 << 20
+"""Reads up to this size are judged where they are read; larger ones go to a worker process."""
+
+
+def archive_spans(judged: int) -> tuple[Span, Span]:
+    """Where head and marker of a compressed segment are when this much of its content is judged."""
+    length = min(FINGERPRINT_BYTES, judged)
+    return (0, length), (judged - length, length)
+
+
+def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: Rules, clock: Clock) -> Judged:
+    """The answer to a read of a compressed segment.
+
+    A read that stops before the anchor stops where lines were judged before, by other rules: the anchor holds for it.
+
+    The prints are those of the spans of what is judged now, if that is more than the anchor covers.
+
+    Raises:
+        Unreadable: changed, if the file does not hold what it held when it was looked at.
+    """
+    if (found.size, found.is_cut) != (segment.size, segment.is_cut):
+        raise Unreadable("changed", f"{segment.name}: the compressed file was changed while it was read")
+    judged = read.start + found.report.bytes
+    head, marker = segment.anchor.head, segment.anchor.marker
+    if judged == segment.size or judged > segment.anchor.position:
+        length = min(FINGERPRINT_BYTES, judged)
+        head, marker = (Fingerprint(length, digest.hex()) for digest in found.prints)
+    return Judged(
+        at=clock(),
+        segment=read.segment,
+        start=read.start,
+        read=judged + found.report.pending_bytes,
+        rules_id=rules.reports_id,
+        report=found.report,
+        head=head,
+        marker=marker,
+        digests=found.blocks,
+    )
+
+
+def read_small(
+    place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock, held: Held, hasher: BlockHasher | None
+) -> tuple[Judged, BlockHasher | None]:
+    """Judge a few bytes on the spot, and hash the very bytes that were judged.
+
+    Args:
+        place: Of the trail.
+        segment: Whose bytes to judge.
+        read: Which of them.
+        rules: What the lines are judged by.
+        clock: Seconds since 1970.
+        held: The descriptor that is held open.
+        hasher: What hashed the bytes before them, if it is still known; it becomes the callee's.
+
+    Returns:
+        The verdict, and what hashes the bytes after them; None if earlier bytes were not hashed.
+
+    Raises:
+        Unreadable: If the file cannot be read or has been replaced.
+    """
+    descriptor = open_known(place, segment, held)
+    try:
+        chunks = list(read_chunks(descriptor, read.start, read.end))
+        report = scan_all(chunks, rules, final=read.final)
+        hasher = hasher or rebuilt(descriptor, hashed_until(segment), segment.open_block)
+        digests = _digests(hasher, read.start, b"".join(chunks)[: report.bytes])
+        return conclude(descriptor, segment, read, report, rules, clock, digests), hasher if digests else None
+    finally:
+        os.close(descriptor)
+
+
+def _digests(hasher: BlockHasher, start: int, judged: bytes) -> tuple[BlockDigest, ...]:
+    """Of the blocks that these bytes belong to; none if bytes before them were not hashed."""
+    if start > hasher.position:
+        return ()
+    hasher.feed(judged[hasher.position - start :])
+    return hasher.taken()
+
+
+def conclude(
+    descriptor: int,
+    segment: Segment,
+    read: Read,
+    report: Report,
+    rules: Rules,
+    clock: Clock,
+    digests: tuple[BlockDigest, ...] = (),
+) -> Judged:
+    """The answer to a read, with the fingerprints of the new position."""
+    judged = read.start + report.bytes
+    length = min(FINGERPRINT_BYTES, judged)
+    known = segment.anchor.position
+    return Judged(
+        at=clock(),
+        segment=read.segment,
+        start=read.start,
+        read=judged + report.pending_bytes,
+        rules_id=rules.reports_id,
+        report=report,
+        head=print_of(descriptor, 0, length),
+        marker=print_of(descriptor, judged - length, length),
+        sketch=extended(segment.sketch, reader(descriptor), known, judged) if judged > known else None,
+        digests=digests,
+        size=os.fstat(descriptor).st_size,
+    )
+
+
+def ends_no_line(descriptor: int, read: Read) -> bool:
+    """Whether nothing since the last read ends the line that is pending."""
+    return not read.final and find_newline(descriptor, read.resume, read.end) is None
