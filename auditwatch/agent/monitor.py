@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.agent.archives import Archives, ArchiveServices, Unpacking
 from auditwatch.agent.held import Held
-from auditwatch.agent.open_blocks import OpenBlocks
-from auditwatch.agent.place import Place, open_known, open_segment
+from auditwatch.agent.place import Place
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import Count, Glance, look, look_at_counters
-from auditwatch.agent.readings import (
-    SMALL_READ_BYTES,
-    archive_spans,
-    archive_verdict,
-    conclude,
-    ends_no_line,
-    read_small,
-)
+from auditwatch.agent.reader import Reader
 from auditwatch.agent.recorder import Recorder
 from auditwatch.config.settings import TrailConfig
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.host.clock import Clock
-from auditwatch.ledger.blocks import hashed_until
 from auditwatch.ledger.effects import LookAgain, Need, Read
 from auditwatch.ledger.events import Event, Judged, Observed, Ticked
 from auditwatch.ledger.identity import expected_at_path, expected_neighbours
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing, TrailState
-from auditwatch.trail.report import Report
 from auditwatch.trail.verdict import Trouble
-from auditwatch.validation.ranges import Hashed, JudgedRange
 from auditwatch.validation.workers.pool import WorkerPool
 
 SETTLE_SECONDS: Final = 0.2
@@ -92,7 +79,7 @@ class Monitor:
         self._with_neighbours = True
         self._turning = asyncio.Lock()
         self._held = Held()
-        self._hashers = OpenBlocks()
+        self._reader = Reader(self.place, services.prober, services.pool, config.rules, services.clock, self._held)
         self._unpacking = Unpacking(self._judge_beside, self.wake, services.clock)
         self._archives = Archives(
             self.place,
@@ -243,37 +230,17 @@ class Monitor:
     async def _read_and_look(self, read: Read) -> Sequence[Need]:
         """Perform a read; during a long history look again now and then, because rotations happen then too."""
         is_history = self._is_history(read)
-        requests = self._apply(await self._judged(read))
+        requests = self._apply(await self._reader.judged(self._segment(read.segment), read))
         if not is_history:
             self._measure(read.segment)
         if requests and self.services.clock() - self.looked > self.config.poll_interval_seconds:
             return await self._look(with_neighbours=False)
         return requests
 
-    async def _judged(self, read: Read) -> Judged:
-        segment = self._segment(read.segment)
-        is_small = read.end - read.start <= SMALL_READ_BYTES
-        prober, rules = self.services.prober, self.config.rules
-        if is_small:
-            known = self._hashers.of(segment)
-            verdict, hasher = await prober.call(
-                read_small, self.place, segment, read, rules, self.services.clock, self._held, known
-            )
-            self._hashers.keep(segment.number, hasher)
-            return verdict
-        descriptor = await prober.call(open_known, self.place, segment, self._held)
-        try:
-            found = await self._worker_verdict(descriptor, segment, read)
-            return await prober.call(
-                conclude, descriptor, segment, read, found.report, rules, self.services.clock, found.blocks
-            )
-        finally:
-            os.close(descriptor)
-
     async def _judge_beside(self, read: Read) -> bool:
         segment = self._segment(read.segment)
         try:
-            verdict = await self._judged_archive(segment, read)
+            verdict = await self._reader.judged_archive(segment, read)
             if self._is_unchanged(segment):
                 self._apply(verdict)
         except (Unreadable, WorkerDied) as error:
@@ -291,33 +258,6 @@ class Monitor:
             segment.size,
             segment.judged,
             segment.anchor,
-        )
-
-    async def _judged_archive(self, segment: Segment, read: Read) -> Judged:
-        descriptor = await self.services.prober.call(open_segment, self.place, segment)
-        try:
-            judge = partial(self.services.pool.judge_archive, descriptor)
-            before = Hashed(hashed_until(segment), segment.open_block)
-            spans = archive_spans(segment.size)
-            found = await judge(read.start, read.end, self.config.rules, spans, final=read.final, before=before)
-            judged = read.start + found.report.bytes
-            if segment.anchor.position < judged < segment.size:  # cut off in the middle of a line
-                again = await judge(0, 0, self.config.rules, archive_spans(judged))
-                found = replace(found, prints=again.prints)
-        finally:
-            os.close(descriptor)
-        return archive_verdict(segment, read, found, self.config.rules, self.services.clock)
-
-    async def _worker_verdict(self, descriptor: int, segment: Segment, read: Read) -> JudgedRange:
-        """A line too long for memory is read once for its newline and once for its verdict, not at each growth."""
-        pending = read.resume - read.start
-        if pending > self.config.rules.max_line_bytes and await self.services.prober.call(
-            ends_no_line, descriptor, read
-        ):
-            return JudgedRange(Report(pending_bytes=read.end - read.start), b"")
-        before = Hashed(hashed_until(segment), segment.open_block)
-        return await self.services.pool.judge(
-            descriptor, read.start, read.end, self.config.rules, read.final, hashed=False, before=before
         )
 
     def _segment(self, number: int) -> Segment:
@@ -341,7 +281,7 @@ class Monitor:
     async def _end_tails(self) -> None:
         for read in self._without_archives(self.recorder.apply(Ticked(self.services.clock()))):
             if isinstance(read, Read):
-                self._apply(await self._judged(read))
+                self._apply(await self._reader.judged(self._segment(read.segment), read))
 
     def apply(self, event: Event) -> None:
         """Advance by an event from outside: a review, an acknowledgement.

@@ -18,15 +18,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from auditwatch.host.clock import Clock
+from auditwatch.web.agent_metrics import AGENT_METRICS, COLLECTOR_ERRORS
 from auditwatch.web.facts import Facts
-from auditwatch.web.metrics import (
-    AGENT_METRICS,
-    COLLECTOR_ERRORS,
-    TRAIL_METRICS,
-    AgentMetric,
-    MetricSample,
-    TrailMetric,
-)
+from auditwatch.web.metric_types import AgentMetric, MetricSample, TrailMetric
+from auditwatch.web.metrics import TRAIL_METRICS
 from auditwatch.web.snapshot import AgentStatus, Snapshot, TrailSnapshot
 from auditwatch.web.wording import visible
 

@@ -3,74 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Final
 
 from auditwatch.ledger.damage import Tally
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.writes import Writes, by_reason
 from auditwatch.trail.counters import REASONS, WAIT_BOUNDS_SECONDS
 from auditwatch.trail.kinds import Kind, Violation
+from auditwatch.web.agent_metrics import AGENT_METRICS, COLLECTOR_ERRORS
 from auditwatch.web.facts import Facts
-from auditwatch.web.snapshot import MISSED_REASONS, AgentStatus, Histogram, RunStatus
-
-MetricType = Literal["gauge", "counter", "histogram"]
-PREFIX: Final = "auditwatch_"
-
-
-@dataclass(frozen=True, slots=True)
-class TrailMetric:
-    """A metric that every trail has.
-
-    Attributes:
-        label: The label besides `trail`; empty if there is none.
-        values: All values of that label, exported from the start; a single empty one if there is no label.
-        read: One number for each of `values`, from the facts and the time of the scrape.
-        is_ticking: Whether the number changes with the clock alone, so that it is taken at each scrape.
-        is_there: Whether a trail has it at all.
-        suffix: What follows the name in a scrape, for histograms, whose label is `le`.
-    """
-
-    name: str
-    type: MetricType
-    help: str
-    label: str
-    values: tuple[str, ...]
-    read: Callable[[Facts, float], Sequence[float]]
-    is_ticking: bool = False
-    is_there: Callable[[Facts], bool] = lambda _: True
-    suffix: str = ""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of its labels, sorted as they are written, without the `le` of a histogram's buckets."""
-        return ("trail",) if self.label in ("", "le") else tuple(sorted((self.label, "trail")))
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSample:
-    """One number of an agent's metric.
-
-    Attributes:
-        suffix: What follows the metric's name, for histograms.
-        labels: Pairs of name and value, sorted by name.
-    """
-
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-    suffix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentMetric:
-    """A metric of the agent itself."""
-
-    name: str
-    type: MetricType
-    help: str
-    labels: tuple[str, ...]
-    read: Callable[[AgentStatus], Sequence[MetricSample]]
+from auditwatch.web.metric_types import PREFIX, AgentMetric, MetricType, TrailMetric
+from auditwatch.web.snapshot import RunStatus
 
 
 def _single(
@@ -333,102 +278,5 @@ _WRITES: Final = (
 )
 
 TRAIL_METRICS: Final = (*_SIZES, *_GROWTH, *_DAMAGE, *_PROOFS, *_VOLUMES, *_WRITES, *_VALIDATION, *_WATCHER)
-
-
-def _plain(name: str, help_text: str, read: Callable[[AgentStatus], float], type_: MetricType = "gauge") -> AgentMetric:
-    return AgentMetric(PREFIX + name, type_, help_text, (), lambda agent: (MetricSample(read(agent)),))
-
-
-def _build(agent: AgentStatus) -> Sequence[MetricSample]:
-    return (MetricSample(1, (("python_version", agent.python_version), ("version", agent.version))),)
-
-
-def _missed(agent: AgentStatus) -> Sequence[MetricSample]:
-    return [MetricSample(agent.missed_runs.get(reason, 0), (("reason", reason),)) for reason in MISSED_REASONS]
-
-
-def _durations(agent: AgentStatus) -> Sequence[MetricSample]:
-    return [sample for mode in Mode for sample in _buckets(agent.validation_duration[mode], (("mode", mode.value),))]
-
-
-def _buckets(histogram: Histogram, labels: tuple[tuple[str, str], ...] = ()) -> Sequence[MetricSample]:
-    samples, seen = [], 0
-    for bound, number in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
-        seen += number
-        le = "+Inf" if bound == float("inf") else str(float(bound))
-        samples.append(MetricSample(seen, (("le", le), *labels), "_bucket"))
-    return [*samples, MetricSample(seen, labels, "_count"), MetricSample(histogram.total, labels, "_sum")]
-
-
-AGENT_METRICS: Final = (
-    AgentMetric(
-        PREFIX + "build_info",
-        "gauge",
-        "Always 1; the labels say what is running.",
-        ("python_version", "version"),
-        _build,
-    ),
-    AgentMetric(
-        PREFIX + "validation_duration_seconds", "histogram", "How long validation runs took.", ("mode",), _durations
-    ),
-    AgentMetric(
-        PREFIX + "detection_latency_seconds",
-        "histogram",
-        "From growth (the file's modification time) until its verdict was committed; catching up does not count.",
-        (),
-        lambda agent: _buckets(agent.detection_latency),
-    ),
-    _plain(
-        "watcher_rescans_total",
-        "Rescans of everything because events were lost.",
-        lambda a: a.watcher_rescans,
-        "counter",
-    ),
-    AgentMetric(
-        PREFIX + "scheduler_missed_runs_total", "counter", "Scheduled runs that did not happen.", ("reason",), _missed
-    ),
-    _plain(
-        "selftest_last_success_timestamp_seconds",
-        "When the self-test last found the damage it had made; 0 = never.",
-        lambda a: a.selftest_last_success,
-    ),
-    _plain(
-        "selftest_failures_total",
-        "Self-tests that missed the damage they had made.",
-        lambda a: a.selftest_failures,
-        "counter",
-    ),
-    _plain("state_writable", "1 while the state can be saved.", lambda a: a.state_writable),
-    _plain("state_created_timestamp_seconds", "When the state was created; 0 = unknown.", lambda a: a.state_created),
-    _plain("state_save_failures_total", "Commits that failed.", lambda a: a.state_save_failures, "counter"),
-    _plain("state_resets_total", "Times the state was lost and started afresh.", lambda a: a.state_resets, "counter"),
-    _plain(
-        "state_step",
-        "Transactions of the state so far; it falls if the state directory was removed or put back to an older copy.",
-        lambda a: a.state_step,
-    ),
-    _plain("worker_cpu_seconds_total", "CPU time used by the workers.", lambda a: a.worker_cpu_seconds, "counter"),
-    _plain("worker_max_resident_bytes", "Peak resident memory of any worker.", lambda a: a.worker_max_resident_bytes),
-    _plain(
-        "config_last_reload_successful",
-        "1 if the configuration had no mistakes when last read.",
-        lambda a: a.config_last_reload_successful,
-    ),
-    _plain(
-        "config_last_reload_success_timestamp_seconds",
-        "When the configuration was last read without mistakes; 0 = never.",
-        lambda a: a.config_last_reload_success,
-    ),
-    _plain("config_hash", "Changes with the configuration.", lambda a: a.config_hash),
-)
-
-COLLECTOR_ERRORS: Final = AgentMetric(
-    PREFIX + "collector_errors_total",
-    "counter",
-    "Sections of a scrape that failed and were left out.",
-    (),
-    lambda _: (),
-)
-"""Counted by the collector itself, which is why it reads nothing."""
 
 ALL_METRICS: Final[tuple[TrailMetric | AgentMetric, ...]] = (*TRAIL_METRICS, *AGENT_METRICS, COLLECTOR_ERRORS)
