@@ -70,22 +70,18 @@ def with_active(state: TrailState, sight: FileSight, at: float, history: int) ->
 
 
 def _segment(state: TrailState, sight: FileSight, at: float, history: int) -> Segment:
-    return Segment(
-        number=state.next_number,
-        name=sight.name,
-        directory=sight.directory,
-        device=sight.device,
-        inode=sight.inode,
-        size=sight.size,
+    fresh = Segment(
+        state.next_number,
+        sight.name,
+        sight.device,
+        sight.inode,
+        size=0,
         modified=sight.modified,
-        packed=sight.packed,
-        born_ns=sight.born_ns,
-        is_cut=sight.is_cut,
         inherited_until=0 if state.was_lost else history,
         counted_until=history,
         grown=at,
-        unverified_since=at if sight.size else None,
     )
+    return sighted(fresh, sight, at)
 
 
 def without_active(state: TrailState, active: Segment) -> TrailState:
