@@ -312,8 +312,8 @@ def _suspected(
 ) -> Step:
     """A violation: suspected at the first look, confirmed at a later one, when the patience has passed as well."""
     known = state.suspicion
-    if known is None or (known.kind, known.patience_seconds) != (suspicion.kind, patience) or at < known.since:
-        suspected = replace(suspicion, since=at, patience_seconds=patience)
+    suspected = replace(suspicion, since=at, patience_seconds=patience)
+    if known is None or _differs(known, suspected) or at < known.since:
         return replace(state, suspicion=suspected), () if patience else (LookAgain(),)
     if at - known.since < patience:
         return state, ()
@@ -322,6 +322,12 @@ def _suspected(
     state = noted(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
     state = confirm(state)
     return state, (Commit(), *wanted(state))
+
+
+def _differs(one: Suspicion, other: Suspicion) -> bool:
+    """Whether two looks do not suspect the same."""
+    seen, again = ((s.kind, s.patience_seconds, s.is_accepted) for s in (one, other))
+    return seen != again
 
 
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:

@@ -27,8 +27,8 @@ MOST_NAMED: Final = 1_000
 def rehashed(state: TrailState, event: Rehashed) -> Step:
     """The state after blocks were hashed again; the same state if they are as remembered."""
     segment = state.segment(event.segment)
-    if segment is None or segment.vanished:
-        return state, ()
+    if segment is None or segment.vanished or (state.suspicion is not None and segment is state.active):
+        return state, ()  # what looks suspect of the active file, they decide
     before = state
     state, learned = _learned(state, segment, event)
     there = line_blocks(segment) if event.is_content else blocks_of(segment)

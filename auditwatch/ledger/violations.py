@@ -31,12 +31,9 @@ def with_violation(state: TrailState, kind: Violation, segment: str, detail: str
         at: When it was confirmed.
     """
     known = open_violation(state, kind)
-    if known is None:
-        place = f"{len(state.violations)}/{segment}/{at}"
-        row = ViolationRow(violation_id(state.name, kind, place), kind, segment, detail, at)
-        return replace(state, violations=_within_bounds((*state.violations, row)))
-    again = replace(known, count=known.count + 1, latest=detail, latest_segment=segment, latest_seen=at)
-    return with_row(state, again)
+    if known is not None:
+        return with_row(state, _again(known, segment, detail, at))
+    return _with_new(state, ViolationRow("", kind, segment, detail, at))
 
 
 def with_accepted(state: TrailState, kind: Violation, segment: str, detail: str, at: float) -> TrailState:
@@ -46,11 +43,19 @@ def with_accepted(state: TrailState, kind: Violation, segment: str, detail: str,
     """
     note = Acknowledgement(at, BY_CONFIGURATION, f"rotation: {state.policy.rotation}")
     known = next((row for row in reversed(state.violations) if row.kind is kind and _is_accepted(row)), None)
-    if known is None:
-        state = with_violation(state, kind, segment, detail, at)
-        return with_row(state, replace(state.violations[-1], acknowledgement=note))
-    again = replace(known, count=known.count + 1, latest=detail, latest_segment=segment, latest_seen=at)
-    return with_row(state, again)
+    if known is not None:
+        return with_row(state, _again(known, segment, detail, at))
+    return _with_new(state, ViolationRow("", kind, segment, detail, at, note))
+
+
+def _with_new(state: TrailState, row: ViolationRow) -> TrailState:
+    place = f"{len(state.violations)}/{row.segment}/{row.seen}"
+    row = replace(row, id=violation_id(state.name, row.kind, place))
+    return replace(state, violations=_within_bounds((*state.violations, row)))
+
+
+def _again(row: ViolationRow, segment: str, detail: str, at: float) -> ViolationRow:
+    return replace(row, count=row.count + 1, latest=detail, latest_segment=segment, latest_seen=at)
 
 
 def _is_accepted(row: ViolationRow) -> bool:

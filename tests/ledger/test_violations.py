@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from auditwatch.ledger.damage import Acknowledgement
 from auditwatch.ledger.state import TrailState, begin
-from auditwatch.ledger.violations import MOST_VIOLATIONS, news_of, open_violation, with_row, with_violation
+from auditwatch.ledger.violations import (
+    MOST_VIOLATIONS,
+    news_of,
+    open_violation,
+    with_accepted,
+    with_row,
+    with_violation,
+)
 from auditwatch.trail.kinds import Violation
 from tests.ledger.trails import POLICY
 
@@ -55,3 +62,13 @@ def test_beyond_a_thousand_rows_the_oldest_acknowledged_ones_are_forgotten() -> 
     assert state.violations[0].detail == "stays open"
     assert state.violations[1].detail == "block 6"
     assert len({row.id for row in state.violations}) == MOST_VIOLATIONS
+
+
+def test_what_the_configuration_accepts_acknowledges_nothing_that_is_open() -> None:
+    state = with_violation(begin("risk", POLICY), Violation.TRUNCATED, "a.jsonl", "first", 1.0)
+    state = with_accepted(state, Violation.TRUNCATED, "a.jsonl", "second", 2.0)
+    state = with_accepted(state, Violation.TRUNCATED, "a.jsonl", "third", 3.0)
+    assert [(row.detail, row.count, row.acknowledgement is None) for row in state.violations] == [
+        ("first", 1, True),
+        ("second", 2, False),
+    ]
