@@ -58,12 +58,20 @@ def _moved(segment: Segment, event: Judged) -> Segment:
         read=event.read,
         lines=segment.lines + event.report.lines,
         counted_until=max(segment.counted_until, judged),
-        anchor=Anchor(judged, event.head, event.marker) if judged >= segment.anchor.position else segment.anchor,
+        anchor=_anchored(segment.anchor, judged, event),
         sketch=event.sketch or segment.sketch,
         grown=event.at if has_changed else segment.grown,
         torn_tail=tail_of(segment, event.start, event.report),
         unverified_since=None if event.read == segment.size else segment.unverified_since,
     )
+
+
+def _anchored(anchor: Anchor, judged: int, event: Judged) -> Anchor:
+    """The anchor at a position that is further on; what was judged before is remembered as it was then."""
+    if judged <= anchor.position:
+        return anchor
+    head = anchor.head if anchor.head.length == event.head.length else event.head
+    return Anchor(judged, head, event.marker)
 
 
 def reviewed(state: TrailState, event: Reviewed) -> Step:

@@ -10,11 +10,12 @@ from tests.agent.running import Agents, append, configuration, records, until
 from tests.agent.test_agent_logrotate import Logrotate, judged
 
 
+@pytest.mark.parametrize("settings", ["copytruncate", "copytruncate\ncompress"], ids=["plain", "compressed"])
 @pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
 def test_copytruncate_that_the_owner_accepts_is_a_rotation_with_a_warning(
-    agents: Agents, trail: Path, tmp_path: Path, is_running: bool
+    agents: Agents, trail: Path, tmp_path: Path, settings: str, is_running: bool
 ) -> None:
-    rotated = Logrotate(tmp_path, trail, "copytruncate")
+    rotated = Logrotate(tmp_path, trail, settings)
     entry = f"{{name: {trail.stem}, path: {trail}, rotation: copytruncate}}"
     config = configuration(tmp_path / "auditwatch.yml", [entry])
     append(trail, records(100))

@@ -540,3 +540,18 @@ def test_an_edit_in_place_pages_however_the_trail_is_rotated() -> None:
     trail.files[NAME].data[5] ^= 1
     trail.look()
     assert [row.kind for row in trail.state.open_violations] == [Violation.REWRITTEN]
+
+
+@pytest.mark.parametrize("left", [0, 20, 80])
+def test_a_read_that_finds_nothing_new_remembers_nothing_else_of_what_was_judged(left: int) -> None:
+    """The file was cut between the look and the read: the read may not take what lies there now for what was judged."""
+    trail = Trail(numbered(50))
+    trail.look()
+    before = trail.state.active.anchor
+    trail.append(numbered(10, start=100))
+    (read, *_) = [effect for effect in trail.glance() if isinstance(effect, Read)]
+    trail.files[NAME].data[:] = numbered(60, start=900)[:left]
+    trail.read(read)
+    assert trail.state.active.anchor == before
+    trail.look()
+    assert violations(trail) == [Violation.TRUNCATED if left else Violation.EMPTIED]
