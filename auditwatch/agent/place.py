@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from blake3 import blake3
+
 from auditwatch.agent.held import Held
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import open_trail
-from auditwatch.files.reading import fingerprint
 from auditwatch.ledger.events import FileSight
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.trail.counters import counters_name
 from auditwatch.trail.names import segment_order
+from auditwatch.trail.sketch import ReadAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,6 @@ def _opened_as(path: str, device: int, inode: int, *, follow_symlink: bool) -> i
     return descriptor
 
 
-def print_of(descriptor: int, offset: int, length: int) -> Fingerprint:
-    """The fingerprint of so many bytes of an open file."""
-    return Fingerprint(length, fingerprint(descriptor, offset, length).hex())
+def print_of(read_at: ReadAt, offset: int, length: int) -> Fingerprint:
+    """The fingerprint of so many bytes from an offset."""
+    return Fingerprint(length, blake3(read_at(offset, length)).hexdigest())

@@ -221,6 +221,7 @@ def _neighbour_sight(descriptor: int, name: str, expected: Expectation) -> FileS
 
 def _sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
     status = os.fstat(descriptor)
+    read_at = reader(descriptor)
     marker_end = expected.marker_offset + expected.marker_length
     return FileSight(
         name=name,
@@ -229,8 +230,8 @@ def _sight(descriptor: int, name: str, expected: Expectation) -> FileSight:
         size=status.st_size,
         modified=status.st_mtime_ns / 1e9,
         born_ns=born_ns(descriptor),
-        head=print_of(descriptor, 0, expected.head_length) if status.st_size >= expected.head_length else None,
-        marker=print_of(descriptor, expected.marker_offset, expected.marker_length)
+        head=print_of(read_at, 0, expected.head_length) if status.st_size >= expected.head_length else None,
+        marker=print_of(read_at, expected.marker_offset, expected.marker_length)
         if status.st_size >= marker_end
         else None,
     )

@@ -197,6 +197,12 @@ class Proofs:
             self._unpack(monitor, segment, times)
             times.give_up(time.monotonic())  # until it is known whether the file holds what was judged
             return
+        if any(doubt.segment == segment.number for doubt in monitor.state.doubts):
+            await monitor.turn()  # a look may know why the bytes are others: a file that was cut, or is another one
+            looked_at = _file(monitor, segment.number)
+            if looked_at is None:
+                return
+            segment = looked_at
         before = monitor.services.clock()
         due = [(block, times.since(block, before)) for block in times.due(segment)]
         found = [*await self._hashed(monitor, segment, due), *await self._learned(monitor, segment)]

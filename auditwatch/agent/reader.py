@@ -12,6 +12,7 @@ from auditwatch.agent.place import Place, open_known, open_segment
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.readings import (
     SMALL_READ_BYTES,
+    OnceRead,
     archive_spans,
     archive_verdict,
     conclude,
@@ -66,7 +67,7 @@ class Reader:
         try:
             found = await self._worker_verdict(descriptor, segment, read)
             return await self._prober.call(
-                conclude, descriptor, segment, read, found.report, self._rules, self._clock, found.blocks
+                conclude, OnceRead(descriptor), segment, read, found.report, self._rules, self._clock, found.blocks
             )
         finally:
             os.close(descriptor)

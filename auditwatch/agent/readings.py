@@ -65,7 +65,7 @@ def archive_verdict(segment: Segment, read: Read, found: JudgedArchive, rules: R
 def read_small(
     place: Place, segment: Segment, read: Read, rules: Rules, clock: Clock, held: Held, hasher: BlockHasher | None
 ) -> tuple[Judged, BlockHasher | None]:
-    """Judge a few bytes on the spot, and hash the very bytes that were judged.
+    """Judge a few bytes on the spot; what is remembered of them is taken from the very bytes that were judged.
 
     Args:
         place: Of the trail.
@@ -80,17 +80,57 @@ def read_small(
         The verdict, and what hashes the bytes after them; None if earlier bytes were not hashed.
 
     Raises:
-        Unreadable: If the file cannot be read or has been replaced.
+        Unreadable: If the file cannot be read, has been replaced, or what lies before these bytes has changed.
     """
     descriptor = open_known(place, segment, held)
     try:
-        chunks = list(read_chunks(descriptor, read.start, read.end))
-        report = scan_all(chunks, rules, final=read.final)
+        file = OnceRead(descriptor, max(0, read.start - FINGERPRINT_BYTES), read.end)
+        _check_before(segment, read, file)
+        data = file.after(read.start)
+        report = scan_all([data], rules, final=read.final)
         hasher = hasher or rebuilt(descriptor, hashed_until(segment), segment.open_block)
-        digests = _digests(hasher, read.start, b"".join(chunks)[: report.bytes])
-        return conclude(descriptor, segment, read, report, rules, clock, digests), hasher if digests else None
+        digests = _digests(hasher, read.start, data[: report.bytes])
+        return conclude(file, segment, read, report, rules, clock, digests), hasher if digests else None
     finally:
         os.close(descriptor)
+
+
+class OnceRead:
+    """An open file, with some of its bytes as they were read once; others are read when they are asked for.
+
+    Attributes:
+        descriptor: Of the file; stays the caller's.
+    """
+
+    def __init__(self, descriptor: int, start: int = 0, end: int = 0) -> None:
+        self.descriptor = descriptor
+        self._start = start
+        self._bytes = b"".join(read_chunks(descriptor, start, end))
+        self._elsewhere = reader(descriptor)
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        """Up to so many bytes from an offset; fewer at the end of the file."""
+        first = offset - self._start
+        if first < 0 or first + length > len(self._bytes):
+            return self._elsewhere(offset, length)
+        return self._bytes[first : first + length]
+
+    def after(self, offset: int) -> bytes:
+        """What was read from there on."""
+        return self._bytes[offset - self._start :]
+
+
+def _check_before(segment: Segment, read: Read, file: OnceRead) -> None:
+    """What was judged lies where it was judged, or the file was changed since the look.
+
+    Raises:
+        Unreadable: changed.
+    """
+    marker, position = segment.anchor.marker, segment.anchor.position
+    if not marker.length or read.start != position:
+        return
+    if print_of(file, position - marker.length, marker.length) != marker:
+        raise Unreadable("changed", f"{segment.name}: changed since it was looked at")
 
 
 def _digests(hasher: BlockHasher, start: int, judged: bytes) -> tuple[BlockDigest, ...]:
@@ -102,7 +142,7 @@ def _digests(hasher: BlockHasher, start: int, judged: bytes) -> tuple[BlockDiges
 
 
 def conclude(
-    descriptor: int,
+    file: OnceRead,
     segment: Segment,
     read: Read,
     report: Report,
@@ -121,11 +161,11 @@ def conclude(
         read=judged + report.pending_bytes,
         rules_id=rules.reports_id,
         report=report,
-        head=print_of(descriptor, 0, length),
-        marker=print_of(descriptor, judged - length, length),
-        sketch=extended(segment.sketch, reader(descriptor), known, judged) if judged > known else None,
+        head=print_of(file, 0, length),
+        marker=print_of(file, judged - length, length),
+        sketch=extended(segment.sketch, file, known, judged) if judged > known else None,
         digests=digests,
-        size=os.fstat(descriptor).st_size,
+        size=os.fstat(file.descriptor).st_size,
     )
 
 
