@@ -35,8 +35,8 @@ def with_neighbours(state: TrailState, event: Observed) -> TrailState:
     # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
     found = _found(state, event, others)
-    now = (_neighbour(s, found.get(s.number), event, state.rotations) for s in state.closed)
-    return replace(state, closed=tuple(now))
+    now = tuple(_neighbour(s, found.get(s.number), event, state.rotations) for s in state.closed)
+    return state if now == state.closed else replace(state, closed=now)
 
 
 def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) -> dict[int, FileSight]:

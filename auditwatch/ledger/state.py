@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, cast
 
 from auditwatch.ledger.damage import Acknowledgement, Rebaseline, Tally, ViolationRow
-from auditwatch.ledger.segment import Former, Segment, tallied
+from auditwatch.ledger.segment import Former, Segment
+from auditwatch.ledger.sums import Closed, Sums, add_tallies, sums_of
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
 from auditwatch.trail.verdict import Trouble
@@ -153,6 +154,16 @@ class TrailState:
     former: Former | None = None
     rebaselines: tuple[Rebaseline, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Whatever the closed segments come in, what is summed up over them is kept with them."""
+        if not isinstance(self.closed, Closed):
+            object.__setattr__(self, "closed", Closed(self.closed))
+
+    @property
+    def past(self) -> Closed:
+        """The closed segments, with what is summed up over them."""
+        return cast("Closed", self.closed)
+
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""
         return next((segment for segment in self.segments if segment.number == number), None)
@@ -172,12 +183,17 @@ class TrailState:
     @property
     def files(self) -> tuple[Segment, ...]:
         """The segments whose files exist; oldest first, the active file last."""
-        return tuple(segment for segment in self.segments if not segment.vanished)
+        return (*self.past.files, self.active) if self.active else self.past.files
+
+    @property
+    def sums(self) -> Sums:
+        """Over all segments whose files exist."""
+        return self.past.sums + sums_of(self.active) if self.active else self.past.sums
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is suspected that a later look has to confirm."""
-        return self.suspicion is None and all(segment.missing_since is None for segment in self.closed)
+        return self.suspicion is None and not self.past.missing
 
     @property
     def is_up(self) -> bool:
@@ -187,16 +203,13 @@ class TrailState:
     @property
     def catching_up(self) -> float | None:
         """How much of the trail has been read, 0 to 1, while history is being read; None once all of it has."""
-        if not any(segment.is_catching_up for segment in self.files):
-            return None
-        return sum(segment.read for segment in self.files) / sum(segment.size for segment in self.files)
+        sums = self.sums
+        return sums.read / sums.size if sums.is_catching_up else None
 
     def tallies(self) -> dict[Kind, Tally]:
         """Damaged lines by kind over all segments; every kind is there."""
-        totals = dict.fromkeys(Kind, Tally())
-        for segment in self.segments:
-            for kind, tally in tallied(segment).items():
-                totals[kind] += tally
+        totals = {**dict.fromkeys(Kind, Tally()), **self.past.tallies}
+        add_tallies(totals, (self.active,) if self.active else ())
         return totals
 
     @property

@@ -19,7 +19,7 @@ def overdue(state: TrailState, at: float) -> tuple[Segment, ...]:
     """The segments that have been missing for so long that their absence is proved."""
     return tuple(
         segment
-        for segment in state.closed
+        for segment in state.past.missing
         if segment.missing_since is not None and at - segment.missing_since >= state.policy.absence_seconds
     )
 

@@ -9,9 +9,9 @@ from auditwatch.ledger.state import TrailState
 
 def wanted(state: TrailState) -> tuple[Read, ...]:
     """One read for each segment with unread bytes; the active file comes first, because people wait for it."""
-    newest_first = reversed(state.segments)
-    unread = (segment for segment in newest_first if segment.read != segment.size and not segment.vanished)
-    return tuple(_read(segment, state.policy.read_bytes) for segment in unread)
+    active = (state.active,) if state.active and state.active.read != state.active.size else ()
+    newest_first = (*active, *reversed(state.past.unread))
+    return tuple(_read(segment, state.policy.read_bytes) for segment in newest_first)
 
 
 def _read(segment: Segment, most: int) -> Read:
@@ -26,15 +26,9 @@ def _read(segment: Segment, most: int) -> Read:
 
 
 def overdue_tails(state: TrailState, at: float) -> tuple[Read, ...]:
-    """Final reads of the pending tails of closed segments that have not grown for the grace period.
-
-    Where a compressed segment is cut off, its last bytes are not torn: what follows them is unread.
-    """
+    """Final reads of the pending tails of closed segments that have not grown for the grace period."""
     return tuple(
         Read(segment.number, segment.judged, segment.read, segment.size, final=True)
-        for segment in state.closed
-        if segment.judged != segment.size == segment.read
-        and not segment.vanished
-        and not segment.is_cut
-        and segment.grown + state.policy.pending_grace_seconds <= at
+        for segment in state.past.unended
+        if segment.grown + state.policy.pending_grace_seconds <= at
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.ledger.damage import Tally
-from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Standing
 from auditwatch.ledger.writes import Writes
 from auditwatch.trail.kinds import HYGIENE, Kind, Violation
@@ -51,17 +50,17 @@ class Facts:
     @classmethod
     def of(cls, trail: TrailSnapshot) -> Facts:
         """The sums of one trail."""
-        state, segments = trail.state, trail.state.files
+        state, sums, closed = trail.state, trail.state.sums, trail.state.past.sums
         return cls(
             trail=trail,
             active_bytes=state.active.size if state.active else 0,
-            closed_segments=sum(segment.closed for segment in segments),
-            closed_bytes=sum(segment.size for segment in segments if segment.closed),
-            verified=sum(segment.judged for segment in segments),
-            unverified=sum(segment.unverified for segment in segments),
-            pending=sum(segment.pending for segment in segments),
-            pending_since=_earliest([s.grown for s in segments if s.pending and not s.is_cut]),
-            unverified_since=_earliest([_seen(s) for s in segments if s.unverified]),
+            closed_segments=closed.segments,
+            closed_bytes=closed.size,
+            verified=sums.judged,
+            unverified=sums.unverified,
+            pending=sums.pending,
+            pending_since=sums.pending_since,
+            unverified_since=sums.unverified_since,
             tallies=state.tallies(),
             violations=_violations(trail, acknowledged=False),
             violations_acknowledged=_violations(trail, acknowledged=True),
@@ -80,7 +79,7 @@ class Facts:
     @property
     def lines(self) -> int:
         """Judged lines of all segments."""
-        return sum(segment.lines for segment in self.trail.state.files)
+        return self.trail.state.sums.lines
 
     @property
     def damage(self) -> Tally:
@@ -125,7 +124,7 @@ class Facts:
     @property
     def basis(self) -> tuple[Basis, ...]:
         """What the verdict rests on; nothing before the first look."""
-        return (Basis.FORMAT,) if self.trail.state.files else ()
+        return (Basis.FORMAT,) if self.trail.state.sums.segments else ()
 
     def trouble(self) -> Trouble | None:
         """Why the trail cannot be looked at."""
@@ -138,20 +137,12 @@ class Facts:
         """Damage first; whole only if everything that was seen is judged and the trail can be looked at."""
         if self.damage.open or self.violations_open:
             return Verdict.DAMAGED
-        if not self.is_up or not self.trail.state.files or self.catching_up is not None or self._is_late(now):
+        if not self.is_up or not self.trail.state.sums.segments or self.catching_up is not None or self._is_late(now):
             return Verdict.UNCHECKED
         return Verdict.WHOLE
 
     def _is_late(self, now: float) -> bool:
         return self.unverified_since is not None and now - self.unverified_since > UNVERIFIED_GRACE_SECONDS
-
-
-def _earliest(times: list[float]) -> float | None:
-    return min(times, default=None)
-
-
-def _seen(segment: Segment) -> float:
-    return segment.grown if segment.unverified_since is None else segment.unverified_since
 
 
 def _violations(trail: TrailSnapshot, *, acknowledged: bool) -> dict[Violation, int]:
