@@ -18,6 +18,7 @@ from auditwatch.agent.selftest import judges_rightly
 from auditwatch.config.settings import Config
 from auditwatch.errors import StateError, StateUnwritable, Unreadable
 from auditwatch.files.watcher import Watcher
+from auditwatch.host.descriptors import limit
 from auditwatch.ledger.events import Scope
 from auditwatch.state import inbox
 from auditwatch.state.directory import StateDirectory
@@ -29,6 +30,7 @@ WATCHER_CHECK_SECONDS: Final = 5.0
 SELFTEST_SECONDS: Final = 3600.0
 ATTEMPT_SECONDS: Final = 2.0
 """How long to wait before what could not be put in its place is tried again: a store is read as a whole for that."""
+SPARE_SECONDS: Final = 5.0
 DURABLE_SECONDS: Final = 60.0
 """How much growth a power cut may take back: it is judged again."""
 
@@ -64,8 +66,10 @@ class Housekeeping:
             self._check_watcher: WATCHER_CHECK_SECONDS,
             self.selftest: SELFTEST_SECONDS,
             self._make_durable: DURABLE_SECONDS,
+            self._spare: SPARE_SECONDS,
         }
         self._due = dict.fromkeys(self._chores, 0.0)
+        self._most_held = limit() // 2
 
     def is_healthy(self) -> bool:
         """Whether the loop has turned recently."""
@@ -195,6 +199,15 @@ class Housekeeping:
     async def _make_durable(self) -> None:
         with suppress(StateUnwritable):  # then the commits say so, too
             self._state.store.make_durable()
+
+    async def _spare(self) -> None:
+        """Hold no more files than the limit on open ones leaves room for; the longest quiet go first."""
+        surplus = sum(monitor.held.count for monitor in self._monitors.values()) - self._most_held
+        quiet = sorted(self._monitors.values(), key=lambda monitor: monitor.state.last_append)
+        for monitor in quiet if surplus > 0 else ():
+            if surplus > 0 and monitor.held.count:
+                surplus -= monitor.held.count
+                monitor.spare()
 
     async def selftest(self) -> None:
         """Check that the judge still recognises damage."""

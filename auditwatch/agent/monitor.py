@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from auditwatch.agent.archives import Archives, ArchiveServices, Unpacking
-from auditwatch.agent.held import Held
+from auditwatch.agent.held import Held, Stirred
 from auditwatch.agent.place import Place
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import Count, Glance, look, look_at_counters
@@ -20,7 +20,7 @@ from auditwatch.config.settings import TrailConfig
 from auditwatch.errors import Unreadable, WorkerDied
 from auditwatch.host.clock import Clock
 from auditwatch.ledger.effects import LookAgain, Need, Read
-from auditwatch.ledger.events import Event, Judged, Observed, Ticked
+from auditwatch.ledger.events import Event, Judged, Nameless, Observed, Ticked
 from auditwatch.ledger.identity import expected_at_path, expected_neighbours
 from auditwatch.ledger.runs import Mode
 from auditwatch.ledger.segment import Segment
@@ -64,6 +64,8 @@ class Monitor:
         looked: When the trail was last looked at successfully; 0 before the first time.
         counted: How the counters file looked when it was read; None if it is to be read.
         looks: How often the trail was looked at since the start.
+        held: What is held open.
+        is_spared: Whether it is not held, because too many files are open.
     """
 
     def __init__(self, config: TrailConfig, recorder: Recorder, services: TrailServices) -> None:
@@ -75,11 +77,12 @@ class Monitor:
         self.looked = 0.0
         self.looks = 0
         self.counted: Glance | None = None
+        self.is_spared = False
         self._wake = asyncio.Event()
         self._with_neighbours = True
         self._turning = asyncio.Lock()
-        self._held = Held()
-        self._reader = Reader(self.place, services.prober, services.pool, config.rules, services.clock, self._held)
+        self.held = Held(config.hold_seconds)
+        self._reader = Reader(self.place, services.prober, services.pool, config.rules, services.clock, self.held)
         self._unpacking = Unpacking(self._judge_beside, self.wake, services.clock)
         self._archives = Archives(
             self.place,
@@ -139,6 +142,27 @@ class Monitor:
         if self.state is not before:
             self.services.changed(self.name)
 
+    def note_stirred(self, stirred: Iterable[Stirred]) -> None:
+        """Take which files grew that are no longer the active one; a poll brings them."""
+        self._note_spared()
+        for one in stirred:
+            if one.has_name:
+                self.wake(with_neighbours=True)
+            else:
+                self.recorder.apply(Nameless(self.services.clock(), one.more))
+                self.services.changed(self.name)
+
+    def spare(self) -> None:
+        """Hold nothing until the trail grows: too many files are open."""
+        self.services.prober.submit(self.held.rest)
+
+    def _note_spared(self) -> None:
+        is_to_be_held = self.config.hold_seconds is None and self.state.standing is Standing.PRESENT and self.looks > 0
+        is_spared = is_to_be_held and not self.held.is_holding
+        if is_spared != self.is_spared:
+            self.is_spared = is_spared
+            self.services.changed(self.name)
+
     async def run(self) -> None:
         """Watch until cancelled."""
         try:
@@ -149,7 +173,7 @@ class Monitor:
         finally:
             self._archives.cancel()
             self._unpacking.cancel()
-            self.services.prober.submit(self._held.close)
+            self.services.prober.submit(self.held.close)
 
     async def turn(self) -> None:
         """Look, and read until nothing is left. What cannot be read now is tried again at the next poll."""
@@ -213,7 +237,7 @@ class Monitor:
         expected = expected_at_path(self.state)
         closed = expected_neighbours(self.state) if with_neighbours else None
         place = self.place.knowing(self.state.segments) if with_neighbours else self.place
-        seen = await self.services.prober.call(look, place, expected, closed, self.services.clock, self._held)
+        seen = await self.services.prober.call(look, place, expected, closed, self.services.clock, self.held)
         self.looks += 1
         seen = self._archives.filled(seen, self.state)
         if seen.trouble is None:

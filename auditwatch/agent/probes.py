@@ -152,13 +152,20 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
 def _former(place: Place, held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
     own, known = os.path.dirname(place.path), (expected.device, expected.inode)
     descriptor = held.settle(known, at_path)
-    if descriptor is None and expected.inode and not held.is_holding:  # after a start
+    if descriptor is None and expected.inode and not held.is_holding and not _is(known, at_path):  # after a start
         descriptor = held.find(known, own)
     if descriptor is None:
         return None
     sight = _sight(descriptor, "", expected)
     directory, name = os.path.split(path_of(descriptor))
     return replace(sight, name=name, directory="" if directory == os.path.realpath(own) else directory)
+
+
+def _is(known: tuple[int, int], descriptor: int | None) -> bool:
+    if descriptor is None:
+        return False
+    status = os.fstat(descriptor)
+    return (status.st_dev, status.st_ino) == known
 
 
 def _compared(descriptor: int, sight: FileSight, expected: Expectation) -> FileSight:

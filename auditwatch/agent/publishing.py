@@ -88,6 +88,7 @@ class Publisher:
             is_answering=monitor.services.prober.is_answering,
             oldest_proof=self.proofs.get(name),
             rehash_seconds=config.rehash_seconds,
+            is_spared=monitor.is_spared,
         )
 
     def _run(self, monitor: Monitor, mode: Mode) -> RunStatus:

@@ -26,6 +26,7 @@ from auditwatch.agent.wakes import Wakes
 from auditwatch.config.settings import Config
 from auditwatch.errors import AuditwatchError, StateFull, StateUnwritable
 from auditwatch.files.watcher import Watcher
+from auditwatch.host.descriptors import raise_limit
 from auditwatch.host.signals import ENDING, held_signals, run_in_loop
 from auditwatch.state.directory import StateDirectory, state_directory_open
 from auditwatch.trail.words import count_text
@@ -61,6 +62,7 @@ def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -
         StateError: The state directory cannot be used, or another agent does.
         ListenError: The address cannot be listened on.
     """
+    raise_limit()
     with state_directory_open(state_dir, time.time(), waits_for_room=True) as state:
         _keep_generation(state)
         with listen(config.web.listen_address) as sock, held_signals() as came:
@@ -89,6 +91,7 @@ def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None)
     Raises:
         StateError: The state directory cannot be used, or another agent does.
     """
+    raise_limit()
     with state_directory_open(state_dir, time.time()) as state:
         snapshot = run_in_loop(lambda: _once(config, state))
     if metrics_file:

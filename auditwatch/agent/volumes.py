@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from auditwatch.agent.held import Held, Stirred
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.place import Place
 from auditwatch.agent.prober import Prober
@@ -48,11 +49,12 @@ class VolumeWatch:
         """Glance at every trail; those that changed wake up. A volume that hangs is left alone until it responds."""
         monitors = tuple(self.monitors.values())
         try:
-            asked = [(monitor.place, monitor.counted) for monitor in monitors]
+            asked = [(monitor.place, monitor.counted, monitor.held) for monitor in monitors]
             found = await self.prober.call(_glances, asked, self._clock)
             now = self._clock()
-            for monitor, (seen, counted) in zip(monitors, found, strict=True):
+            for monitor, (seen, counted, stirred) in zip(monitors, found, strict=True):
                 monitor.note_glance(seen, now)
+                monitor.note_stirred(stirred)
                 monitor.note_count(counted)
                 monitor.tick(now)
             if now - self._room_asked >= ROOM_SECONDS:
@@ -80,9 +82,11 @@ class VolumeWatch:
                 monitor.wake(with_neighbours=True)
 
 
-def _glances(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[tuple[Glance, Count | None]]:
-    """A glance at each trail, and at its counters if their file has changed."""
-    return [(glance(place), look_at_counters(place, counted, clock)) for place, counted in asked]
+def _glances(
+    asked: Sequence[tuple[Place, Glance | None, Held]], clock: Clock
+) -> list[tuple[Glance, Count | None, tuple[Stirred, ...]]]:
+    """A glance at each trail, at its counters if their file has changed, and at what is held open of it."""
+    return [(glance(place), look_at_counters(place, counted, clock), held.stirred()) for place, counted, held in asked]
 
 
 def _counts(asked: Sequence[tuple[Place, Glance | None]], clock: Clock) -> list[Count | None]:

@@ -58,6 +58,8 @@ def _trail_lines(trail: Mapping[str, Any]) -> Iterator[str]:
     yield f"    {_extent(trail)}"
     yield f"    {_freshness(trail)}"
     yield from (f"    {line}" for line in _writes(trail["writes"]))
+    if trail["watcher"]["spared"]:
+        yield "    not held open while it is quiet: too many files are open (see LimitNOFILE, ulimit -n)"
     for taken in trail["rebaselines"][-1:]:
         said = f"by {taken['by']}: {taken['reason']} ({taken['proof']})"
         yield f"    history taken as new {_instant(taken['at'])} {printable(said)}"

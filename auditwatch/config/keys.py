@@ -171,6 +171,9 @@ class DefaultKeys(_Keys):
     rehash: Interval = Field(
         default="1h", description="how often every byte that was judged is hashed again", validate_default=True
     )
+    hold: Duration | None = Field(
+        default=None, description="how long after its last growth the active file is held open; 0s: never"
+    )
     full_window: NotYet = Field(default=None, description="hours in which a full validation may run")
 
 

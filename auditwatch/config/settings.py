@@ -59,6 +59,7 @@ class TrailConfig:
         rehash_seconds: How often every byte that was judged is hashed again.
         sequence: Whether sequence numbers are judged where lines carry them.
         segments: Absolute patterns of closed segments, besides those beside the trail.
+        hold_seconds: How long after its last growth the active file is held open; None: as long as it is active.
         keep_seconds: How long closed segments are kept; None if the file does not say.
         rotation: `copytruncate` or `discard`, if the trail is rotated like that; else empty.
     """
@@ -79,6 +80,7 @@ class TrailConfig:
     sequence: Literal["auto", "off"]
     rehash_seconds: float = 3600.0
     keep_seconds: float | None = None
+    hold_seconds: float | None = None
     rotation: str = ""
     segments: tuple[str, ...] = ()
 
@@ -284,6 +286,7 @@ def _trail(path: str, keys: DefaultKeys) -> TrailConfig:
         follow_symlink=keys.follow_symlink,
         sequence=keys.sequence,
         rehash_seconds=keys.rehash,
+        hold_seconds=keys.hold,
     )
 
 

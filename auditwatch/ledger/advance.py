@@ -15,6 +15,7 @@ from auditwatch.ledger.events import (
     Event,
     Forgotten,
     Judged,
+    Nameless,
     Observed,
     Rebaselined,
     Rehashed,
@@ -29,6 +30,7 @@ from auditwatch.ledger.rebaselined import former_history, rebaselined
 from auditwatch.ledger.rehashed import rehashed
 from auditwatch.ledger.segment import Former
 from auditwatch.ledger.state import TrailState
+from auditwatch.ledger.vanished import written_to_nothing
 from auditwatch.ledger.wanted import overdue_tails
 
 
@@ -63,6 +65,8 @@ def _decided(state: TrailState, event: Event) -> Step:  # noqa: C901, PLR0911  o
             return forgotten(state, event)
         case Rebaselined():
             return rebaselined(state, event)
+        case Nameless():
+            return written_to_nothing(state, event), (Commit(),)
         case Ticked():
             return state, overdue_tails(state, event.at)
 

@@ -261,10 +261,34 @@ class Rebaselined:
 
 
 @dataclass(frozen=True, slots=True)
+class Nameless:
+    """A file that was the active one has no name any more, and somebody writes to it.
+
+    Attributes:
+        size: Bytes that were written to it since; they are in no file that anybody can open.
+    """
+
+    at: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time passed."""
 
     at: float
 
 
-Event = Observed | Judged | Reviewed | Rehashed | Unpacked | Counted | Acknowledged | Rebaselined | Forgotten | Ticked
+Event = (
+    Observed
+    | Judged
+    | Reviewed
+    | Rehashed
+    | Unpacked
+    | Counted
+    | Acknowledged
+    | Rebaselined
+    | Forgotten
+    | Nameless
+    | Ticked
+)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from auditwatch.ledger.events import Nameless
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.violations import with_violation
@@ -58,6 +59,13 @@ def rotated_out(state: TrailState, active: Segment, at: float, *, is_read: bool)
     state = replace(state, expired_unread=state.expired_unread + (not is_read), suspicion=None)
     is_early = state.policy.keep_seconds is not None and at - active.grown < state.policy.keep_seconds
     return _with_missing(state, [left], at) if is_early else state
+
+
+def written_to_nothing(state: TrailState, event: Nameless) -> TrailState:
+    """The state after somebody went on writing to a file that no longer has a name."""
+    detail = f"{event.size} bytes written to a file of the trail after it was deleted: its writer still has it open"
+    name = state.active.name if state.active else state.closed[-1].name if state.closed else state.name
+    return with_violation(state, Violation.DELETED, name, detail, event.at)
 
 
 def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float) -> bool:

@@ -181,9 +181,9 @@ CAUSES: Final[Mapping[Kind | Violation, Cause]] = {
         "Look elsewhere for the records written since then; `acknowledge` afterwards.",
     ),
     Violation.DELETED: Cause(
-        "The trail is gone and no segment continues it.",
-        "Somebody deleted or moved it.",
-        "Restore it; a producer that still has it open is writing to the deleted file (/proc/PID/fd).",
+        "The trail is gone and no segment continues it, or a file of it that was deleted is still written to.",
+        "Somebody deleted or moved it, or a producer still has a rotated file open that was deleted since.",
+        "Restore it; a producer that still has it open is writing to the deleted file (/proc/PID/fd): restart it.",
     ),
     Violation.SEGMENT_MISSING: Cause(
         "A known closed segment is gone before its time.",

@@ -73,6 +73,7 @@ class TrailSnapshot:
         is_answering: False while the trail's file system is not responding.
         oldest_proof: When the bytes that were not hashed again for the longest time were; None if there are none.
         rehash_seconds: How often all bytes should be.
+        is_spared: Whether its active file is not held open, because too many files are.
     """
 
     name: str
@@ -87,6 +88,7 @@ class TrailSnapshot:
     is_answering: bool = True
     oldest_proof: float | None = None
     rehash_seconds: float = 3600.0
+    is_spared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _trail(facts: Facts, now: float) -> dict[str, Any]:
         "catching_up": facts.catching_up,
         "runs": {mode.value: _run(run) for mode, run in trail.runs.items()},
         "sample_corrupt_ratio_upper_bound": trail.sample_bound,
-        "watcher": {"up": trail.watcher_up, "polling": trail.watcher_polling},
+        "watcher": {"up": trail.watcher_up, "polling": trail.watcher_polling, "spared": trail.is_spared},
         "expired": {"segments": state.expired, "unverified": state.expired_unread},
         "segments": [_segment(segment) for segment in state.files],
         "copies": [visible(name) for name in state.copies],

@@ -189,14 +189,17 @@ class Agents:
         state_dir: Path | None = None,
         address: str = "127.0.0.1:0",
         is_held_to_permissions: bool = False,
+        most_files: int = 0,
     ) -> Agent:
-        """An agent, on a free port if no other is named."""
+        """An agent, on a free port if no other is named; on request it may have no more files open than that."""
         state_dir = state_dir or self.directory / "state"
         log_path = self.directory / "log"
         given = (a if isinstance(a, bytes) else str(a) for a in arguments)
         asked = [*_COMMAND, "run", *given, "--state-dir", str(state_dir), "--web.listen-address", address]
         if is_held_to_permissions:
             asked = [*_held_to_permissions(), *asked]
+        if most_files:
+            asked = [*_needing("prlimit"), f"--nofile={most_files}:{most_files}", *asked]
         with log_path.open("ab") as log:
             start = log.tell()
             process = subprocess.Popen(asked, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -218,9 +221,14 @@ class Agents:
 def _held_to_permissions() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
-    if shutil.which("setpriv") is None:
-        pytest.skip("NOT RUN: setpriv is not installed")
+    _needing("setpriv")
     return _WITHOUT_OVERRIDE
+
+
+def _needing(program: str) -> tuple[str, ...]:
+    if shutil.which(program) is None:
+        pytest.skip(f"NOT RUN: {program} is not installed")
+    return (program,)
 
 
 def configuration(path: Path, trails: Sequence[str], *lines: str) -> Path:
