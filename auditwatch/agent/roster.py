@@ -75,8 +75,10 @@ class Roster:
         self._tasks[config.name] = [self._services.guarded(config.name, monitor.run)]
         self._services.watcher.watch(config.path, config.watch)
         monitor.wake(with_neighbours=True)
-        self._plan(monitor, Mode.FULL, config.full, partial(self._services.runs.full, monitor))
-        self._plan(monitor, Mode.SAMPLE, config.sample, partial(self._services.runs.sample, monitor))
+        runs = self._services.runs
+        full = partial(runs.full_in, config.full.window) if config.full.window else runs.full
+        self._plan(monitor, Mode.FULL, config.full, partial(full, monitor))
+        self._plan(monitor, Mode.SAMPLE, config.sample, partial(runs.sample, monitor))
 
     def remove(self, name: str) -> None:
         """Stop watching a trail; what is known about it stays stored."""

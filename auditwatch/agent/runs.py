@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count, takewhile
 
@@ -14,6 +15,7 @@ from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.place import open_segment
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.review import review, review_archive, review_part
+from auditwatch.config.hours import Hours
 from auditwatch.errors import StateUnwritable, Unreadable, WorkerDied
 from auditwatch.ledger.findings import LIVING
 from auditwatch.ledger.runs import Mode
@@ -41,6 +43,18 @@ class Runs:
             await monitor.turn()
             await monitor.judge_archives()
             await self._run(monitor, Mode.FULL, self._review)
+
+    async def full_in(self, window: Hours, monitor: Monitor) -> None:
+        """The same until the window closes. What was judged by then is recorded: the next run only has to hash it."""
+        now = datetime.now(UTC)
+        closes = window.closing(now)
+        try:
+            async with asyncio.timeout((closes - now).total_seconds() if closes else 0):
+                await self.full(monitor)
+        except TimeoutError:
+            self._report_error(
+                monitor.name, "the full validation had not ended when `full_window` closed; the next one goes on faster"
+            )
 
     async def sample(self, monitor: Monitor) -> None:
         """Judge some lines, and some blocks if configured; damage that is not known yet starts a full run at once.

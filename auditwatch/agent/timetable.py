@@ -15,6 +15,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from auditwatch.config.hours import Hours
 from auditwatch.config.settings import Schedule
 
 JITTER: Final = 0.1
@@ -65,7 +66,7 @@ class Timetable:
                 run,
                 trigger,
                 id=key,
-                next_run_time=self._first(trigger, last_success),
+                next_run_time=self._first(trigger, schedule.window, last_success),
                 misfire_grace_time=None,  # the default silently drops a run that is a second late
                 coalesce=True,
                 max_instances=1,
@@ -76,32 +77,53 @@ class Timetable:
         if self._scheduler.get_job(key):
             self._scheduler.remove_job(key)
 
-    def _first(self, trigger: BaseTrigger, last_success: float) -> datetime:
+    def _first(self, trigger: BaseTrigger, window: Hours | None, last_success: float) -> datetime:
         now = self._clock()
         soon = now + timedelta(seconds=random.uniform(*START_DELAY_SECONDS))  # noqa: S311  jitter, not a secret
         last = datetime.fromtimestamp(last_success, UTC)
         due = trigger.get_next_fire_time(last, last) if last_success else soon
-        return max(due or soon, soon)
+        first = max(due or soon, soon)
+        return window.opening(first) if window else first
 
 
 @lru_cache(maxsize=256)
 def interval_seconds(schedule: Schedule) -> float:
-    """The longest time between two runs of a schedule; 0 = never.
+    """The longest time between two runs of a schedule, if each ends in its window; 0 = never.
 
     >>> interval_seconds(Schedule(every_seconds=60.0)), interval_seconds(Schedule(cron="15 3 * * sat,sun"))
     (60.0, 518400.0)
     """
+    closed = schedule.window.closed_seconds if schedule.window else 0.0
     if schedule.cron is None:
-        return schedule.every_seconds or 0.0
+        return schedule.every_seconds + closed if schedule.every_seconds else 0.0
     trigger = CronTrigger.from_crontab(schedule.cron, timezone=schedule.timezone)
     times = [trigger.get_next_fire_time(None, datetime.now(UTC))]
     while len(times) <= CRON_LOOKAHEAD and times[-1] is not None:
         times.append(trigger.get_next_fire_time(times[-1], times[-1]))
     known = [time for time in times if time is not None]
-    return max((later - earlier).total_seconds() for earlier, later in pairwise(known)) if known[1:] else 0.0
+    pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(known)]
+    return max(pauses) + closed if pauses else 0.0
 
 
 def _trigger(schedule: Schedule) -> BaseTrigger | None:
+    trigger = _at_any_time(schedule)
+    return _InWindow(trigger, schedule.window) if trigger is not None and schedule.window else trigger
+
+
+class _InWindow(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
+    """What comes due while the window is closed comes due when it opens."""
+
+    def __init__(self, trigger: BaseTrigger, window: Hours) -> None:
+        self._trigger = trigger
+        self._window = window
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """As APScheduler asks for it."""
+        due = self._trigger.get_next_fire_time(previous_fire_time, now)
+        return self._window.opening(due) if due is not None else None
+
+
+def _at_any_time(schedule: Schedule) -> BaseTrigger | None:
     if schedule.cron is not None:
         return CronTrigger.from_crontab(schedule.cron, timezone=schedule.timezone)
     if schedule.every_seconds is None:

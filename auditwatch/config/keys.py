@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from auditwatch.config.cron import cron_expression, timezone_name
+from auditwatch.config.hours import HOURS_PATTERN, Hours, hours_of
 from auditwatch.config.quantities import DURATION_PATTERN, SIZE_PATTERN, duration_seconds, size_bytes
 from auditwatch.host.addresses import parse_address
 from auditwatch.trail.kinds import Kind
@@ -81,6 +82,7 @@ Size = Annotated[
 ]
 PollInterval = Annotated[Duration, _within(0.01, 3600, "10ms and 1h")]
 Interval = Annotated[Duration, _within(1, float("inf"), "1s and 100y")]
+HoursOfDay = Annotated[Hours, BeforeValidator(hours_of), WithJsonSchema({"type": "string", "pattern": HOURS_PATTERN})]
 NotYet = Annotated[
     None, BeforeValidator(_later), WithJsonSchema({"type": "null", "description": "not supported yet by this version"})
 ]
@@ -174,7 +176,10 @@ class DefaultKeys(_Keys):
     hold: Duration | None = Field(
         default=None, description="how long after its last growth the active file is held open; 0s: never"
     )
-    full_window: NotYet = Field(default=None, description="hours in which a full validation may run")
+    full_window: HoursOfDay | None = Field(
+        default=None,
+        description="hours in which a scheduled full validation may run: 22:00-06:00, in UTC or a time zone",
+    )
 
 
 class TrailKeys(DefaultKeys):

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
+from auditwatch.config.hours import Hours
 from auditwatch.config.keys import DEFAULT_LISTEN_ADDRESS, DefaultKeys, FileKeys, ScheduleKeys, TrailKeys
 from auditwatch.config.places import default_state_directory
 from auditwatch.config.problems import listed, model_problems, name_problems
@@ -38,11 +39,13 @@ class Schedule:
         every_seconds: Between two runs.
         cron: Five fields, weekdays by name.
         timezone: Of `cron`.
+        window: Hours in which it may run; None: at any time.
     """
 
     every_seconds: float | None = None
     cron: str | None = None
     timezone: str = "UTC"
+    window: Hours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +281,7 @@ def _trail(path: str, keys: DefaultKeys) -> TrailConfig:
         poll_interval_seconds=keys.poll_interval,
         watch=keys.watch,
         workers=keys.workers,
-        full=_schedule(keys.full, 7 * _DAY),
+        full=dataclasses.replace(_schedule(keys.full, 7 * _DAY), window=keys.full_window),
         sample=_schedule(keys.sample, _DAY),
         sample_lines=keys.sample.lines if keys.sample else 0,
         sample_cover_in=(keys.sample.cover_in or 0) if keys.sample else 0,

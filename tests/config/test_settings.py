@@ -168,7 +168,6 @@ def test_a_bad_value_is_named_with_its_remedy(trail: str, words: str, tmp_path: 
     ("place", "key"),
     [
         ("web", "config_file: web.yml"),
-        ("defaults", "full_window: 22:00-06:00"),
         ("trail", "failure_log: {path: app.log}"),
         ("trail", "sequence: required"),
     ],
