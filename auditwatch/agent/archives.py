@@ -30,8 +30,8 @@ _TRIES_BEFORE_GOING_ON: Final = 3
 
 _MOST_AGAIN_SECONDS: Final = 300.0
 
-_Key = tuple[int, int, int, float]
-_Inode = tuple[int, int, int]
+_Inode = tuple[int, int, int, int]
+_Key = tuple[_Inode, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Archives:
         if not state.first_seen:
             self._services.wake()
             return replace(seen, others=_plain(seen.others))
-        known = {(s.device, s.inode, s.packed): s for s in state.files if s.packed}
+        known = {_inode(segment): segment for segment in state.files if segment.packed}
         self._forget_outdated(seen, state)
         unread = [sight for sight in packed if _inode(sight) not in known and _key(sight) not in self._read]
         self._keep({_key(sight) for sight in packed}, seen.at)
@@ -162,7 +162,8 @@ class Archives:
         self._begin([sight for sight in unread if self._is_due(sight, seen.at)], _Compared(expectations(state), plain))
         self._wake_later(unread, seen.at)
         others = tuple(self._filled(seen.others or (), known))
-        return replace(seen, others=others, is_unpacking=any(map(self._is_awaited, unread)))
+        is_reading = any(map(self._is_awaited, unread))
+        return replace(seen, others=others, is_unpacking=is_reading, is_reading=is_reading)
 
     def _forget_outdated(self, seen: Observed, state: TrailState) -> None:
         """Segments that have no file now may have been judged further since an archive was compared with them."""
@@ -290,9 +291,9 @@ def _plain(others: Iterable[FileSight] | None) -> tuple[FileSight, ...]:
     return tuple(sight for sight in others or () if not sight.packed)
 
 
-def _inode(sight: FileSight) -> _Inode:
-    return sight.device, sight.inode, sight.packed
+def _inode(file: FileSight | Segment) -> _Inode:
+    return file.device, file.inode, file.packed, file.born_ns
 
 
 def _key(sight: FileSight) -> _Key:
-    return sight.device, sight.inode, sight.packed, sight.modified
+    return _inode(sight), sight.modified

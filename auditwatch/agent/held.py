@@ -14,6 +14,7 @@ from typing import Final
 
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import open_trail
+from auditwatch.host.births import FileId, file_id, is_one_file
 from auditwatch.host.descriptors import limit
 
 HOLD_SECONDS: Final = 300.0
@@ -85,7 +86,7 @@ class Held:
         self._descriptor: int | None = None
         self._size = 0
         self._grown = 0.0
-        self._rested: tuple[tuple[int, int] | None, int] | None = None
+        self._rested: tuple[FileId, int] | None = None
         self._left: list[_Left] = []
 
     @property
@@ -94,29 +95,37 @@ class Held:
         return self._descriptor is not None
 
     @property
+    def last_directory(self) -> str:
+        """The directory in which the active file had its last name, as the kernel says: a hint where to look."""
+        try:
+            return os.path.dirname(os.readlink(f"/proc/self/fd/{self._descriptor}"))
+        except OSError:
+            return ""
+
+    @property
     def count(self) -> int:
         """How many files are held; any thread may ask."""
         return len(self._left) + (self._descriptor is not None)
 
-    def settle(self, known: tuple[int, int], at_path: int | None) -> int | None:
+    def settle(self, known: FileId, at_path: int | None) -> int | None:
         """Hold the known file, and give the descriptor of that which is no longer at the path.
 
         Args:
-            known: Device and inode of the active segment; zeros if there is none.
+            known: The active segment; zeros if there is none.
             at_path: A descriptor of the file that is at the path now, which is not kept; None if there is none.
 
         Returns:
             The held descriptor, if the known file is no longer at the path; it stays ours.
         """
-        now = _identity(at_path)
-        if self._descriptor is not None and _identity(self._descriptor) != known:
+        is_there = at_path is not None and is_one_file(file_id(at_path), known)
+        if self._descriptor is not None and not is_one_file(file_id(self._descriptor), known):
             self._leave()
         if self._descriptor is None:
-            if at_path is not None and known in (now, (0, 0)) and not self._is_resting(at_path):
+            if at_path is not None and (is_there or not known[1]) and not self._is_resting(at_path):
                 with suppress(OSError):  # too many are open: then this one is not held
                     self._hold_spare(os.dup(at_path))
             return None
-        return None if now == known else self._descriptor
+        return None if is_there else self._descriptor
 
     def stirred(self) -> tuple[Stirred, ...]:
         """Which files that are no longer the active one grew since the last time; what is long quiet is closed."""
@@ -135,11 +144,11 @@ class Held:
     def rest(self) -> None:
         """Hold nothing until the active file grows."""
         if self._descriptor is not None:
-            self._rested = _identity(self._descriptor), os.fstat(self._descriptor).st_size
+            self._rested = file_id(self._descriptor), os.fstat(self._descriptor).st_size
         self.close()
 
     def _is_resting(self, at_path: int) -> bool:
-        return self._hold_seconds == 0 or self._rested == (_identity(at_path), os.fstat(at_path).st_size)
+        return self._hold_seconds == 0 or self._rested == (file_id(at_path), os.fstat(at_path).st_size)
 
     def _hold_spare(self, descriptor: int) -> None:
         """Hold it, unless it is one of the last that there may be: its number is the lowest that was free."""
@@ -165,7 +174,7 @@ class Held:
         for one in left:
             os.close(one.descriptor)
 
-    def find(self, known: tuple[int, int], directory: str) -> int | None:
+    def find(self, known: FileId, directory: str) -> int | None:
         """Hold the known file if it lies in a directory, under whatever name; the descriptor stays ours."""
         try:
             with os.scandir(directory or ".") as entries:
@@ -175,16 +184,16 @@ class Held:
         for name in names:
             with suppress(Unreadable, OSError):
                 descriptor = open_trail(os.path.join(directory, name))
-                if _identity(descriptor) == known:
+                if is_one_file(file_id(descriptor), known):
                     self._hold(descriptor)
                     return descriptor
                 os.close(descriptor)
         return None
 
-    def duplicate(self, known: tuple[int, int]) -> int | None:
+    def duplicate(self, known: FileId) -> int | None:
         """A descriptor of the known file, which the caller closes; None if it is not held."""
         held = (self._descriptor, *(left.descriptor for left in reversed(self._left)))
-        found = next((one for one in held if one is not None and _identity(one) == known), None)
+        found = next((one for one in held if one is not None and is_one_file(file_id(one), known)), None)
         return None if found is None else os.dup(found)
 
     def close(self) -> None:
@@ -206,11 +215,4 @@ def path_of(descriptor: int) -> str:
         there = os.stat(path, follow_symlinks=False)
     except OSError:
         return ""
-    return path if (there.st_dev, there.st_ino) == _identity(descriptor) else ""
-
-
-def _identity(descriptor: int | None) -> tuple[int, int] | None:
-    if descriptor is None:
-        return None
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino
+    return path if (there.st_dev, there.st_ino) == file_id(descriptor)[:2] else ""

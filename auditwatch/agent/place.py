@@ -11,6 +11,7 @@ from blake3 import blake3
 from auditwatch.agent.held import Held
 from auditwatch.errors import Unreadable
 from auditwatch.files.opening import open_trail
+from auditwatch.host.births import file_id, is_one_file
 from auditwatch.ledger.events import FileSight
 from auditwatch.ledger.segment import Fingerprint, Segment
 from auditwatch.trail.counters import counters_name
@@ -63,13 +64,12 @@ def open_segment(place: Place, segment: Segment) -> int:
         Unreadable: changed, if another file is there now.
     """
     follow_symlink = place.follow_symlink and not segment.closed
-    path = place.of(segment.name, segment.directory)
-    return _opened_as(path, segment.device, segment.inode, follow_symlink=follow_symlink)
+    return _opened(place, segment, follow_symlink=follow_symlink)
 
 
 def open_known(place: Place, segment: Segment, held: Held) -> int:
     """The same as `open_segment`, even if its name is gone, as long as it is held."""
-    descriptor = held.duplicate((segment.device, segment.inode))
+    descriptor = held.duplicate((segment.device, segment.inode, segment.born_ns))
     return open_segment(place, segment) if descriptor is None else descriptor
 
 
@@ -79,16 +79,23 @@ def open_sight(place: Place, sight: FileSight) -> int:
     Raises:
         Unreadable: changed, if another file is there now.
     """
-    return _opened_as(place.of(sight.name, sight.directory), sight.device, sight.inode, follow_symlink=False)
+    return _opened(place, sight, follow_symlink=False)
 
 
-def _opened_as(path: str, device: int, inode: int, *, follow_symlink: bool) -> int:
-    descriptor = open_trail(path, follow_symlink)
-    status = os.fstat(descriptor)
-    if (status.st_dev, status.st_ino) != (device, inode):
-        os.close(descriptor)
-        raise Unreadable("changed", f"{os.path.basename(path)}: another file took its place")
-    return descriptor
+def _opened(place: Place, meant: Segment | FileSight, *, follow_symlink: bool) -> int:
+    return _checked(open_trail(place.of(meant.name, meant.directory), follow_symlink), meant)
+
+
+def _checked(descriptor: int, meant: Segment | FileSight) -> int:
+    """The descriptor of the very file that is meant: a file system gives an inode that is free to the next one.
+
+    Raises:
+        Unreadable: changed; then it is closed.
+    """
+    if is_one_file(file_id(descriptor), (meant.device, meant.inode, meant.born_ns)):
+        return descriptor
+    os.close(descriptor)
+    raise Unreadable("changed", f"{meant.name}: another file took its place")
 
 
 def print_of(read_at: ReadAt, offset: int, length: int) -> Fingerprint:

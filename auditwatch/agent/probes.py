@@ -16,7 +16,7 @@ from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import opened
 from auditwatch.files.reading import reader
 from auditwatch.files.segments import segment_files
-from auditwatch.host.births import born_ns
+from auditwatch.host.births import born_ns, file_id, is_one_file
 from auditwatch.host.clock import Clock
 from auditwatch.ledger.events import Counted, FileSight, Observed
 from auditwatch.ledger.identity import Expectation
@@ -143,16 +143,23 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
         directory = 0  # it went away, or came, in between
     if closed is None:
         return Observed(clock(), active, trouble, None, former, directory=directory)
-    files = segment_files(place.path, place.patterns, place.directories)
+    went = () if former is None or former.name else (held.last_directory,)
+    files = segment_files(place.path, place.patterns, _elsewhere(place, *went, *place.directories))
     found = dict.fromkeys((*files.found, *place.remembered))
     others = oldest_first(os.path.basename(place.path), _neighbours(place, found, expected, closed))
     return Observed(clock(), active, trouble, others, former, directory=directory, unlisted=files.unlisted)
 
 
+def _elsewhere(place: Place, *directories: str) -> tuple[str, ...]:
+    own = os.path.realpath(os.path.dirname(place.path))
+    return tuple(directory for directory in dict.fromkeys(directories) if directory and directory != own)
+
+
 def _former(place: Place, held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
-    own, known = os.path.dirname(place.path), (expected.device, expected.inode)
+    own, known = os.path.dirname(place.path), (expected.device, expected.inode, expected.born_ns)
     descriptor = held.settle(known, at_path)
-    if descriptor is None and expected.inode and not held.is_holding and not _is(known, at_path):  # after a start
+    is_there = at_path is not None and is_one_file(file_id(at_path), known)
+    if descriptor is None and expected.inode and not held.is_holding and not is_there:  # after a start
         descriptor = held.find(known, own)
     if descriptor is None:
         return None
@@ -161,16 +168,10 @@ def _former(place: Place, held: Held, expected: Expectation, at_path: int | None
     return replace(sight, name=name, directory="" if directory == os.path.realpath(own) else directory)
 
 
-def _is(known: tuple[int, int], descriptor: int | None) -> bool:
-    if descriptor is None:
-        return False
-    status = os.fstat(descriptor)
-    return (status.st_dev, status.st_ino) == known
-
-
 def _compared(descriptor: int, sight: FileSight, expected: Expectation) -> FileSight:
     """Another file than the known one shows what it has in common with it."""
-    if not expected.sketch.lines or (sight.device, sight.inode) == (expected.device, expected.inode):
+    found, known = ((one.device, one.inode, one.born_ns) for one in (sight, expected))
+    if not expected.sketch.lines or is_one_file(found, known):
         return sight
     return replace(sight, overlap=overlap(expected.sketch, reader(descriptor), sight.size))
 

@@ -17,6 +17,25 @@ _BTIME: Final = struct.Struct("=80xqI")
 """Where `struct statx` has the time of birth: statx(2)."""
 
 
+FileId = tuple[int, int, int]
+"""Device, inode and birth in nanoseconds, 0 if it is not known: a later file may be given the first two again."""
+
+
+def file_id(descriptor: int) -> FileId:
+    """Which file is open."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, born_ns(descriptor)
+
+
+def is_one_file(one: FileId, other: FileId) -> bool:
+    """Whether two are the same; if a birth is not known, device and inode have to do.
+
+    >>> is_one_file((1, 2, 30), (1, 2, 40)), is_one_file((1, 2, 30), (1, 2, 0))
+    (False, True)
+    """
+    return one[:2] == other[:2] and (one[2] == other[2] or not (one[2] and other[2]))
+
+
 def born_ns(descriptor: int) -> int:
     """When the open file was born, in nanoseconds since 1970; 0 if the file system or the system does not know.
 

@@ -9,6 +9,7 @@ from auditwatch.ledger.effects import Commit, Step
 from auditwatch.ledger.events import FileSight, Observed, Unpacked
 from auditwatch.ledger.findings import restart
 from auditwatch.ledger.identity import is_part, is_same_inode
+from auditwatch.ledger.neighbours import are_names_settled
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.ledger.violations import with_violation
@@ -27,7 +28,8 @@ def without_unfinished(state: TrailState, event: Observed) -> Observed:
     or while it cannot be read to its end, or holds less than it should, and changed within the grace period.
     """
     others = event.others or ()
-    unfinished = [sight for sight in others if _is_unfinished(state, sight, event)]
+    by_name = are_names_settled(state, event)
+    unfinished = [sight for sight in others if _is_unfinished(state, sight, event, by_name=by_name)]
     if not unfinished:
         return event
     is_awaited = any(not _has_namesake(sight, event) for sight in unfinished)
@@ -35,12 +37,14 @@ def without_unfinished(state: TrailState, event: Observed) -> Observed:
     return replace(event, others=left, is_unpacking=event.is_unpacking or is_awaited)
 
 
-def _is_unfinished(state: TrailState, sight: FileSight, event: Observed) -> bool:
+def _is_unfinished(state: TrailState, sight: FileSight, event: Observed, *, by_name: bool) -> bool:
     if not sight.packed or any(_is_as_known(segment, sight) for segment in state.files):
         return False
     if event.at - sight.since >= state.policy.pending_grace_seconds:
         return False
-    is_short = sight.is_cut or any(is_part(segment, sight) for segment in state.segments)
+    is_short = sight.is_cut or any(
+        is_part(segment, sight, by_name=by_name and not segment.vanished) for segment in state.segments
+    )
     return is_short or _has_namesake(sight, event)
 
 

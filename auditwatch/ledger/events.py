@@ -66,6 +66,7 @@ class Observed:
         former: The active segment's own file, held open, if another or none is at the path now.
         directory: Device of the trail's directory; 0 if the directory is not there.
         is_unpacking: Whether a compressed neighbour is still being read or written: until then, nothing can be missed.
+        is_reading: Whether we are still reading one: until then, others that nobody knew have no place in their order.
         unlisted: Directories that could not be listed: nothing in them can be missed.
     """
 
@@ -76,6 +77,7 @@ class Observed:
     former: FileSight | None = None
     directory: int = 0
     is_unpacking: bool = False
+    is_reading: bool = False
     unlisted: tuple[str, ...] = ()
 
 

@@ -32,7 +32,7 @@ class Expectation:
     Attributes:
         head_length: How many first bytes to cover.
         marker_offset: Where the marker begins; it is `marker_length` bytes long.
-        device: Of the known file, like `inode`.
+        device: Of the known file, like `inode` and `born_ns`.
         sketch: What another file at its path should be compared with.
     """
 
@@ -41,6 +41,7 @@ class Expectation:
     marker_length: int = 0
     device: int = 0
     inode: int = 0
+    born_ns: int = 0
     sketch: Sketch = NO_SKETCH
 
 
@@ -55,6 +56,7 @@ def expectation(segment: Segment | None) -> Expectation:
         anchor.marker.length,
         segment.device,
         segment.inode,
+        segment.born_ns,
         segment.sketch,
     )
 
@@ -77,7 +79,7 @@ def expectations(state: TrailState) -> dict[int, Expectation]:
     return {segment.number: expectation(segment) for segment in state.segments if segment.anchor.position}
 
 
-def is_same_inode(segment: Segment, sight: FileSight) -> bool:
+def is_same_inode(segment: Segment | FileSight, sight: FileSight) -> bool:
     """Whether device and inode are the ones last seen, and not given to another file that was born later."""
     is_as_old = segment.born_ns == sight.born_ns or not (segment.born_ns and sight.born_ns)
     return is_as_old and (segment.device, segment.inode) == (sight.device, sight.inode)
@@ -179,11 +181,12 @@ def known_as(segments: Iterable[Segment], others: Iterable[FileSight], *, by_nam
     Args:
         segments: Whose files are sought.
         others: The neighbours.
-        by_name: Whether a name may say whose beginning is too short to tell: not while a rotation gives new names.
+        by_name: Whether a name may say what bytes do not tell: not while a rotation gives new names.
     """
     segments, others = tuple(segments), list(others)
     found: dict[int, FileSight] = {}
-    for find in (_same_file, _presumed, _archive_of_its_name, _archive, partial(_part, by_name=by_name)):
+    named = partial(_archive_of_its_name, by_name=by_name)
+    for find in (_same_file, _presumed, named, _archive, partial(_part, by_name=by_name)):
         for segment in segments:
             sight = None if segment.number in found else find(segment, others)
             if sight is not None:
@@ -262,13 +265,13 @@ def _is_telling(segment: Segment, sight: FileSight) -> bool:
     return sight.size >= COPY_BYTES or sight.distinct >= FEWEST_LINES or has_its_name
 
 
-def _archive_of_its_name(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+def _archive_of_its_name(segment: Segment, others: Iterable[FileSight], *, by_name: bool) -> FileSight | None:
     """If nothing of it was judged yet, its name has to do: there is no history that it could violate."""
     name = uncompressed(segment.name)
     named = [sight for sight in others if sight.packed and uncompressed(sight.name) == name]
     if segment.anchor.position:
         return _archive(segment, named)
-    return next((sight for sight in named if sight.size >= segment.size), None)
+    return next((s for s in named if s.size == segment.size or (by_name and s.size > segment.size)), None)
 
 
 def repeats(segment: Segment, sight: FileSight) -> bool:

@@ -16,6 +16,7 @@ from auditwatch.ledger.identity import (
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_closed
 from auditwatch.ledger.state import TrailState
+from auditwatch.ledger.succession import oldest_first
 
 
 def is_away(state: TrailState, event: Observed) -> bool:
@@ -39,11 +40,20 @@ def with_neighbours(state: TrailState, event: Observed) -> TrailState:
     return state if now == state.closed else replace(state, closed=now)
 
 
+def are_names_settled(state: TrailState, event: Observed) -> bool:
+    """Whether files have the names that they had: no rotation goes on, or was not yet seen to its end."""
+    return _is_quiet(state, event) and state.rotations == state.rotations_settled
+
+
+def _is_quiet(state: TrailState, event: Observed) -> bool:
+    return bool(state.active and event.active and is_same_inode(state.active, event.active))
+
+
 def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) -> dict[int, FileSight]:
     """The closed segments among the neighbours; one that is long gone does not take what the active one became."""
-    is_quiet = bool(state.active and event.active and is_same_inode(state.active, event.active))
+    is_quiet = _is_quiet(state, event)
     living = [segment for segment in state.closed if not segment.vanished]
-    found = known_as(living, others, by_name=is_quiet and state.rotations == state.rotations_settled)
+    found = known_as(living, others, by_name=are_names_settled(state, event))
     taken = {id(sight) for sight in found.values()}  # to compare each with each would take longer the more there are
     left = [sight for sight in others if id(sight) not in taken]
     if state.active and not is_quiet:
@@ -68,32 +78,43 @@ def with_archives(state: TrailState, event: Observed) -> TrailState:
 
     Copies of a segment that is still there are only named.
     """
-    if event.others is None:
+    if event.others is None or event.is_reading:
         return state
     packed = [sight for sight in strangers(state, event) if sight.packed]
     for sight in packed:
         if _is_news(state, sight):
-            is_history = sight.modified < state.first_seen
-            state = with_closed(state, sight, event.at, history=sight.size if is_history else 0)
-            state = _oldest_first(state) if is_history else replace(state, rotations=state.rotations + 1)
+            state = with_found(state, sight, event.at)
     own = {(segment.device, segment.inode) for segment in state.files}
     copies = tuple(sight.name for sight in packed if (sight.device, sight.inode) not in own)
     return state if copies == state.copies else replace(state, copies=copies)
 
 
-def _oldest_first(state: TrailState) -> TrailState:
-    """With the last closed segment, found late, among those from before first sight."""
-    *known, found = state.closed
-    place = next(
-        (n for n, segment in enumerate(known) if not segment.packed or not segment.inherited_until), len(known)
-    )
-    return replace(state, closed=(*known[:place], found, *known[place:]))
+def with_found(state: TrailState, sight: FileSight, at: float) -> TrailState:
+    """With a segment that nobody had seen: a rotation that was missed, or one from before first sight, found late."""
+    if at < state.first_seen or not _is_history(state, sight):  # a clock that is set back says nothing
+        return replace(with_closed(state, sight, at, history=0), rotations=state.rotations + 1)
+    *known, found = with_closed(state, sight, at, history=sight.size).closed
+    count = next((n for n, segment in enumerate(known) if not segment.counted_until), len(known))
+    gone = [segment for segment in known[:count] if segment.vanished]
+    there = [segment for segment in known[:count] if not segment.vanished]
+    name = state.active.name if state.active else ""
+    closed = (*gone, *oldest_first(name, (*there, found)), *known[count:])
+    return replace(state, closed=closed, next_number=state.next_number + 1)
+
+
+def _is_history(state: TrailState, sight: FileSight) -> bool:
+    """Whether a file was there before first sight, and could not be known then: compressed, or in another place.
+
+    Any program may set the time at which it was modified.
+    """
+    born = sight.born_ns / 1e9 or sight.modified
+    return bool(sight.packed or sight.directory) and born < state.first_seen
 
 
 def with_missed(state: TrailState, event: Observed) -> TrailState:
     """With the segments that came and went between two looks: busy writers rotate that often."""
     for missed in unknown(state, event):
-        state = replace(with_closed(state, missed, event.at, history=0), rotations=state.rotations + 1)
+        state = with_found(state, missed, event.at)
     return state
 
 
@@ -111,7 +132,8 @@ def _is_news(state: TrailState, sight: FileSight) -> bool:
 
 def strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
     """Neighbours that are neither known closed segments nor the active file, renamed since it was looked at."""
-    # The inode of a file that is gone may be reused.
+    # The inode of a file that is gone may be reused: by one that was born later.
     closed = (segment for segment in state.closed if not segment.vanished and segment.missing_since is None)
-    known = {(file.device, file.inode) for file in (*closed, *((event.active,) if event.active else ()))}
-    return tuple(sight for sight in event.others or () if (sight.device, sight.inode) not in known)
+    known = {(file.device, file.inode): file for file in (*closed, *((event.active,) if event.active else ()))}
+    others = ((sight, known.get((sight.device, sight.inode))) for sight in event.others or ())
+    return tuple(sight for sight, file in others if file is None or not is_same_inode(file, sight))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,15 @@ from auditwatch.ledger.identity import (
     repetition,
     rotated_to,
 )
-from auditwatch.ledger.neighbours import is_away, strangers, unknown, with_archives, with_missed, with_neighbours
+from auditwatch.ledger.neighbours import (
+    is_away,
+    strangers,
+    unknown,
+    with_archives,
+    with_found,
+    with_missed,
+    with_neighbours,
+)
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_active, with_closed, without_active
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
@@ -154,7 +162,7 @@ def _renamed(state: TrailState, active: Segment, event: Observed) -> FileSight |
     former = event.former
     if renamed is not None or former is None or not _is_rotations_name(former.name) or is_away(state, event):
         return renamed
-    return former if fault(active, former) is None else None
+    return former if is_same_inode(active, former) and fault(active, former) is None else None
 
 
 def _is_rotations_name(name: str) -> bool:
@@ -165,19 +173,20 @@ def _is_rotations_name(name: str) -> bool:
 def _without_a_name(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
     """Another file is at the path, and the old one is nowhere."""
     state, active, rest = _with_rest(state, active, event)
-    if _is_rotated_out(state, event):
+    kept = event.former.name if event.former else ""
+    repeated = repetition(active, sight) if kept else None
+    if repeated is None and _is_rotated_out(state, event):
         return _after_rotated_out(state, active, event, rest)
     if active.anchor.position:
-        kept = event.former.name if event.former else ""
-        repeated = repetition(active, sight) if kept else None
         if repeated is not None:  # as `sed -i.bak` and editors leave them
             return _after(rest, _changed(state, active, event, sight, _beside(repeated, kept)))
         return _after(rest, _compared(state, active, event, sight))
     if rest:
         return state, (*rest, LookAgain())
-    state = with_missed(state, event)  # no history that could be violated
-    fresh = replace(active, read=0, counted_until=0, inherited_until=0, size=0)
-    return _present(state, fresh, sight, event.at, commit=True)
+    left = (replace(active, closed=True, vanished=True),) if active.findings or active.unlisted else ()
+    state = replace(state, active=None, closed=(*state.closed, *left))  # no history that could be violated
+    state = with_active(with_missed(state, event), sight, event.at, history=0)
+    return state, (Commit(), *wanted(state))
 
 
 def _copied(state: TrailState, active: Segment, renamed: FileSight, event: Observed, repeated: Suspicion) -> Step:
@@ -255,10 +264,9 @@ def _is_rotated_out(state: TrailState, event: Observed) -> bool:
 
     Either nobody looked, or it is held open and so can still be read to its end.
     """
-    there = {(sight.device, sight.inode) for sight in event.others or ()}
     active = state.active.number if state.active else 0
-    living = [s for s in state.closed if not s.vanished and (s.device, s.inode) in there]
-    is_held = event.former is not None and not event.former.name
+    living = [s for s in state.closed if not s.vanished and s.missing_since is None]
+    is_held = event.former is not None and not _is_rotations_name(event.former.name)
     return (
         (state.is_resumed or is_held)
         and not is_away(state, event)
@@ -330,13 +338,19 @@ def _differs(one: Suspicion, other: Suspicion) -> bool:
     return seen != again
 
 
+def _with_left(closed: Sequence[Segment], left: Segment) -> tuple[Segment, ...]:
+    """With the segment that was the active one until now, before those that came after it and were found earlier."""
+    place = next((n for n, s in enumerate(closed) if s.number > left.number and not s.counted_until), len(closed))
+    return (*closed[:place], left, *closed[place:])
+
+
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
     """The file was renamed and lives on as a closed segment, perhaps with others that we did not see."""
     others = (other for other in unknown(state, event) if other is not sight)
     left = replace(sighted(active, sight, event.at), closed=True)
-    state = replace(state, active=None, closed=(*state.closed, left), rotations=state.rotations + 1)
+    state = replace(state, active=None, closed=_with_left(state.closed, left), rotations=state.rotations + 1)
     for other in others:
-        state = replace(with_closed(state, other, event.at, history=0), rotations=state.rotations + 1)
+        state = with_found(state, other, event.at)
     if event.active is None:
         state = replace(state, standing=Standing.ROTATED, suspicion=None)
     else:

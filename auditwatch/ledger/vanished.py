@@ -77,7 +77,7 @@ def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float
     """
     staying = [known for known in state.closed if not known.vanished and known.number not in gone]
     older = state.closed[: state.closed.index(segment)]
-    is_oldest = all(known.vanished or known.number in gone for known in older)
+    is_oldest = all(known.vanished or known.missing_since is not None or known.number in gone for known in older)
     keep = state.policy.keep_seconds
     if keep is not None:
         return keep == 0 or (is_oldest and _is_read(segment) and at - segment.grown >= keep)

@@ -64,6 +64,19 @@ def test_rotations_into_another_directory_watched_and_not(
     assert agent.value("trail_appended_lines_total") == 330 + 212
 
 
+@pytest.mark.parametrize("rotated", SETTINGS, indirect=True)
+def test_another_place_is_found_that_nobody_named(agents: Agents, trail: Path, rotated: Logrotate) -> None:
+    """Compressed at once, the file itself is never seen there: the kernel says where it had its last name."""
+    append(trail, records(100))
+    agent = agents.start(trail).follows(trail)
+    append(trail, records(100, start=1000))
+    rotated.run()
+    append(trail, records(10, start=2000))
+    until(lambda: judged(agent) == 203 + 10)
+    assert agent.value("trail_violations") == 0
+    assert agent.value("trail_appended_lines_total") == 110
+
+
 def test_lines_of_a_segment_in_another_directory_can_be_shown(agents: Agents, trail: Path, old: Path) -> None:
     (old / "risk-first.gz").write_bytes(gzip.compress(records(5) + SPLICED))
     agent = start(agents, trail)

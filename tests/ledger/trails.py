@@ -59,6 +59,7 @@ class Trail:
         self.now = 1000.0
         self.files: dict[str, File] = {}
         self._inodes = 0
+        self._born: dict[int, float] = {}
         self.state: TrailState = begin("risk", policy)
         self.stored: dict[tuple[int, int, str], Finding] = {}
         self.trouble: Trouble | None = None
@@ -71,8 +72,13 @@ class Trail:
 
     def create(self, data: bytes = b"", name: str = NAME, inode: int = 0) -> None:
         """A new file, with a new inode if none is given."""
+        self.files[name] = self._file(data, inode=inode)
+
+    def _file(self, data: bytes, inode: int = 0) -> File:
         self._inodes += 1
-        self.files[name] = File(inode or self._inodes, bytearray(data))
+        number = inode or self._inodes
+        self._born.setdefault(number, self.now)
+        return File(number, bytearray(data))
 
     def append(self, data: bytes) -> None:
         """What a producer writes to the active file."""
@@ -87,8 +93,7 @@ class Trail:
 
     def pack(self, data: bytes, name: str, *, is_cut: bool = False) -> None:
         """A new compressed file with this content, or with what can be read of it."""
-        self._inodes += 1
-        file = File(self._inodes, bytearray(data), is_packed=True, is_cut=is_cut, since=self.now)
+        file = replace(self._file(data), is_packed=True, is_cut=is_cut, since=self.now)
         file.begins = tuple((self.device, other.inode) for other in self.files.values() if _begins(other, file))
         self.files[name] = file
 
@@ -248,7 +253,7 @@ class Trail:
             inode=file.inode,
             size=len(data),
             modified=self.now,
-            born_ns=file.inode,
+            born_ns=int(self._born.get(file.inode, 0.0) * 1e9) + file.inode,
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
             prints=self._presumed(name, file),

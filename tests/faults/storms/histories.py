@@ -136,8 +136,9 @@ class History:
 
     @property
     def key(self) -> str:
-        """The trail's entry in a configuration file."""
-        return f"{{name: {self.name}, path: {self.trail}}}"
+        """The trail's entry in a configuration file; of another place nobody can know before something went there."""
+        elsewhere = f", segments: ['{self.directory}/old/{NAME}*']" if "olddir" in self.style else ""
+        return f"{{name: {self.name}, path: {self.trail}{elsewhere}}}"
 
     def begin_watched(self) -> None:
         """From now on, every line counts as appended, and damage as new."""
