@@ -11,6 +11,7 @@ from auditwatch.ledger.identity import (
     is_plain_copy,
     is_same_inode,
     known_as,
+    repeats,
     rotated_to,
 )
 from auditwatch.ledger.segment import Segment
@@ -82,7 +83,8 @@ def with_archives(state: TrailState, event: Observed) -> TrailState:
         return state
     packed = [sight for sight in strangers(state, event) if sight.packed]
     for sight in packed:
-        if _is_news(state, sight):
+        became = state.active is not None and not _is_quiet(state, event) and repeats(state.active, sight)
+        if _is_news(state, sight) and not became:  # what the active file became is for a look at the path to say
             state = with_found(state, sight, event.at)
     own = {(segment.device, segment.inode) for segment in state.files}
     copies = tuple(sight.name for sight in packed if (sight.device, sight.inode) not in own)
@@ -94,7 +96,7 @@ def with_found(state: TrailState, sight: FileSight, at: float) -> TrailState:
     if at < state.first_seen or not _is_history(state, sight):  # a clock that is set back says nothing
         return replace(with_closed(state, sight, at, history=0), rotations=state.rotations + 1)
     *known, found = with_closed(state, sight, at, history=sight.size).closed
-    count = next((n for n, segment in enumerate(known) if not segment.counted_until), len(known))
+    count = next((n for n, segment in enumerate(known) if not segment.is_history), len(known))
     gone = [segment for segment in known[:count] if segment.vanished]
     there = [segment for segment in known[:count] if not segment.vanished]
     name = state.active.name if state.active else ""

@@ -54,7 +54,14 @@ def _looked(state: TrailState, event: Observed) -> Step:
     step = _later_look if state.first_seen else _first_look
     looked, effects = step(replace(state, trouble=None), without_unfinished(state, event))
     after, lost = told(state, looked, event.at)
-    return (looked, effects) if after is looked else (after, _again(after, effects, lost))
+    if after is not looked:
+        return after, _again(after, effects, lost)
+    return looked, effects or _unread(looked)
+
+
+def _unread(state: TrailState) -> tuple[Read, ...]:
+    """What a look that showed nothing new leaves to be read: a read that was asked for may have failed."""
+    return tuple(read for read in wanted(state) if state.active is None or read.segment != state.active.number)
 
 
 def _again(state: TrailState, effects: tuple[Effect, ...], lost: GoneFindings = ()) -> tuple[Effect, ...]:
@@ -270,8 +277,8 @@ def _is_rotated_out(state: TrailState, event: Observed) -> bool:
     return (
         (state.is_resumed or is_held)
         and not is_away(state, event)
-        and (bool(unknown(state, event)) or any(segment.number > active for segment in living))
-        and all(segment.number > active for segment in living)
+        and (bool(unknown(state, event)) or bool(living))
+        and all(segment.number > active and not segment.is_history for segment in living)
     )
 
 
@@ -340,7 +347,7 @@ def _differs(one: Suspicion, other: Suspicion) -> bool:
 
 def _with_left(closed: Sequence[Segment], left: Segment) -> tuple[Segment, ...]:
     """With the segment that was the active one until now, before those that came after it and were found earlier."""
-    place = next((n for n, s in enumerate(closed) if s.number > left.number and not s.counted_until), len(closed))
+    place = next((n for n, s in enumerate(closed) if s.number > left.number and not s.is_history), len(closed))
     return (*closed[:place], left, *closed[place:])
 
 

@@ -162,6 +162,11 @@ class Segment:
         )
 
     @property
+    def is_history(self) -> bool:
+        """Whether all of it was there at the first look; such a one may have been found late, whatever its number."""
+        return 0 < self.size <= self.inherited_until
+
+    @property
     def pending(self) -> int:
         """Bytes that were read and still lack their newline."""
         return self.read - self.judged
