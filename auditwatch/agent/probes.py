@@ -144,7 +144,7 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
     if closed is None:
         return Observed(clock(), active, trouble, None, former, directory=directory)
     went = () if former is None or former.name else (held.last_directory,)
-    files = segment_files(place.path, place.patterns, _elsewhere(place, *went, *place.directories))
+    files = segment_files(place.path, place.patterns, _elsewhere(place, *went, _target(place), *place.directories))
     found = dict.fromkeys((*files.found, *place.remembered))
     others = oldest_first(os.path.basename(place.path), _neighbours(place, found, expected, closed))
     return Observed(clock(), active, trouble, others, former, directory=directory, unlisted=files.unlisted)
@@ -155,12 +155,18 @@ def _elsewhere(place: Place, *directories: str) -> tuple[str, ...]:
     return tuple(directory for directory in dict.fromkeys(directories) if directory and directory != own)
 
 
+def _target(place: Place) -> str:
+    """The directory in which the file at the path really is: where a link that moves left its former file."""
+    return os.path.dirname(os.path.realpath(place.path)) if place.follow_symlink else ""
+
+
 def _former(place: Place, held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
     own, known = os.path.dirname(place.path), (expected.device, expected.inode, expected.born_ns)
     descriptor = held.settle(known, at_path)
     is_there = at_path is not None and is_one_file(file_id(at_path), known)
     if descriptor is None and expected.inode and not held.is_holding and not is_there:  # after a start
-        descriptor = held.find(known, own)
+        found = (held.find(known, directory) for directory in (own, *_elsewhere(place, _target(place))))
+        descriptor = next((one for one in found if one is not None), None)
     if descriptor is None:
         return None
     sight = _sight(descriptor, "", expected)
