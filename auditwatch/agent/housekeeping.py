@@ -163,10 +163,9 @@ class Housekeeping:
         return inbox.Answer(False, message="applied, but not saved yet: the state cannot be written now")
 
     def _save_again(self) -> None:
-        """Try again to store what could not be stored."""
+        """Try again to store what could not be stored, and store growth in time."""
         for monitor in self._monitors.values():
-            if not monitor.recorder.is_saved:
-                monitor.recorder.save()
+            monitor.recorder.keep_up()
 
     def show_figures(self) -> None:
         """Show the current figures of workers, watcher and store."""

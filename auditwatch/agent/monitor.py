@@ -41,7 +41,7 @@ class TrailServices:
 
     Attributes:
         changed: Called after each change of anything that is shown.
-        measured: Called with the seconds from an append until it was committed.
+        measured: Called with the seconds from an append until it was judged.
         troubled: Called with a trail and the reason why a file beside it could not be looked at.
         clock: Seconds since 1970.
     """
@@ -164,12 +164,14 @@ class Monitor:
             self.services.changed(self.name)
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled. What wakes the trail while it pauses is looked at together, at the next turn."""
         try:
             while True:
                 await self._wake.wait()
+                begun = time.monotonic()
                 self._wake.clear()
                 await self.turn()
+                await asyncio.sleep(begun + self.config.wake_interval_seconds - time.monotonic())
         finally:
             self._archives.cancel()
             self._unpacking.cancel()

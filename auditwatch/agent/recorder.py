@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from auditwatch.errors import StateUnwritable
 from auditwatch.ledger.advance import advance
@@ -15,6 +17,7 @@ from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.ledger.violations import news_of
 from auditwatch.ledger.writes import Writes, by_reason
+from auditwatch.state.marks import is_growth_alone
 from auditwatch.state.store import Store
 
 
@@ -34,6 +37,9 @@ class News:
     violations: tuple[ViolationRow, ...] = ()
     failed: Mapping[str, int] = field(default_factory=dict)
 
+
+GROWTH_SECONDS: Final = 1.0
+"""Between two commits of nothing but growth: after a kill, what came in between is judged again."""
 
 OnNews = Callable[[News], None]
 
@@ -61,6 +67,8 @@ class Recorder:
         self.state: TrailState = resume(self._saved, policy) if self._saved else begin(key.partition("=")[0], policy)
         self.failures = 0
         self.is_retired = False
+        self._is_behind = False
+        self._saved_at = float("-inf")
         self._is_saved = True
 
     def tell_loss(self) -> None:
@@ -94,7 +102,11 @@ class Recorder:
         changed = [pair for commit in commits for pair in commit.findings]
         for commit in commits:
             self._note(commit)
-        self.save()
+        self._is_behind = True
+        if self._unsaved or self._undropped or not is_growth_alone(self._saved, self.state):
+            self.save()
+        else:
+            self.keep_up()
         findings = tuple(f for _, f in changed if f.first_seen == f.last_seen and f.state is FindingState.OPEN)
         violations = news_of(before.violations, self.state.violations)
         failed = _newly_failed(before.writes, self.state.writes)
@@ -129,9 +141,14 @@ class Recorder:
         self._runs[mode] = replace(self._runs[mode], **changes)  # type: ignore[arg-type]  # int and float fields
         self._unsaved_runs.add(mode)
 
+    def keep_up(self) -> None:
+        """Store what is not stored yet, if it is time: what failed at once, growth a second after the last commit."""
+        if not self._is_saved or (self._is_behind and time.monotonic() - self._saved_at >= GROWTH_SECONDS):
+            self.save()
+
     @property
     def is_saved(self) -> bool:
-        """Whether the last commit reached the store."""
+        """Whether the last commit that was tried reached the store."""
         return self._is_saved
 
     def save(self) -> bool:
@@ -147,7 +164,7 @@ class Recorder:
             self.failures += 1
             self._is_saved = False
             return False
-        self._is_saved = True
+        self._is_saved, self._is_behind, self._saved_at = True, False, time.monotonic()
         self._saved = self.state
         self._unsaved.clear()
         self._undropped.clear()

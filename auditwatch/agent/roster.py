@@ -36,7 +36,7 @@ class Services:
 
     Attributes:
         found: Called with new damage, after it is stored.
-        measured: Called with the seconds from an append until it was committed.
+        measured: Called with the seconds from an append until it was judged.
         troubled: Called with a trail and the reason why a file beside it could not be looked at.
         guarded: Starts the tasks.
     """

@@ -206,6 +206,8 @@ class Agent:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for monitor in self._roster.monitors.values():
+            monitor.recorder.save()
         await self._pool.close()
 
     async def _last_look(self) -> None:

@@ -81,6 +81,7 @@ Size = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer"}]}),
 ]
 PollInterval = Annotated[Duration, _within(0.01, 3600, "10ms and 1h")]
+WakeInterval = Annotated[Duration, _within(0, 10, "0s and 10s")]
 Interval = Annotated[Duration, _within(1, float("inf"), "1s and 100y")]
 HoursOfDay = Annotated[Hours, BeforeValidator(hours_of), WithJsonSchema({"type": "string", "pattern": HOURS_PATTERN})]
 NotYet = Annotated[
@@ -148,6 +149,9 @@ class DefaultKeys(_Keys):
         validate_default=True,
     )
     poll_interval: PollInterval = Field(default="1s", description="how often a trail is checked", validate_default=True)
+    wake_interval: WakeInterval = Field(
+        default="50ms", description="how often a trail that changes all the time is looked at", validate_default=True
+    )
     watch: Literal["auto", "events", "poll"] = Field(
         default="auto", description="auto: events where the file system delivers them reliably; poll: never events"
     )

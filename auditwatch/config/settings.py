@@ -62,6 +62,7 @@ class TrailConfig:
         rehash_seconds: How often every byte that was judged is hashed again.
         sequence: Whether sequence numbers are judged where lines carry them.
         segments: Absolute patterns of closed segments, besides those beside the trail.
+        wake_interval_seconds: Between the beginnings of two looks that events ask for.
         hold_seconds: How long after its last growth the active file is held open; None: as long as it is active.
         keep_seconds: How long closed segments are kept; None if the file does not say.
         rotation: `copytruncate` or `discard`, if the trail is rotated like that; else empty.
@@ -72,6 +73,7 @@ class TrailConfig:
     rules: Rules
     pending_grace_seconds: float
     poll_interval_seconds: float
+    wake_interval_seconds: float
     watch: Watch
     workers: int
     full: Schedule
@@ -279,6 +281,7 @@ def _trail(path: str, keys: DefaultKeys) -> TrailConfig:
         rules=_rules(keys),
         pending_grace_seconds=keys.pending_grace,
         poll_interval_seconds=keys.poll_interval,
+        wake_interval_seconds=keys.wake_interval,
         watch=keys.watch,
         workers=keys.workers,
         full=dataclasses.replace(_schedule(keys.full, 7 * _DAY), window=keys.full_window),

@@ -49,7 +49,7 @@ AGENT_METRICS: Final = (
     AgentMetric(
         PREFIX + "detection_latency_seconds",
         "histogram",
-        "From growth (the file's modification time) until its verdict was committed; catching up does not count.",
+        "From growth (the file's modification time) until its verdict was known; catching up does not count.",
         (),
         lambda agent: _buckets(agent.detection_latency),
     ),

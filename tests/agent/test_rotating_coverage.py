@@ -72,6 +72,7 @@ class Watching:
             for _ in range(samples):
                 await running.sample(monitor)
             assert monitor.recorder.run(Mode.FULL).runs == 0
+            monitor.recorder.save()
             monitor.services.prober.close()
         await pool.close()
         return list(monitor.state.active.findings) if monitor.state.active else []

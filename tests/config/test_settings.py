@@ -34,7 +34,8 @@ def test_the_example_of_the_design_is_read_to_the_letter(tmp_path: Path) -> None
         """
 state_dir: /var/lib/auditwatch
 web: {listen_address: "127.0.0.1:9973", config_file: null}
-defaults: {max_line_bytes: 1MiB, pending_grace: 30s, poll_interval: 1s, watch: auto, workers: 1, full_window: null}
+defaults: {max_line_bytes: 1MiB, pending_grace: 30s, poll_interval: 1s, wake_interval: 50ms, watch: auto,
+  workers: 1, full_window: null}
 trails:
   - name: risk
     path: /var/log/trading/audit_trail.jsonl

@@ -1,0 +1,108 @@
+"""What a recorder stores when: findings at once, growth alone once a second, everything in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from auditwatch.agent import recorder as recorders
+from auditwatch.agent.recorder import Recorder
+from auditwatch.ledger.effects import Effect
+from auditwatch.ledger.events import Event
+from auditwatch.ledger.state import TrailState
+from auditwatch.state.store import Store
+from tests.agent.running import Agents, append, records, until
+from tests.ledger.trails import POLICY, Trail
+
+GOOD = records(1)
+TORN = b'{"event":"TRADE_A\n'
+KEY = "risk=/logs/audit.jsonl"
+
+
+class Recorded(Trail):
+    """A trail in memory whose state a recorder stores; its clock stands still until a test moves it."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(GOOD)
+        self.store = store
+        self.recorder = Recorder(store, KEY, POLICY, lambda _news: None)
+
+    def step(self, event: Event) -> tuple[Effect, ...]:
+        needs = self.recorder.apply(event)
+        self.state = self.recorder.state
+        return needs
+
+    @property
+    def kept(self) -> TrailState:
+        """What a kill would leave."""
+        found = self.store.load(KEY)
+        assert found
+        return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(recorders.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def trail(tmp_path: Path, clock: list[float]) -> Iterator[Recorded]:
+    with closing(Store.open(tmp_path, 1.0)) as store:
+        trail = Recorded(store)
+        trail.look()
+        clock[0] += recorders.GROWTH_SECONDS
+        trail.recorder.keep_up()
+        yield trail
+
+
+def test_growth_alone_is_stored_once_a_second(trail: Recorded, clock: list[float]) -> None:
+    before = trail.kept
+    for _ in range(5):
+        trail.append(GOOD)
+        trail.look()
+    assert trail.kept == before
+    assert trail.state.appended_lines == before.appended_lines + 5 * GOOD.count(b"\n")
+    clock[0] += recorders.GROWTH_SECONDS
+    trail.recorder.keep_up()
+    assert trail.kept.appended_lines == trail.state.appended_lines
+    assert trail.kept.step == trail.state.step
+
+
+def test_what_is_more_than_growth_is_stored_at_once(trail: Recorded) -> None:
+    trail.append(GOOD + TORN)
+    trail.look()
+    active = trail.kept.active
+    assert active
+    assert [finding.offset for finding in active.findings] == [2 * len(GOOD)]
+    trail.rename("audit.jsonl", "audit.jsonl.2000")
+    trail.create(GOOD)
+    trail.look()
+    assert trail.kept.rotations == 1
+
+
+def test_the_last_one_before_another_takes_over_stores_everything(trail: Recorded) -> None:
+    trail.append(GOOD)
+    trail.look()
+    trail.recorder.retire()
+    assert trail.kept.appended_lines == trail.state.appended_lines
+
+
+def test_after_a_kill_the_last_second_is_judged_again_and_counted_once(agents: Agents, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.touch()
+    agent = agents.start(path).follows(path)
+    for number in range(20):
+        append(path, records(5, start=number * 5))
+        agent.follows(path)
+    agent.kill()
+    agent = agents.start(path).follows(path)
+    until(lambda: agent.value("trail_appended_lines_total") == 100)
+    assert agent.value("trail_violations") == 0
+    agent.stop()
+    agent = agents.start(path).follows(path)
+    assert agent.value("trail_appended_lines_total") == 100
