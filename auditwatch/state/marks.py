@@ -24,6 +24,8 @@ def is_growth_alone(before: TrailState | None, after: TrailState) -> bool:
         and before.next_number == after.next_number
         and before.first_seen == after.first_seen
         and before.writes is after.writes
+        and before.writes_note is after.writes_note
+        and before.unlisted_note is after.unlisted_note
         and _unlisted(before) == _unlisted(after)
     )
 

@@ -108,6 +108,8 @@ def test_a_trail_that_cannot_be_looked_at_is_not_taken(agent: Agent, trail: Path
 
 
 def test_a_request_that_waits_is_answered_by_the_next_agent(agents: Agents, agent: Agent, trail: Path) -> None:
+    agent.stop()  # what it judged is history now, whatever comes: growth is stored once a second
+    agent = agents.start(trail).follows(trail)
     agent.process.send_signal(signal.SIGSTOP)
     asked = ["rebaseline", "risk", "--reason", REASON, "--poll-interval", "10ms", "--state-dir", agent.state_dir]
     assert command(*asked).returncode == 3
