@@ -72,8 +72,9 @@ def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float
     """Retention removes oldest first, and not before `keep`, or else leaves as much as went.
 
     With `keep: 0s` something else takes segments away at any time. Without `keep`, a rotation that comes along removes
-    as many as it likes, as long as some stay; else what went in one look went together. What was not read to its end
-    may go with a rotation, or between a stop and the next start: it is counted apart.
+    as many as it likes, as long as some stay; else what went in one look went together. An older one that is missing
+    itself does not make a younger one too early. What was not read to its end may go with a rotation, or between a stop
+    and the next start: it is counted apart.
     """
     staying = [known for known in state.closed if not known.vanished and known.number not in gone]
     older = state.closed[: state.closed.index(segment)]

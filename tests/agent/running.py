@@ -47,7 +47,7 @@ def until(ask: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain; the last answer was {answer!r}"
-        time.sleep(0.02)
+        time.sleep(0.02)  # polls another process, with a deadline: nothing there can wake this one
     return answer
 
 

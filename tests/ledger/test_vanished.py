@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from auditwatch.ledger.events import FileSight, Nameless, Observed
+from auditwatch.ledger.neighbours import strangers
 from auditwatch.ledger.state import Standing
 from auditwatch.trail.kinds import Kind, Violation
 from tests.ledger.trails import NAME, POLICY, Trail
@@ -292,3 +294,43 @@ def test_a_closed_segment_that_somebody_cuts_is_named_and_not_missing(left: int,
     assert row.detail == f"{left} bytes found where {len(GOOD)} had been judged"
     assert [segment.lines for segment in trail.state.files] == [0, 1, 0]
     assert trail.state.appended_lines == 2
+
+
+def test_a_younger_one_may_go_while_the_older_is_missing_itself() -> None:
+    trail = rotated(6)
+    del trail.files[f"{NAME}.5"]
+    trail.look()
+    del trail.files[f"{NAME}.6"]
+    trail.look()
+    pass_absence(trail)
+    pass_absence(trail)
+    assert kinds(trail) == []
+    assert trail.state.expired == 2
+
+
+def test_a_younger_one_that_goes_while_the_older_stays_is_missing() -> None:
+    trail = rotated(6)
+    del trail.files[f"{NAME}.5"]
+    pass_absence(trail)
+    assert kinds(trail) == [Violation.SEGMENT_MISSING]
+
+
+def test_what_is_written_to_a_file_without_a_name_is_said() -> None:
+    trail = rotated(1)
+    trail.step(Nameless(trail.now, 42))
+    (row,) = trail.state.violations
+    assert row.kind is Violation.DELETED
+    assert row.detail.startswith("42 bytes written to a file of the trail after it was deleted")
+    trail.step(Nameless(trail.now, 99))
+    (row,) = trail.state.violations
+    assert (row.count, row.latest.split()[0]) == (2, "99")
+
+
+def test_a_file_with_the_inode_of_a_closed_one_is_another_if_it_was_born_later() -> None:
+    """A file system gives an inode that is free to the next file, perhaps before the former one was missed."""
+    trail = rotated(1)
+    (known,) = trail.state.closed
+    again = FileSight("audit.jsonl.2000", known.device, known.inode, 100, trail.now, born_ns=known.born_ns)
+    reborn, unknown = replace(again, born_ns=known.born_ns + 1), replace(again, born_ns=0)
+    looks = (Observed(trail.now, None, others=(sight,)) for sight in (again, reborn, unknown))
+    assert [strangers(trail.state, look) for look in looks] == [(), (reborn,), ()]
