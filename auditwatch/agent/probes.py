@@ -14,7 +14,7 @@ from auditwatch.errors import Unreadable
 from auditwatch.files.archives import is_archive
 from auditwatch.files.counters import read_counters
 from auditwatch.files.opening import opened
-from auditwatch.files.reading import reader
+from auditwatch.files.reading import fingerprint, reader
 from auditwatch.files.segments import segment_files
 from auditwatch.host.births import born_ns, file_id, is_one_file
 from auditwatch.host.clock import Clock
@@ -32,6 +32,9 @@ Known = Sequence[tuple[Segment, Expectation]]
 
 SETTLED_SECONDS: Final = 0.1
 """A file that changed this recently may change again with the same mtime: file system clocks tick every 10 ms."""
+
+COMPARED_BYTES: Final = 128 << 20
+"""Most bytes of two files that one look compares; hashing both takes an eighth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,14 @@ def look(place: Place, expected: Expectation, closed: Known | None, clock: Clock
     try:
         with opened(place.path, place.follow_symlink) as descriptor:
             active = _compared(descriptor, _sight(descriptor, os.path.basename(place.path), expected), expected)
-            former = _former(place, held, expected, descriptor)
+            kept = _kept(place, held, expected, descriptor)
+            former = None if kept is None else _former(place, kept, expected)
+            if kept is not None and former is not None and former.name:
+                active = replace(active, repeats_all=_repeats_all(descriptor, kept, expected))
     except Unreadable as error:
         if error.reason == "missing":
-            former = _former(place, held, expected, None)
+            kept = _kept(place, held, expected, None)
+            former = None if kept is None else _former(place, kept, expected)
         else:
             trouble = Trouble.of(error)
     if directory != _device(os.path.dirname(place.path)):
@@ -160,18 +167,29 @@ def _target(place: Place) -> str:
     return os.path.dirname(os.path.realpath(place.path)) if place.follow_symlink else ""
 
 
-def _former(place: Place, held: Held, expected: Expectation, at_path: int | None) -> FileSight | None:
+def _kept(place: Place, held: Held, expected: Expectation, at_path: int | None) -> int | None:
+    """The descriptor of the active segment's own file if that is no longer at the path; it stays held."""
     own, known = os.path.dirname(place.path), (expected.device, expected.inode, expected.born_ns)
     descriptor = held.settle(known, at_path)
     is_there = at_path is not None and is_one_file(file_id(at_path), known)
     if descriptor is None and expected.inode and not held.is_holding and not is_there:  # after a start
         found = (held.find(known, directory) for directory in (own, *_elsewhere(place, _target(place))))
         descriptor = next((one for one in found if one is not None), None)
-    if descriptor is None:
-        return None
-    sight = _sight(descriptor, "", expected)
-    directory, name = os.path.split(path_of(descriptor))
-    return replace(sight, name=name, directory="" if directory == os.path.realpath(own) else directory)
+    return descriptor
+
+
+def _former(place: Place, kept: int, expected: Expectation) -> FileSight:
+    directory, name = os.path.split(path_of(kept))
+    own = os.path.realpath(os.path.dirname(place.path))
+    return replace(_sight(kept, "", expected), name=name, directory="" if directory == own else directory)
+
+
+def _repeats_all(descriptor: int, kept: int, expected: Expectation) -> bool:
+    """Whether both files begin with the same bytes, as far as they were judged; of large ones that is not known."""
+    position = expected.marker_offset + expected.marker_length
+    if not 0 < position <= COMPARED_BYTES or position > min(os.fstat(one).st_size for one in (descriptor, kept)):
+        return False
+    return fingerprint(descriptor, 0, position) == fingerprint(kept, 0, position)
 
 
 def _compared(descriptor: int, sight: FileSight, expected: Expectation) -> FileSight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -133,6 +134,7 @@ class Roster:
             absence_seconds=max(ABSENCE_SECONDS, 2 * config.poll_interval_seconds),
             keep_seconds=config.keep_seconds,
             rotation=config.rotation,
+            file_name=os.path.basename(config.path),
         )
         recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
         recorder.tell_loss()

@@ -35,6 +35,8 @@ class FileSight:
         begins: Device and inode of the uncompressed files that begin with all of that content, when it was read.
         distinct: How many different lines end in its first bytes.
         directory: Path of the directory that it is in; empty for the trail's own.
+        repeats_all: Whether all that was judged of the active segment lies in it as in that segment's own file, which
+            still has a name.
     """
 
     name: str
@@ -53,6 +55,7 @@ class FileSight:
     begins: tuple[tuple[int, int], ...] = ()
     distinct: int = 0
     directory: str = ""
+    repeats_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

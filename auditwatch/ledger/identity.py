@@ -186,7 +186,7 @@ def known_as(segments: Iterable[Segment], others: Iterable[FileSight], *, by_nam
     segments, others = tuple(segments), list(others)
     found: dict[int, FileSight] = {}
     named = partial(_archive_of_its_name, by_name=by_name)
-    for find in (_same_file, _presumed, named, _archive, partial(_part, by_name=by_name)):
+    for find in (_same_file, _presumed, named, _archive, _unread, partial(_part, by_name=by_name)):
         for segment in segments:
             sight = None if segment.number in found else find(segment, others)
             if sight is not None:
@@ -201,15 +201,39 @@ def _same_file(segment: Segment, others: Iterable[FileSight]) -> FileSight | Non
 
 
 def _presumed(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
-    """A plain file with its size, head and marker, whatever its inode: a reboot may number devices anew."""
-    if segment.packed or segment.anchor.position == 0:
+    """A plain file with its size, head and marker, whatever its inode: a reboot may number devices anew.
+
+    Under the same name it may have grown. If nothing of it was judged yet, its name under another device has to do.
+    """
+    if segment.packed:
         return None
-    alike = (s for s in others if not s.packed and s.size == segment.size and segment.number in s.prints)
+    if segment.anchor.position == 0:
+        return next((s for s in others if not segment.vanished and _is_renumbered(segment, s)), None)
+    plain = (s for s in others if not s.packed and segment.number in s.prints)
+    alike = (s for s in plain if s.size == segment.size or (s.name == segment.name and s.size > segment.size))
     return next((sight for sight in alike if _violation(segment, sight) is None), None)
+
+
+def _is_renumbered(segment: Segment, sight: FileSight) -> bool:
+    """Whether it is a file of the same name, perhaps grown, on what is another device now."""
+    is_named = (sight.name, sight.directory) == (segment.name, segment.directory)
+    return is_named and sight.device != segment.device and not sight.packed and sight.size >= segment.size
 
 
 def _archive(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
     return next((sight for sight in others if sight.packed and repeats(segment, sight)), None)
+
+
+def _unread(segment: Segment, others: Iterable[FileSight]) -> FileSight | None:
+    """If nothing of it was judged yet, no bytes tell: a compressed file of its size that no other segment is.
+
+    It may have grown before, if there is one such file alone.
+    """
+    if segment.anchor.position or segment.packed or segment.vanished or not segment.size:
+        return None
+    packed = [sight for sight in others if sight.packed]
+    grown = packed if len(packed) == 1 and packed[0].size > segment.size else []
+    return next((sight for sight in packed if sight.size == segment.size), grown[0] if grown else None)
 
 
 def _part(segment: Segment, others: Iterable[FileSight], *, by_name: bool) -> FileSight | None:

@@ -17,17 +17,20 @@ from auditwatch.ledger.identity import (
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_closed
 from auditwatch.ledger.state import TrailState
-from auditwatch.ledger.succession import oldest_first
+from auditwatch.ledger.succession import oldest_first, placed
 
 
 def is_away(state: TrailState, event: Observed) -> bool:
     """Whether the directory itself is not there, or another file system hides it: then nothing in it was removed.
 
-    If the trail is there, the devices were only numbered anew.
+    If the trail is there, or all its closed segments are, the devices were only numbered anew.
     """
+    if state.directory in (0, event.directory):
+        return False
     if event.active is not None and state.active is not None and fault(state.active, event.active) is None:
         return False
-    return state.directory not in (0, event.directory)
+    closed = [segment for segment in state.closed if not segment.vanished]
+    return not event.directory or not closed or len(known_as(closed, event.others or ())) < len(closed)
 
 
 def with_neighbours(state: TrailState, event: Observed) -> TrailState:
@@ -37,27 +40,27 @@ def with_neighbours(state: TrailState, event: Observed) -> TrailState:
     # The active file may have the inode of a closed one that was deleted; under a new name it is still not that one.
     others = tuple(s for s in event.others if not (state.active and is_same_inode(state.active, s)))
     found = _found(state, event, others)
-    now = tuple(_neighbour(s, found.get(s.number), event, state.rotations) for s in state.closed)
+    now = tuple(_neighbour(s, found.get(s.number), event, state.rotations_settled) for s in state.closed)
     return state if now == state.closed else replace(state, closed=now)
 
 
 def are_names_settled(state: TrailState, event: Observed) -> bool:
     """Whether files have the names that they had: no rotation goes on, or was not yet seen to its end."""
-    return _is_quiet(state, event) and state.rotations == state.rotations_settled
+    return is_quiet(state, event) and state.rotations == state.rotations_settled
 
 
-def _is_quiet(state: TrailState, event: Observed) -> bool:
+def is_quiet(state: TrailState, event: Observed) -> bool:
+    """Whether the file at the path is the one that was there at the last look."""
     return bool(state.active and event.active and is_same_inode(state.active, event.active))
 
 
 def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) -> dict[int, FileSight]:
     """The closed segments among the neighbours; one that is long gone does not take what the active one became."""
-    is_quiet = _is_quiet(state, event)
     living = [segment for segment in state.closed if not segment.vanished]
     found = known_as(living, others, by_name=are_names_settled(state, event))
     taken = {id(sight) for sight in found.values()}  # to compare each with each would take longer the more there are
     left = [sight for sight in others if id(sight) not in taken]
-    if state.active and not is_quiet:
+    if state.active and not is_quiet(state, event):
         became = rotated_to(state.active, left)
         left = [sight for sight in left if sight is not became]
     return found | known_as((segment for segment in state.closed if segment.vanished), left, by_name=False)
@@ -83,23 +86,28 @@ def with_archives(state: TrailState, event: Observed) -> TrailState:
         return state
     packed = [sight for sight in strangers(state, event) if sight.packed]
     for sight in packed:
-        became = state.active is not None and not _is_quiet(state, event) and repeats(state.active, sight)
+        became = state.active is not None and not is_quiet(state, event) and repeats(state.active, sight)
         if _is_news(state, sight) and not became:  # what the active file became is for a look at the path to say
-            state = with_found(state, sight, event.at)
+            is_later = state.active is not None and not is_quiet(state, event)
+            state = with_found(state, sight, event, is_later=is_later)
     own = {(segment.device, segment.inode) for segment in state.files}
     copies = tuple(sight.name for sight in packed if (sight.device, sight.inode) not in own)
     return state if copies == state.copies else replace(state, copies=copies)
 
 
-def with_found(state: TrailState, sight: FileSight, at: float) -> TrailState:
+def with_found(state: TrailState, sight: FileSight, event: Observed, *, is_later: bool = False) -> TrailState:
     """With a segment that nobody had seen: a rotation that was missed, or one from before first sight, found late."""
-    if at < state.first_seen or not _is_history(state, sight):  # a clock that is set back says nothing
-        return replace(with_closed(state, sight, at, history=0), rotations=state.rotations + 1)
-    *known, found = with_closed(state, sight, at, history=sight.size).closed
+    name = state.policy.file_name
+    if event.at < state.first_seen or not _is_history(state, sight):  # a clock that is set back says nothing
+        *known, found = with_closed(state, sight, event.at, history=0).closed
+        found = replace(found, is_later=is_later)
+        # A plain file would have been seen before; a compressed one may have been in the making for some time.
+        closed = placed(name, known, found, event.others or ()) if sight.packed else (*known, found)
+        return replace(state, closed=closed, next_number=state.next_number + 1, rotations=state.rotations + 1)
+    *known, found = with_closed(state, sight, event.at, history=sight.size).closed
     count = next((n for n, segment in enumerate(known) if not segment.is_history), len(known))
     gone = [segment for segment in known[:count] if segment.vanished]
     there = [segment for segment in known[:count] if not segment.vanished]
-    name = state.active.name if state.active else ""
     closed = (*gone, *oldest_first(name, (*there, found)), *known[count:])
     return replace(state, closed=closed, next_number=state.next_number + 1)
 
@@ -116,7 +124,7 @@ def _is_history(state: TrailState, sight: FileSight) -> bool:
 def with_missed(state: TrailState, event: Observed) -> TrailState:
     """With the segments that came and went between two looks: busy writers rotate that often."""
     for missed in unknown(state, event):
-        state = with_found(state, missed, event.at)
+        state = with_found(state, missed, event)
     return state
 
 

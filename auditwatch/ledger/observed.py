@@ -19,6 +19,7 @@ from auditwatch.ledger.identity import (
 )
 from auditwatch.ledger.neighbours import (
     is_away,
+    is_quiet,
     strangers,
     unknown,
     with_archives,
@@ -29,6 +30,7 @@ from auditwatch.ledger.neighbours import (
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_active, with_closed, without_active
 from auditwatch.ledger.state import Standing, Suspicion, TrailState
+from auditwatch.ledger.succession import put_first
 from auditwatch.ledger.vanished import let_go, overdue, rotated_out
 from auditwatch.ledger.violations import with_accepted, with_violation
 from auditwatch.ledger.wanted import wanted
@@ -75,7 +77,8 @@ def _later_look(state: TrailState, event: Observed) -> Step:
     if state.suspicion is not None or LookAgain() in effects:
         return state, effects
     after = with_archives(state, event)
-    if gone := overdue(after, event.at):
+    is_found = after.active is None or is_quiet(after, event)  # else a rotation is not yet seen to its end
+    if is_found and (gone := overdue(after, event.at)):
         after = let_go(after, gone, event.at)
     if after is not state:
         effects = _again(after, effects)
@@ -180,9 +183,10 @@ def _is_rotations_name(name: str) -> bool:
 def _without_a_name(state: TrailState, active: Segment, event: Observed, sight: FileSight) -> Step:
     """Another file is at the path, and the old one is nowhere."""
     state, active, rest = _with_rest(state, active, event)
-    kept = event.former.name if event.former else ""
+    kept = event.former.name if event.former and not sight.repeats_all else ""
     repeated = repetition(active, sight) if kept else None
-    if repeated is None and _is_rotated_out(state, event):
+    is_same = active.anchor.position > 0 and fault(active, sight) is None
+    if repeated is None and not is_same and _is_rotated_out(state, event):
         return _after_rotated_out(state, active, event, rest)
     if active.anchor.position:
         if repeated is not None:  # as `sed -i.bak` and editors leave them
@@ -255,9 +259,11 @@ def _nowhere(state: TrailState, active: Segment, event: Observed) -> Step:
     if _is_rotated_out(state, event):
         return _after_rotated_out(state, active, event, rest)
     if active.anchor.position == 0:
+        if rest:
+            return state, (*rest, LookAgain())
         if is_away(state, event):
             return replace(state, standing=Standing.MISSING), ()
-        return (state, (*rest, LookAgain())) if rest else (without_active(state, active), (Commit(),))
+        return without_active(state, active), (Commit(),)
     patience = state.policy.absence_seconds
     if is_away(state, event):
         patience = max(state.policy.pending_grace_seconds, 2 * patience)
@@ -332,7 +338,7 @@ def _suspected(
         return replace(state, suspicion=suspected), () if patience else (LookAgain(),)
     if at - known.since < patience:
         return state, ()
-    name = state.active.name if state.active else ""
+    name = state.policy.file_name
     noted = with_accepted if suspicion.is_accepted else with_violation
     state = noted(replace(state, suspicion=None), suspicion.kind, name, suspicion.detail, at)
     state = confirm(state)
@@ -345,19 +351,21 @@ def _differs(one: Suspicion, other: Suspicion) -> bool:
     return seen != again
 
 
-def _with_left(closed: Sequence[Segment], left: Segment) -> tuple[Segment, ...]:
+def _with_left(state: TrailState, left: Segment, look: Sequence[FileSight]) -> tuple[Segment, ...]:
     """With the segment that was the active one until now, before those that came after it and were found earlier."""
-    place = next((n for n, s in enumerate(closed) if s.number > left.number and not s.is_history), len(closed))
-    return (*closed[:place], left, *closed[place:])
+    later = next((n for n, s in enumerate(state.closed) if s.is_later and s.number > left.number), len(state.closed))
+    return (*state.closed[:later], *put_first(state.policy.file_name, state.closed[later:], left, look))
 
 
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
     """The file was renamed and lives on as a closed segment, perhaps with others that we did not see."""
     others = (other for other in unknown(state, event) if other is not sight)
     left = replace(sighted(active, sight, event.at), closed=True)
-    state = replace(state, active=None, closed=_with_left(state.closed, left), rotations=state.rotations + 1)
+    state = replace(
+        state, active=None, closed=_with_left(state, left, event.others or ()), rotations=state.rotations + 1
+    )
     for other in others:
-        state = with_found(state, other, event.at)
+        state = with_found(state, other, event)
     if event.active is None:
         state = replace(state, standing=Standing.ROTATED, suspicion=None)
     else:

@@ -103,7 +103,7 @@ class Segment:
         born_ns: Hint only: when its file was born; 0 if that is not known.
         sketch: Sampled lines before the anchor's position: they tell a copy from a new file.
         missing_since: When a look first found no file of it; None while it is there, and once it counts as vanished.
-        missing_at_rotation: How many rotations there had been before that look.
+        missing_at_rotation: How many rotations there had been when it was last there for certain.
         packed: Bytes of its file if that is compressed, else 0; every other place and size is in its content then.
         directory: Path of the directory that it is in; empty for the trail's own.
         is_cut: Whether it is compressed and cannot be read to its end: `size` is then what it gives.
@@ -111,6 +111,7 @@ class Segment:
         open_block: Digest of the last block, up to the last byte that was judged; None if there is none.
         archive: Digests of the pieces of its file if that is compressed, once it was hashed.
         proved: When the bytes that were not hashed again for the longest time were, as last stored; 0 = never.
+        is_later: Whether it was found before the file that was the active one until then was found again.
     """
 
     number: int
@@ -146,6 +147,7 @@ class Segment:
     open_block: BlockDigest | None = None
     archive: tuple[BlockDigest, ...] = ()
     proved: float = 0.0
+    is_later: bool = False
 
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""

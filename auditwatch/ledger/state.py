@@ -74,6 +74,7 @@ class Policy:
         absence_seconds: How long a file must be missing before it counts as gone.
         keep_seconds: How long the trail's owner keeps closed segments; None if nobody said.
         rotation: How else than by renaming the owner says that the trail is rotated: `copytruncate` or `discard`.
+        file_name: Name of the file at the trail's path, without its directory.
     """
 
     rules_id: str
@@ -83,6 +84,7 @@ class Policy:
     absence_seconds: float = 2.0
     keep_seconds: float | None = None
     rotation: str = ""
+    file_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,7 @@ def rotated_out(state: TrailState, active: Segment, at: float, *, is_read: bool)
 def written_to_nothing(state: TrailState, event: Nameless) -> TrailState:
     """The state after somebody went on writing to a file that no longer has a name."""
     detail = f"{event.size} bytes written to a file of the trail after it was deleted: its writer still has it open"
-    name = state.active.name if state.active else state.closed[-1].name if state.closed else state.name
-    return with_violation(state, Violation.DELETED, name, detail, event.at)
+    return with_violation(state, Violation.DELETED, state.policy.file_name, detail, event.at)
 
 
 def _is_retention(state: TrailState, segment: Segment, gone: set[int], at: float) -> bool:

@@ -30,8 +30,8 @@ from auditwatch.trail.sketch import Sketch, extended, overlap
 from auditwatch.trail.verdict import Trouble
 
 RULES = Rules(max_line_bytes=200)
-POLICY = Policy(RULES.rules_id, pending_grace_seconds=30.0, read_bytes=64)
 NAME = "audit.jsonl"
+POLICY = Policy(RULES.rules_id, pending_grace_seconds=30.0, read_bytes=64, file_name=NAME)
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class Trail:
         self.now += 1
         effects = self._observe(neighbours)
         for _ in range(1000):
-            requests = [effect for effect in effects if not isinstance(effect, Commit)]
+            requests = [effect for effect in effects if not isinstance(effect, Commit) and self._can(effect)]
             if not requests:
                 return
             first, later = requests[0], tuple(need for need in requests if isinstance(need, LookAgain))
@@ -123,13 +123,17 @@ class Trail:
         self.now += seconds
         for effect in self.step(Ticked(self.now)):
             assert isinstance(effect, Read)
-            if self._is_there(effect):
+            if self.is_there(effect):
                 self.read(effect)
 
-    def _is_there(self, read: Read) -> bool:
+    def _can(self, effect: Effect) -> bool:
+        return not isinstance(effect, Read) or self.is_there(effect)
+
+    def is_there(self, read: Read) -> bool:
         """Whether the file that was looked at still exists; else the agent could not read it, and looks again."""
         segment = self.state.segment(read.segment)
-        return any(segment and file.inode == segment.inode for file in self.files.values())
+        there = [*self.files.values(), *([self.held] if self.held else [])]
+        return any(segment and file.inode == segment.inode for file in there)
 
     def step(self, event) -> tuple[Effect, ...]:
         """Advance by an event; a commit stores what it names."""
@@ -197,6 +201,9 @@ class Trail:
         others = sorted(name for name in self.files if name != NAME and not is_unfinished(name) and not self.is_away)
         sights = tuple(sight for name in others if (sight := self._sight(name, expected)))
         former = self._former(expected)
+        if active and former and former.name and self.held and NAME in self.files:
+            judged = self.held.data[: expected.marker_offset + expected.marker_length]
+            active = replace(active, repeats_all=bool(judged) and self.files[NAME].data.startswith(judged))
         return self.step(
             Observed(
                 self.now,

@@ -125,7 +125,10 @@ class History:
         self._number = 0
         self._append(self.dice.randrange(0, 30))
         self._before = self._planted = 0
-        for _ in range(self.dice.choice([0, 0, 1, 2])):  # history from before first sight
+        known = self.dice.choice([0, 0, 1, 2])
+        if self.style == "rising numbers":  # how counts run is known from a rotation that was seen, not from names
+            known = min(known, 1)
+        for _ in range(known):  # history from before first sight
             self._append(self.dice.randrange(1, 30))
             self._rotate()
 
@@ -262,8 +265,10 @@ class History:
 
     def _append_late(self) -> None:
         """A producer that still has the renamed file open; one whose file was compressed away would lose its lines."""
-        if self._held is None or not os.fstat(self._held).st_nlink or self.is_stamped:
+        if self._held is None or self.is_stamped:
             return
+        if not any(os.path.samestat(os.fstat(self._held), path.stat()) for path in self._files()):
+            return  # it lives on under a link elsewhere at most, which is no part of the trail
         lines = self.dice.randrange(1, 5)
         os.write(self._held, b"".join(self._line() for _ in range(lines)))
         self.written += lines
