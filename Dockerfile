@@ -7,10 +7,17 @@
 
 FROM python:3.12-slim AS build
 WORKDIR /source
-RUN python -m venv /opt/auditwatch
-COPY pyproject.toml README.md LICENSE ./
+# The native judge needs a compiler, here only.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/* \
+ && python -m venv /opt/auditwatch
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY auditwatch ./auditwatch
-RUN /opt/auditwatch/bin/pip install --no-cache-dir '.[agent]'
+# Without a compiler the package installs as well, and judges in Python: an image that does is refused.
+RUN /opt/auditwatch/bin/pip install --no-cache-dir '.[agent]' \
+ && /opt/auditwatch/bin/auditwatch --version \
+ && /opt/auditwatch/bin/auditwatch --version | grep -q '(native judge)'
 
 FROM python:3.12-slim
 # A fixed uid, so that `chown 9973` and `group_add` outside the container can refer to it.

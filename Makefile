@@ -12,7 +12,10 @@ FUZZ_SECONDS := 200
 
 .PHONY: run test check lint concurrency model faults tamper-storm legitimate-storm benchmark fuzz fuzz-keep clean
 
-$(STAMP): pyproject.toml auditwatch/_version.py
+NATIVE := auditwatch/trail/judge/_native.c auditwatch/trail/judge/_walk.h
+
+# Builds the native judge, too; without a C compiler Python judges, and `auditwatch --version` says so.
+$(STAMP): pyproject.toml setup.py auditwatch/_version.py $(NATIVE)
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditwatch needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
@@ -87,4 +90,4 @@ fuzz-keep: $(STAMP)
 	done
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf build auditwatch.egg-info auditwatch/trail/judge/_native*.so $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -103,12 +103,27 @@ def _log_options() -> list[click.Parameter]:
     ]
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from auditwatch.trail.judge.native import judge_in_use
+
+        click.echo(f"auditwatch {__version__} ({judge_in_use()} judge)")
+        context.exit()
+
+
 @click.group(
     cls=_LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="auditwatch", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version, and which judge of lines runs: native or pure.",
+)
 @click.pass_context
 def auditwatch(context: click.Context) -> int:
     """Watch append-only JSONL audit trails, and say when one is damaged, where, and what is left of it."""

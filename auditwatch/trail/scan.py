@@ -9,22 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final
 
-from auditwatch.trail.judge.explain import is_utf8, records_inside
+from auditwatch.trail.judge.explain import records_inside
 from auditwatch.trail.judge.judge import Judge
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.report import MAX_DEFECTS, Defect, Report
 from auditwatch.trail.rules import Rules
-
-_MOST_LINES: Final = 8192
-"""Lines judged at a time, so that the notes on damaged lines stay small even if every line is damaged."""
-
-_TEXT_BYTES: Final = 1 << 16
-"""Bytes judged at once: larger texts are not faster, and one damaged line has its whole text judged line by line."""
-
-_JOINED_BYTES: Final = 1 << 13
-"""A carried beginning up to this length is judged together with the lines that follow; a longer one alone."""
 
 
 class Scan:
@@ -42,7 +32,6 @@ class Scan:
         self._rules = rules
         self._judge = Judge(rules)
         self._carry = _Carry(rules.max_line_bytes)
-        self._joined_bytes = min(_JOINED_BYTES, rules.max_line_bytes)
         self._begin()
 
     @property
@@ -57,17 +46,11 @@ class Scan:
 
     def feed(self, chunk: bytes) -> None:
         """Judge the lines that this chunk ends; the rest of it waits for its newline."""
-        start, end, carried = 0, chunk.rfind(b"\n") + 1, b""
-        if end and 0 < self._carry.length <= self._joined_bytes:
-            carried, _, _ = self._carry.taken()
-        elif end and self._carry.length:
+        start, end = 0, chunk.rfind(b"\n") + 1
+        if end and self._carry.length:
             start = chunk.index(b"\n") + 1
             self._end_carried(chunk[: start - 1])
-        view = memoryview(chunk)
-        while start < end:
-            cut = chunk.rfind(b"\n", start, start + _TEXT_BYTES) + 1 or chunk.index(b"\n", start) + 1
-            self._judge_text(b"".join((carried, view[start:cut])))
-            start, carried = cut, b""
+        self._judge_text(chunk, start, end)
         self._carry.add(chunk[end:])
 
     def take(self) -> Report:
@@ -88,7 +71,7 @@ class Scan:
         if final and self._carry.length:
             body, length, sha256 = self._carry.taken()
             self._torn_tail = 1
-            self._add_defect(Kind.TORN, body, length, sha256)
+            self._add_defect(Kind.TORN, bytes(body), length, sha256)
             self._pass(0, length)
         return self._report(self._carry.length)
 
@@ -102,35 +85,21 @@ class Scan:
         self._carry.add(piece)
         body, length, sha256 = self._carry.taken()
         if length <= self._rules.max_line_bytes:
-            self._judge_batch([body], utf8=False)
+            body += b"\n"
+            self._judge_text(body, 0, len(body))
             return
-        self._add_kind(Kind.OVERSIZE, body, length, sha256)
+        self._add_kind(Kind.OVERSIZE, b"", length, sha256)
         self._pass(1, length + 1)
 
-    def _judge_text(self, text: bytes) -> None:
-        whole = self._judge.whole_lines(text)
-        if whole is not None:
-            self._records += whole
-            self._pass(whole, len(text))
-            return
-        lines = text.split(b"\n")
-        lines.pop()
-        utf8 = text.isascii() or is_utf8(text)
-        for start in range(0, len(lines), _MOST_LINES):
-            self._judge_batch(lines[start : start + _MOST_LINES], utf8)
-
-    def _judge_batch(self, lines: list[bytes], utf8: bool) -> None:
-        done = 0
-        for index, kind in self._judge.damaged(lines, utf8):
-            self._pass_whole(lines[done:index])
-            self._add_kind(kind, lines[index])
-            self._pass(1, len(lines[index]) + 1)
-            done = index + 1
-        self._pass_whole(lines[done:] if done else lines)
-
-    def _pass_whole(self, lines: list[bytes]) -> None:
-        self._records += len(lines)
-        self._pass(len(lines), sum(map(len, lines)) + len(lines))
+    def _judge_text(self, text: bytes | bytearray, start: int, end: int) -> None:
+        at = start
+        for lines, stop, kind in self._judge.stretches(text, start, end):
+            if kind is None:
+                self._records += lines
+            else:
+                self._add_kind(kind, bytes(text[at : stop - 1]))
+            self._pass(lines, stop - at)
+            at = stop
 
     def _pass(self, lines: int, size: int) -> None:
         self._lines += lines
@@ -201,9 +170,9 @@ class _Carry:
             self._held = bytearray()
         self._hash.update(piece)
 
-    def taken(self) -> tuple[bytes, int, str | None]:
+    def taken(self) -> tuple[bytearray, int, str | None]:
         """The bytes (none if there are too many to hold), their number, and their hash if they are not held."""
-        body = bytes(self._held)
+        body = self._held
         length, sha256 = self.length, self._hash.hexdigest() if self._hash else None
         self._clear()
         return body, length, sha256
