@@ -46,12 +46,12 @@ class Scan:
 
     def feed(self, chunk: bytes) -> None:
         """Judge the lines that this chunk ends; the rest of it waits for its newline."""
-        start, end = 0, chunk.rfind(b"\n") + 1
+        start, end, view = 0, chunk.rfind(b"\n") + 1, memoryview(chunk)
         if end and self._carry.length:
             start = chunk.index(b"\n") + 1
-            self._end_carried(chunk[: start - 1])
+            self._end_carried(view[: start - 1])
         self._judge_text(chunk, start, end)
-        self._carry.add(chunk[end:])
+        self._carry.add(view[end:])
 
     def take(self) -> Report:
         """The report on the lines that ended since the last call, with places counted from there; pending bytes stay.
@@ -80,7 +80,7 @@ class Scan:
         self._by_kind: Counter[Kind] = Counter()
         self._defects: list[Defect] = []
 
-    def _end_carried(self, piece: bytes) -> None:
+    def _end_carried(self, piece: memoryview) -> None:
         """Judge the line that begins with the carried bytes and ends with this piece."""
         self._carry.add(piece)
         body, length, sha256 = self._carry.taken()
@@ -159,7 +159,7 @@ class _Carry:
         self._held = bytearray()
         self._hash: hashlib._Hash | None = None
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: memoryview) -> None:
         """Append bytes that contain no newline."""
         self.length += len(piece)
         if self.length <= self._most:

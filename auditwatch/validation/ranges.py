@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from blake3 import blake3
 
@@ -22,9 +21,6 @@ from auditwatch.trail.grid import BlockDigest, BlockHasher, RangeDigest, is_seal
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
-
-_READ_BYTES: Final = 1 << 16
-"""Bytes per read: as many as are judged at once, and few enough that memory need not be allocated anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +264,7 @@ def _judged(
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
     marks: list[int] = []
     done = 0
-    for chunk in read_chunks(descriptor, start, lines_end, _READ_BYTES):
+    for chunk in read_chunks(descriptor, start, lines_end):
         scan.feed(chunk)
         blocks.feed(chunk)
         if hashed:

@@ -36,7 +36,7 @@
 #endif
 
 /* A stale build is not used: auditwatch/trail/judge/native.py has the same number, and both change with any of this. */
-#define VERSION 1
+#define VERSION 2
 
 #define BLOCK 64
 #define MAX_DEPTH 512 /* auditwatch/trail/limits.py */
@@ -50,27 +50,38 @@ typedef uint64_t mask;
 
 /* ---- Masks ------------------------------------------------------------------------------------------------------- */
 
-/* The sum of two masks and a carry from the block before, which becomes the carry to the next. */
-INLINE mask sum(mask a, mask b, mask *carry)
+/*
+ * What a block knows of the one before it, or tells the next: a mask in which only bit 0 can be set. Functions take a
+ * carry, use it and leave the next one there.
+ */
+typedef mask carry;
+
+/* Every byte that comes right after a byte of `bytes`. */
+INLINE mask after(mask bytes, carry *last)
 {
-    mask partial = a + b, whole = partial + *carry;
-    *carry = (mask)(partial < a) | (mask)(whole < partial);
+    mask found = bytes * 2 + *last;
+    *last = bytes >> 63;
+    return found;
+}
+
+/* The sum of two masks and a carry. */
+INLINE mask sum(mask a, mask b, carry *over)
+{
+    mask partial = a + b, whole = partial + *over;
+    *over = (mask)(partial < a) | (mask)(whole < partial);
     return whole;
 }
 
-/* Every byte that comes right after a byte of `bytes`; `before` is the same mask of the block before. */
-INLINE mask after(mask bytes, mask before) { return bytes << 1 | before >> 63; }
-
 /*
  * Where the runs of `run` end that begin at one of `starts`: the first byte after each; a start outside of any run is
- * its own end. A sum does it: a carry goes up through the run and stops at the first byte after it. No start may lie
- * inside a run but at its beginning. `carry` tells the next block that a run goes on.
+ * its own end. A sum does it: it carries up through the run and stops at the first byte after it. A start must be the
+ * first byte of a run, or of what is left of it in this block. If a run may go on in the next block, this sets the carry.
  */
-INLINE mask run_ends(mask starts, mask run, mask *carry)
+INLINE mask run_ends(mask starts, mask run, carry *goes_on)
 {
-    starts |= *carry;
-    *carry = 0;
-    return (starts | sum(starts & run, run, carry)) & ~run;
+    mask ends = (starts & run) + run;
+    *goes_on |= (mask)(ends < run);
+    return (starts | ends) & ~run;
 }
 
 /* Each bit is whether the bits up to it, itself included, are odd in number. */
@@ -89,7 +100,7 @@ INLINE mask parity(mask bits)
  * begins: the difference flips the odd bits of each run that begins at an odd bit, so that runs need no visits.
  * (simdjson's `json_escape_scanner`.) `escaped` is 1 if the first byte is escaped, and then says so of the next block.
  */
-INLINE mask escaped_by(mask backslash, mask *escaped)
+INLINE mask escaped_by(mask backslash, carry *escaped)
 {
     const mask odd = 0xaaaaaaaaaaaaaaaa;
     mask first = *escaped, escaping = backslash & ~first;
@@ -111,6 +122,7 @@ struct open {
 struct nesting {
     mask object; /* bytes directly in an object; a bracket lies in what is around it, a closing one in what it closes */
     mask top;    /* bytes in no bracket */
+    mask first;  /* bytes directly in the outermost object */
     mask errors; /* brackets that close nothing, or what they did not open; that nest too deeply; a line's first `[` */
 };
 
@@ -131,13 +143,14 @@ INLINE void pop(struct open *open)
 /* Visit the brackets of a block, up to the first that is an error. */
 INLINE struct nesting nest(struct open *open, mask opening, mask closing, mask curly)
 {
-    struct nesting found = {0, 0, 0};
+    struct nesting found = {0, 0, 0, 0};
     mask left = opening | closing, rest = ALL;
     while (left) {
         mask bracket = left & -left, until = rest & (bracket ^ (bracket - 1));
         mask is_object = (curly & bracket) != 0;
         found.object |= until & -(open->kinds & 1);
         found.top |= open->depth ? 0 : until;
+        found.first |= open->depth == 1 ? until : 0;
         if (opening & bracket) {
             if (open->depth == MAX_DEPTH || (open->depth == 0 && !is_object)) {
                 found.errors = bracket;
@@ -156,6 +169,7 @@ INLINE struct nesting nest(struct open *open, mask opening, mask closing, mask c
     }
     found.object |= rest & -(open->kinds & 1);
     found.top |= open->depth ? 0 : rest;
+    found.first |= open->depth == 1 ? rest : 0;
     return found;
 }
 
@@ -188,6 +202,107 @@ INLINE mask words(const uint8_t *block, size_t readable, mask starts, mask *goin
         if (at + length > BLOCK) *going_on = bytes >> (BLOCK - at);
     }
     return found;
+}
+
+/* ---- Required fields ---------------------------------------------------------------------------------------------- */
+
+/*
+ * The fields that every record must have, one after the other: a letter for the type (auditwatch/trail/judge/native.py),
+ * the length of the name in one byte, and the name with its quotes, as it stands in a record.
+ */
+struct fields {
+    const uint8_t *packed;
+    size_t size;
+    mask all; /* a bit for each of them, the first one's is bit 0 */
+};
+
+#define MOST_FIELDS 64
+
+INLINE bool is_digit(uint8_t byte) { return (uint8_t)(byte - '0') < 10; }
+
+/* The number that these two digits are; 100 if they are not digits. */
+INLINE unsigned two_digits(const uint8_t *at)
+{
+    return is_digit(at[0]) && is_digit(at[1]) ? (at[0] - '0') * 10u + (at[1] - '0') : 100;
+}
+
+INLINE unsigned days_in(unsigned year, unsigned month)
+{
+    if (month == 2) return 28 + (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+    return 30 + (0xad5 >> (month - 1) & 1);
+}
+
+/*
+ * Whether a string that begins at `at`, after its opening quote, is a date and time as in RFC 3339, section 5.6, with
+ * its offset, or exactly that without one. A blank may replace the T, and a second may be the sixtieth.
+ */
+static bool is_date(const uint8_t *at, const uint8_t *stop, bool has_offset)
+{
+    if (stop - at < 20) return false;
+    unsigned century = two_digits(at), year = two_digits(at + 2), month = two_digits(at + 5), day = two_digits(at + 8);
+    if (century > 99 || year > 99 || at[4] != '-' || month < 1 || month > 12 || at[7] != '-') return false;
+    if (day < 1 || day > days_in(century * 100 + year, month) || (at[10] != 'T' && at[10] != 't' && at[10] != ' '))
+        return false;
+    if (two_digits(at + 11) > 23 || at[13] != ':' || two_digits(at + 14) > 59 || at[16] != ':') return false;
+    if (two_digits(at + 17) > 60) return false;
+    at += 19;
+    if (*at == '.') {
+        const uint8_t *point = at++;
+        while (at < stop && is_digit(*at)) at++;
+        if (at - point < 2) return false;
+    }
+    if (at < stop && has_offset) {
+        if (*at == 'Z' || *at == 'z') {
+            at++;
+        } else {
+            if (stop - at < 6 || (*at != '+' && *at != '-')) return false;
+            if (two_digits(at + 1) > 23 || at[3] != ':' || two_digits(at + 4) > 59) return false;
+            at += 6;
+        }
+    }
+    return at < stop && *at == '"';
+}
+
+/* Whether a value that begins at `at`, in a line that may yet turn out to be damaged, has a type. */
+static bool has_type(const uint8_t *at, const uint8_t *stop, uint8_t type)
+{
+    if (at == stop) return false;
+    switch (type) {
+    case 'a': return true;
+    case 's': return *at == '"';
+    case 'b': return *at == 't' || *at == 'f';
+    case 'o': return *at == '{';
+    case 'l': return *at == '[';
+    case 'n': return *at == '-' || is_digit(*at);
+    case 'd': return *at == '"' && is_date(at + 1, stop, true);
+    case 'w': return *at == '"' && is_date(at + 1, stop, false);
+    case 'i':
+        at += *at == '-';
+        if (at == stop || !is_digit(*at)) return false;
+        while (at < stop && is_digit(*at)) at++;
+        return at < stop && *at != '.' && *at != 'e' && *at != 'E';
+    default: return false;
+    }
+}
+
+/* Where the value begins whose key ends just before `at`; `stop` if it is not to be seen. */
+INLINE const uint8_t *value_after(const uint8_t *at, const uint8_t *stop)
+{
+    bool colon = false;
+    for (; at < stop && (*at == ' ' || *at == '\t' || *at == '\r' || (*at == ':' && !colon)); at++) colon |= *at == ':';
+    return colon ? at : stop;
+}
+
+/* `had` and the field whose key begins at `at`, if its value has the type; without that field if it has not. */
+static mask with_field(const struct fields *fields, mask had, const uint8_t *at, const uint8_t *stop)
+{
+    const uint8_t *field = fields->packed, *end = field + fields->size;
+    for (mask one = 1; field < end; field += 2 + field[1], one <<= 1) {
+        size_t length = field[1];
+        if (length > (size_t)(stop - at) || at[1] != field[3] || memcmp(at, field + 2, length) != 0) continue;
+        had = has_type(value_after(at + length, stop), stop, field[0]) ? had | one : had & ~one;
+    }
+    return had;
 }
 
 /* ---- Instruction sets ---------------------------------------------------------------------------------------------
@@ -392,7 +507,8 @@ INLINE mask bit_neon(bytes_neon x, int n)
 
 /* ---- The way in -------------------------------------------------------------------------------------------------- */
 
-typedef struct whole (*walk_function)(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes);
+typedef struct whole (*walk_function)(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes,
+                                      const struct fields *fields);
 
 struct instruction_set {
     const char *name;
@@ -422,6 +538,19 @@ static walk_function chosen(const char *name)
     return NULL;
 }
 
+/* Whether these are fields as `struct fields` has them; sets `all`. */
+static bool are_fields(struct fields *fields)
+{
+    unsigned count = 0;
+    size_t at = 0;
+    while (fields->size - at > 2 && fields->packed[at + 1] >= 2) {
+        at += 2u + fields->packed[at + 1];
+        if (at > fields->size || ++count > MOST_FIELDS) return false;
+    }
+    fields->all = count ? ALL >> (MOST_FIELDS - count) : 0;
+    return at == fields->size;
+}
+
 #ifndef WITHOUT_PYTHON
 
 #define PY_SSIZE_T_CLEAN
@@ -432,30 +561,33 @@ static walk_function chosen(const char *name)
 #define WORTH_A_RELEASE 4096
 
 PyDoc_STRVAR(whole_doc,
-             "whole(buffer, start, stop, max_line_bytes, instructions=None, /)\n--\n\n"
+             "whole(buffer, start, stop, max_line_bytes, fields=b'', instructions=None, /)\n--\n\n"
              "How many lines from `start` are whole, and the offset just after the last of them.\n\n"
-             "Raises:\n    ValueError: The range is not in the buffer, or there are no such instructions here.");
+             "Raises:\n    ValueError: An argument is not what it should be.");
 
 static PyObject *whole_lines(PyObject *module, PyObject *arguments)
 {
     Py_buffer buffer;
-    Py_ssize_t start, stop, max_line_bytes;
-    const char *instructions = NULL;
+    Py_ssize_t start, stop, max_line_bytes, fields_size = 0;
+    const char *instructions = NULL, *packed = "";
     struct whole found;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*nnn|z:whole", &buffer, &start, &stop, &max_line_bytes, &instructions))
+    if (!PyArg_ParseTuple(arguments, "y*nnn|y#z:whole", &buffer, &start, &stop, &max_line_bytes, &packed, &fields_size,
+                          &instructions))
         return NULL;
+    struct fields fields = {(const uint8_t *)packed, (size_t)fields_size, 0};
     walk_function walk = chosen(instructions);
-    if (!walk || start < 0 || start > stop || stop > buffer.len || max_line_bytes < 0) {
+    if (!walk || start < 0 || start > stop || stop > buffer.len || max_line_bytes < 0 || !are_fields(&fields)) {
         PyBuffer_Release(&buffer);
-        PyErr_SetString(PyExc_ValueError, walk ? "the range is not in the buffer" : "no such instructions here");
+        PyErr_SetString(PyExc_ValueError, walk ? "the range is not in the buffer, or these are no fields"
+                                               : "this processor has no such instructions");
         return NULL;
     }
     if (stop - start < WORTH_A_RELEASE) {
-        found = walk(buffer.buf, (size_t)start, (size_t)stop, (size_t)max_line_bytes);
+        found = walk(buffer.buf, (size_t)start, (size_t)stop, (size_t)max_line_bytes, &fields);
     } else {
         Py_BEGIN_ALLOW_THREADS
-        found = walk(buffer.buf, (size_t)start, (size_t)stop, (size_t)max_line_bytes);
+        found = walk(buffer.buf, (size_t)start, (size_t)stop, (size_t)max_line_bytes, &fields);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&buffer);

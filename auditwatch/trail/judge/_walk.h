@@ -2,7 +2,7 @@
  * The walk over a text, a block of 64 bytes at a time. `_native.c` includes this once for each instruction set, named
  * SET, after the functions of that set; TARGET is the attribute that lets the compiler use it.
  *
- * In what follows `before` is the same of the block before, and a mask named after a class of bytes has their bits.
+ * A mask that is named after a class of bytes has the bits of those bytes.
  */
 
 #define OURS TARGET INLINE
@@ -20,7 +20,7 @@
 #define escape_errors NAMED(escape_errors, SET)
 #define utf8_errors NAMED(utf8_errors, SET)
 #define number_errors NAMED(number_errors, SET)
-#define string_errors NAMED(string_errors, SET)
+#define scalar_errors NAMED(scalar_errors, SET)
 #define block_errors NAMED(block_errors, SET)
 #define walk NAMED(walk, SET)
 
@@ -34,19 +34,24 @@ struct whole {
 
 /* What a block leaves to the next, so that the text could be one long block. */
 struct state {
-    /* strings */
-    mask in_string;   /* all ones if a string goes on, else 0 */
-    mask escaped;     /* 1 if the first byte is escaped */
-    mask unicode;     /* the `u` of each \u */
-    mask lead, lead3, lead4, low_second, high_second; /* UTF-8 */
-    /* tokens */
-    mask value, scalar, opening, comma, key;                          /* whether one ends with the last byte */
-    mask spaced_value, spaced_opening, spaced_comma, spaced_key;      /* whether only white space came after it */
-    mask key_goes_on, word_goes_on, word;
+    mask in_string; /* all ones if a string goes on, else 0 */
+    carry escaped, key_goes_on, first_key_goes_on;
+    /* whether the last byte ends one, or only white space came after it */
+    carry value, opening, comma, key;
+    carry scalar, scalar_ended, word_ended;
+    mask word_goes_on;
     /* numbers */
-    mask digit, point, exponent, sign, first_sign, exponent_sign, zero;
-    mask fraction_goes_on, exponent_goes_on;
+    carry zero, digit, point, fraction_goes_on, first_sign, exponent, exponent_sign, exponent_goes_on;
+    /* the last bits of: the `u` of each \u; first bytes of characters of two bytes and more, three and more, four */
+    mask unicode, lead, lead3, lead4;
+    carry after_e0, after_ed, after_f0, after_f4;
     struct open open;
+};
+
+/* What a block holds that is of use outside of it. */
+struct sights {
+    mask newline;    /* newlines that end lines, whole or not */
+    mask first_keys; /* opening quotes of keys of the outermost object */
 };
 
 #endif
@@ -73,75 +78,76 @@ OURS mask escape_errors(struct state *state, bytes block, mask escaped)
  */
 OURS mask utf8_errors(struct state *state, bytes block, mask high)
 {
-    mask six = bit(block, 6), five = bit(block, 5);
-    mask lead = high & six, lead3 = lead & five, lead4 = 0, low_second = 0, high_second = 0, errors = 0;
-    lanes special = either(either(equal(block, (char)0xe0), equal(block, (char)0xed)),
-                           either(within(block, (char)0xf0, 15), within(block, (char)0xc0, 1)));
-    if (mask_of(special)) {
-        mask four = bit(block, 4), e0 = mask_of(equal(block, (char)0xe0)), ed = mask_of(equal(block, (char)0xed));
-        mask f0 = mask_of(equal(block, (char)0xf0)), f4 = mask_of(equal(block, (char)0xf4));
+    mask six = bit(block, 6), five = bit(block, 5), errors = 0;
+    mask lead = high & six, lead3 = lead & five, lead4 = 0;
+    lanes e0_ed = either(equal(block, (char)0xe0), equal(block, (char)0xed));
+    lanes f_c0 = either(within(block, (char)0xf0, 15), within(block, (char)0xc0, 1));
+    if (mask_of(either(e0_ed, f_c0)) | state->after_e0 | state->after_ed | state->after_f0 | state->after_f4) {
+        mask four = bit(block, 4);
         lead4 = lead3 & four;
         errors = mask_of(either(within(block, (char)0xf5, 10), within(block, (char)0xc0, 1)));
-        /* after E0 from A0 on, after F0 from 90 on; after ED up to 9F, after F4 up to 8F */
-        mask e0_next = e0 << 1, f0_next = f0 << 1, ed_next = ed << 1, f4_next = f4 << 1;
-        errors |= (e0_next & ~five) | (f0_next & ~(five | four)) | (ed_next & five) | (f4_next & (five | four));
-        low_second = e0 >> 63 | f0 >> 63 << 1;
-        high_second = ed >> 63 | f4 >> 63 << 1;
-    }
-    if (state->low_second | state->high_second) {
-        mask four = bit(block, 4);
-        mask low = state->low_second, up = state->high_second;
-        errors |= ((low & 1) & ~five) | ((low >> 1) & ~(five | four)) | ((up & 1) & five) | ((up >> 1) & (five | four));
+        errors |= after(mask_of(equal(block, (char)0xe0)), &state->after_e0) & ~five;          /* from A0 on */
+        errors |= after(mask_of(equal(block, (char)0xed)), &state->after_ed) & five;           /* up to 9F */
+        errors |= after(mask_of(equal(block, (char)0xf0)), &state->after_f0) & ~(five | four); /* from 90 on */
+        errors |= after(mask_of(equal(block, (char)0xf4)), &state->after_f4) & (five | four);  /* up to 8F */
     }
     mask second = lead << 1 | state->lead >> 63;
     mask third = lead3 << 2 | state->lead3 >> 62;
     mask fourth = lead4 << 3 | state->lead4 >> 61;
-    errors |= (high & ~six) ^ (second | third | fourth);
     state->lead = lead;
     state->lead3 = lead3;
     state->lead4 = lead4;
-    state->low_second = low_second;
-    state->high_second = high_second;
-    return errors;
+    return errors | ((high & ~six) ^ (second | third | fourth));
 }
 
 /*
- * Bytes of numbers at which they stop to be numbers: -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?
+ * Bytes at which numbers stop to be numbers: -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?
  *
  * `number` are the bytes of all numbers, and of whatever is neither number nor word; `starts` are their first ones.
  */
 OURS mask number_errors(struct state *state, bytes block, mask number, mask starts, mask digit)
 {
-    mask minus = number & mask_of(equal(block, '-')), plus = number & mask_of(equal(block, '+'));
-    mask point = number & mask_of(equal(block, '.')), exponent = number & mask_of(folded(block, 'e'));
-    mask sign = minus | plus, first_sign = minus & starts;
+    mask point = number & mask_of(equal(block, '.')), other = number & ~(digit | point);
+    mask after_digit = after(digit, &state->digit), errors = point & ~after_digit, first = starts;
 
-    mask after_digit = after(digit, state->digit), after_exponent = after(exponent, state->exponent);
-    mask exponent_sign = sign & after_exponent;
-    mask first = (starts & ~minus) | after(first_sign, state->first_sign);
-    mask zero = first & mask_of(equal(block, '0'));
-    mask fraction_starts = after(point, state->point);
-    mask exponent_starts = (after_exponent & ~exponent_sign) | after(exponent_sign, state->exponent_sign);
-
-    mask errors = number & ~(digit | sign | point | exponent);
-    errors |= (first | fraction_starts | exponent_starts) & ~digit;
-    errors |= after(zero, state->zero) & digit;
-    errors |= (point | exponent) & ~after_digit;
-    errors |= sign & ~(first_sign | exponent_sign);
-    errors |= run_ends(fraction_starts, digit, &state->fraction_goes_on) & point;
-    errors |= run_ends(exponent_starts, digit, &state->exponent_goes_on) & (point | exponent);
-
-    state->digit = digit;
-    state->point = point;
-    state->exponent = exponent;
-    state->first_sign = first_sign;
-    state->exponent_sign = exponent_sign;
-    state->zero = zero;
-    return errors;
+    if (other | state->first_sign | state->exponent | state->exponent_sign | state->exponent_goes_on) {
+        mask minus = number & mask_of(equal(block, '-')), sign = minus | (number & mask_of(equal(block, '+')));
+        mask exponent = number & mask_of(folded(block, 'e')), after_exponent = after(exponent, &state->exponent);
+        mask first_sign = minus & starts, exponent_sign = sign & after_exponent;
+        mask power = (after_exponent & ~sign) | after(exponent_sign, &state->exponent_sign);
+        first = (starts & ~minus) | after(first_sign, &state->first_sign);
+        errors |= other & ~(first_sign | exponent_sign | exponent);
+        errors |= exponent & ~after_digit;
+        errors |= power & ~digit;
+        power |= state->exponent_goes_on;
+        state->exponent_goes_on = 0;
+        errors |= run_ends(power, digit, &state->exponent_goes_on) & (point | exponent);
+    }
+    mask fraction = after(point, &state->point);
+    errors |= (first | fraction) & ~digit;
+    errors |= after(first & mask_of(equal(block, '0')), &state->zero) & digit;
+    fraction |= state->fraction_goes_on;
+    state->fraction_goes_on = 0;
+    return errors | (run_ends(fraction, digit, &state->fraction_goes_on) & point);
 }
 
-/* The errors of a block, of which only the first counts; the newlines that end lines, whole or not, go to `newlines`. */
-OURS mask block_errors(struct state *state, const uint8_t *from, size_t readable, mask *newlines)
+/* Bytes of `scalar` that belong to no number and no word; `starts` are the first bytes of numbers and words. */
+OURS mask scalar_errors(struct state *state, bytes block, const uint8_t *from, size_t readable, mask scalar, mask starts)
+{
+    mask digit = scalar & mask_of(within(block, '0', 9)), word = 0, errors = 0;
+    if ((starts & ~digit) | state->word_goes_on) {
+        mask word_starts = starts & ~digit & ~mask_of(equal(block, '-'));
+        word = words(from, readable, word_starts, &state->word_goes_on, &errors);
+    }
+    errors |= after(word, &state->word_ended) & scalar & ~word;
+    return errors | number_errors(state, block, scalar & ~word, starts & ~word, digit);
+}
+
+/*
+ * The errors of a block, of which only the first counts. If keys are wanted, so is an escape in a key of the outermost
+ * object: it could be the name of a field in disguise.
+ */
+OURS mask block_errors(struct state *state, const uint8_t *from, size_t readable, bool wants_keys, struct sights *sights)
 {
     bytes block = load(from);
     mask quote = mask_of(equal(block, '"')), backslash = mask_of(equal(block, '\\'));
@@ -149,19 +155,17 @@ OURS mask block_errors(struct state *state, const uint8_t *from, size_t readable
 
     if (high | (state->lead >> 63) | (state->lead3 >> 62) | (state->lead4 >> 61))
         errors = utf8_errors(state, block, high);
-    *newlines = 0;
-    if (state->in_string && !(quote | backslash | control | state->escaped | state->unicode >> 60)) return errors;
-
-    mask escaped = 0;
-    if (backslash | state->escaped | state->unicode >> 60) {
-        escaped = escaped_by(backslash, &state->escaped);
+    *sights = (struct sights){0, 0};
+    mask escapes = backslash | state->escaped | state->unicode >> 60;
+    if (state->in_string && !(quote | control | escapes)) return errors;
+    if (escapes) {
+        mask escaped = escaped_by(backslash, &state->escaped);
         errors |= escape_errors(state, block, escaped);
         quote &= ~escaped;
     }
     mask string = parity(quote) ^ state->in_string; /* from the opening quote to the byte before the closing one */
     mask string_start = quote & string, string_end = quote & ~string, outside = ~(string | quote);
     state->in_string = -(string >> 63);
-    errors |= control & string;
 
     mask newline = outside & mask_of(equal(block, '\n')), space = outside & mask_of(equal(block, ' '));
     if (control & outside & ~newline)
@@ -169,52 +173,47 @@ OURS mask block_errors(struct state *state, const uint8_t *from, size_t readable
     mask opening = outside & mask_of(folded(block, '{')), closing = outside & mask_of(folded(block, '}'));
     mask comma = outside & mask_of(equal(block, ',')), colon = outside & mask_of(equal(block, ':'));
     mask scalar = outside & ~(newline | space | opening | closing | comma | colon);
-    mask after_scalar = after(scalar, state->scalar);
-    mask scalar_start = scalar & ~after_scalar;
+    mask after_scalar = after(scalar, &state->scalar), scalar_start = scalar & ~after_scalar;
 
-    mask value = string_end | closing;
-    mask after_value = run_ends(after(value, state->value) | (after_scalar & ~scalar), space, &state->spaced_value);
-    mask after_opening = run_ends(after(opening, state->opening), space, &state->spaced_opening);
-    mask after_comma = run_ends(after(comma, state->comma), space, &state->spaced_comma);
-
+    /* The first byte after each value, opening bracket and comma that is not white space. */
+    mask after_value = after(string_end | closing, &state->value) | (after_scalar & ~scalar);
+    mask after_opening = after(opening, &state->opening), after_comma = after(comma, &state->comma);
+    if (space) {
+        after_value = run_ends(after_value, space, &state->value);
+        after_opening = run_ends(after_opening, space, &state->opening);
+        after_comma = run_ends(after_comma, space, &state->comma);
+    }
     struct nesting nesting = nest(&state->open, opening, closing, bit(block, 5));
     mask member = (after_opening | after_comma) & nesting.object;
     mask key = sum(member & string_start, string, &state->key_goes_on) & ~string;
-    mask after_key = run_ends(after(key, state->key), space, &state->spaced_key);
+    mask after_key = after(key, &state->key);
+    if (space) after_key = run_ends(after_key, space, &state->key);
 
-    mask value_start = string_start | opening | scalar_start;
+    errors |= control & string;
     errors |= nesting.errors;
-    errors |= value_start & after_value;
+    errors |= (string_start | opening | scalar_start) & after_value;
     errors |= (comma | colon | newline) & ~after_value;
     errors |= closing & ~(after_value | after_opening);
     errors |= member & ~(string_start | closing);
     errors |= after_key ^ colon;
     errors |= nesting.top & (string_start | comma | colon | scalar);
     errors |= newline & ~nesting.top;
-
-    mask digit = scalar & mask_of(within(block, '0', 9));
-    if (scalar | state->scalar >> 63) {
-        mask starts = scalar_start & ~digit & ~mask_of(equal(block, '-'));
-        mask word = 0;
-        if (starts | state->word_goes_on) word = words(from, readable, starts, &state->word_goes_on, &errors);
-        errors |= after(word, state->word) & scalar & ~word;
-        state->word = word;
-        errors |= number_errors(state, block, scalar & ~word, scalar_start & ~word, digit);
+    if (after_scalar | scalar) errors |= scalar_errors(state, block, from, readable, scalar, scalar_start);
+    sights->newline = newline;
+    if (wants_keys) {
+        sights->first_keys = nesting.first & member & string_start;
+        errors |= backslash & string & ~sum(sights->first_keys, string, &state->first_key_goes_on);
     }
-    state->scalar = scalar;
-    state->value = value;
-    state->opening = opening;
-    state->comma = comma;
-    state->key = key;
-    *newlines = newline;
     return errors;
 }
 
-/* How many lines of text[start:stop] are whole, from the first one on. */
-TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes)
+/* How many lines of text[start:stop] are whole and have all fields, from the first one on. */
+TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes,
+                                const struct fields *fields)
 {
     struct whole whole = {0, start};
     struct state state;
+    mask had = 0;
     memset(&state, 0, sizeof state);
     for (size_t at = start; at < stop; at += BLOCK) {
         uint8_t last[BLOCK + LONGEST_WORD];
@@ -225,13 +224,20 @@ TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, 
             memcpy(last, from, readable);
             from = last;
         }
-        mask newlines, errors = block_errors(&state, from, readable, &newlines);
-        mask ended = errors ? newlines & ((errors & -errors) - 1) : newlines;
-        for (; ended; ended &= ended - 1) {
-            size_t newline = at + (size_t)__builtin_ctzll(ended);
-            if (newline - whole.end > max_line_bytes) return whole;
+        struct sights sights;
+        mask errors = block_errors(&state, from, readable, fields->all != 0, &sights);
+        mask seen = sights.newline | sights.first_keys;
+        if (errors) seen &= (errors & -errors) - 1;
+        for (; seen; seen &= seen - 1) {
+            size_t place = at + (size_t)__builtin_ctzll(seen);
+            if (seen & -seen & sights.first_keys) {
+                had = with_field(fields, had, text + place, text + stop);
+                continue;
+            }
+            if (place - whole.end > max_line_bytes || had != fields->all) return whole;
+            had = 0;
             whole.lines++;
-            whole.end = newline + 1;
+            whole.end = place + 1;
         }
         if (errors) return whole;
     }
@@ -252,6 +258,6 @@ TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, 
 #undef escape_errors
 #undef utf8_errors
 #undef number_errors
-#undef string_errors
+#undef scalar_errors
 #undef block_errors
 #undef walk

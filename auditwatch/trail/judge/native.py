@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from types import ModuleType
 from typing import Final
 
-from auditwatch.trail.rules import Rules
+from auditwatch.trail.rules import FieldType, Rules
 
-NATIVE_VERSION: Final = 1
+NATIVE_VERSION: Final = 2
 """The version of the native code that belongs to this file; another one, left over from an older build, is not used."""
 
 PURE: Final = "AUDITWATCH_PURE"
 """The environment variable that, set to 1, lets Python judge in any case."""
+
+
+_TYPES: Final = {
+    FieldType.STRING: b"s",
+    FieldType.INTEGER: b"i",
+    FieldType.NUMBER: b"n",
+    FieldType.BOOLEAN: b"b",
+    FieldType.OBJECT: b"o",
+    FieldType.ARRAY: b"l",
+    FieldType.ANY: b"a",
+    FieldType.DATETIME: b"d",
+    FieldType.DATETIME_NAIVE: b"w",
+}
+"""The letters that the native code has for them."""
+
+_MOST_FIELDS: Final = 64
+_MOST_NAME_BYTES: Final = 255
 
 
 def _built() -> ModuleType | None:
@@ -43,30 +62,49 @@ class NativeSieve:
     """
 
     def __init__(self, rules: Rules, instructions: str | None = None) -> None:
-        if _BUILT is None:
-            raise RuntimeError("there is no native judge here: see `sieve_for`")
+        fields = _packed(rules.require)
+        if _BUILT is None or fields is None:
+            raise RuntimeError("there is no native judge for these rules here: see `sieve_for`")
         self._whole = _BUILT.whole
-        self._most = rules.max_line_bytes
-        self._instructions = instructions
+        self._rest = (rules.max_line_bytes, fields, instructions)
 
     @staticmethod
     def knows(rules: Rules) -> bool:
         """Whether this can sift by such rules here."""
-        return _BUILT is not None and not rules.require
+        return _BUILT is not None and _packed(rules.require) is not None
 
     def passes(self, line: bytes) -> bool:
         """As in `Sieve`."""
         size = len(line) + 1
-        passed: bool = self._whole(line + b"\n", 0, size, self._most, self._instructions) == (1, size)
+        passed: bool = self._whole(line + b"\n", 0, size, *self._rest) == (1, size)
         return passed
 
     def sift(self, text: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         """As in `Sieve`; what comes after a line that is held back is looked at from there on."""
         while start < end:
-            lines, at = self._whole(text, start, end, self._most, self._instructions)
+            lines, at = self._whole(text, start, end, *self._rest)
             if lines:
                 yield lines, at, True
             if at == end:
                 return
             start = text.index(b"\n", at) + 1
             yield 1, start, False
+
+
+@lru_cache
+def _packed(require: tuple[tuple[str, FieldType], ...]) -> bytes | None:
+    r"""The fields as the native code reads them; None if it cannot.
+
+    >>> _packed((("event", FieldType.STRING),)), _packed((("a\nb", FieldType.STRING),))
+    (b's\x07"event"', None)
+    """
+    packed = [_packed_field(name, kind) for name, kind in require]
+    return None if None in packed or len(packed) > _MOST_FIELDS else b"".join(filter(None, packed))
+
+
+def _packed_field(name: str, kind: FieldType) -> bytes | None:
+    raw = f'"{name}"'.encode(errors="replace")
+    stands_for_itself = json.dumps(name, ensure_ascii=False).encode(errors="replace") == raw and name.isprintable()
+    if not stands_for_itself or len(raw) > _MOST_NAME_BYTES or kind not in _TYPES:
+        return None
+    return _TYPES[kind] + bytes([len(raw)]) + raw

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from types import SimpleNamespace
 from typing import Final
 
@@ -24,7 +25,7 @@ from auditwatch.trail.judge.native import NATIVE_VERSION, NativeSieve, judge_in_
 from auditwatch.trail.judge.pure import PureSieve
 from auditwatch.trail.judge.sieve import Sieve, sieve_for
 from auditwatch.trail.limits import MAX_DEPTH
-from auditwatch.trail.rules import Rules
+from auditwatch.trail.rules import FieldType, Rules
 from tests.trail.judge.slow_judge import slow_kind
 from tests.trail.judge.test_kinds_twice import SCRAPS, small_trail
 from tests.trail.vectors import NOT_OBJECTS, REJECTED, ROOT, WHOLE, suite
@@ -187,6 +188,71 @@ def test_a_line_may_nest_as_deep_as_the_rules_say(opening: bytes, closing: bytes
             assert levels < 2 or not sieve.passes(line.replace(b"0" + closing[:1], b"0" + closing[:1] * 2))
 
 
+REQUIRED: Final = [("t", kind) for kind in FieldType]
+MEMBERS: Final = [
+    *[b'"t":"2025-10-07T12:00:00Z"', b'"t" : "2024-02-29t23:59:60.5-05:30"', b'"t":"2025-02-29T00:00:00Z"', b'"t":"1"'],
+    *[b'"t":"2000-02-29 00:00:00+23:59"', b'"t":"1900-02-29T00:00:00Z"', b'"t":"2025-04-31T00:00:00Z"', b'"t":1.0'],
+    *[
+        b'"t":"2025-10-07T24:00:00Z"',
+        b'"t":"2025-10-07T12:60:00Z"',
+        b'"t":"2025-10-07T12:00:61Z"',
+        b'"t":-7',
+        b'"t":1e2',
+    ],
+    *[
+        b'"t":"2025-10-07T12:00:00"',
+        b'"t":"2025-10-07T12:00:00."',
+        b'"t":"2025-10-07T12:00:00.25"',
+        b'"t":"2025-1\\u0030"',
+    ],
+    *[b'"t":"2025-10-07T12:00:00+0100"', b'"t":"2025-10-07T12:00:00+01:0"', b'"t":"2025-00-07T12:00:00Z"', b'"t":-0'],
+    *[b'"t":"2025-12-31T12:00:00+24:00"', b'"t":"2025-12-31T12:00:00Z "', b'"t":"2025-13-31T12:00:00Z"', b'"t":10'],
+    *[
+        b'"t":true',
+        b'"t":false',
+        b'"t":null',
+        b'"t":{}',
+        b'"t":[]',
+        b'"t":""',
+        b'"\\u0074":1',
+        b'"tt":1',
+        b'"x":{"t":1}',
+    ],
+    *[b'"x":[{"t":1}]', b'"\\"t":1', b'"x":"\\\\","t":"x"', b'"_auditwatch":{}', b'"":1', b'"t\\":1'],
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), REQUIRED)
+def test_only_records_with_their_fields_pass(name: str, kind: FieldType) -> None:
+    rules = Rules(require=((name, kind),))
+    records = [b"{%s}" % b",".join(pair) for pair in product([*MEMBERS, b'"s":0'], MEMBERS)]
+    lines = [*(b"{%s}" % member for member in MEMBERS), *records]
+    missing = [line for line in lines if slow_kind(line, require={name: kind.value}) is not None]
+    for make in SIEVES.values():
+        back = held_back(make(rules), text_of(lines))
+        assert [line for line in missing if line not in back] == []
+        for pad in range(0, 64, 7):
+            padded = [b" " * pad + line for line in lines[:60]]
+            assert [line.lstrip(b" ") for line in held_back(make(rules), text_of(padded))] == [
+                line for line in lines[:60] if line in set(back)
+            ]
+
+
+def test_the_native_sieve_passes_usual_records_with_their_fields() -> None:
+    require = (("at", FieldType.DATETIME), ("event", FieldType.STRING), ("n", FieldType.INTEGER))
+    line = b'{"at":"2025-10-07T12:00:00.000001+00:00","event":"TRADE", "n" : 12 ,"details":{"at":1}}'
+    for sieve in natives(Rules(require=require)):
+        for pad in range(70):
+            assert sieve.passes(b" " * pad + line)
+            assert not sieve.passes(b" " * pad + line.replace(b'"n"', b'"m"'))
+
+
+@pytest.mark.parametrize(("name", "fields"), [("n" * 254, 1), ("n\u200b", 1), ("n", 65)])
+def test_python_judges_fields_that_native_code_cannot_look_for(name: str, fields: int) -> None:
+    require = tuple((f"{name}{number}" if number else name, FieldType.ANY) for number in range(fields))
+    assert isinstance(sieve_for(Rules(require=require)), PureSieve)
+
+
 @each_sieve
 @pytest.mark.parametrize("most", [2, 7, 39, 40, 63, 64, 65, 200])
 def test_a_line_may_be_as_long_as_the_rules_say(sieve: Sieve, most: int) -> None:
@@ -201,16 +267,19 @@ def test_a_text_without_its_last_newline_has_fewer_lines() -> None:
         from auditwatch.trail.judge import _native
 
         for stop in range(len(text)):
-            lines, end = _native.whole(text, 0, stop, 700, name)
+            lines, end = _native.whole(text, 0, stop, 700, b"", name)
             assert (lines, end) == (text.count(b"\n", 0, stop), text.rfind(b"\n", 0, stop) + 1)
 
 
-@pytest.mark.parametrize("arguments", [(-1, 3, 9), (2, 1, 9), (0, 4, 9), (0, 3, -1), (0, 3, 9, "mmx")])
+@pytest.mark.parametrize(
+    "arguments",
+    [(-1, 3, 9), (2, 1, 9), (0, 4, 9), (0, 3, -1), (0, 3, 9, b"", "mmx"), (0, 3, 9, b"s\x09x"), (0, 3, 9, b"s")],
+)
 def test_ranges_outside_the_buffer_are_refused(arguments: tuple[object, ...]) -> None:
     for _ in instructions()[:1]:
         from auditwatch.trail.judge import _native
 
-        with pytest.raises(ValueError, match=r"range|instructions"):
+        with pytest.raises(ValueError, match=r"range|fields|instructions"):
             _native.whole(b"{}\n", *arguments)  # type: ignore[arg-type]
 
 
