@@ -7,10 +7,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-FUZZ_TARGETS := judge scan require salvage
+FUZZ_TARGETS := judge sieves scan require salvage
 FUZZ_SECONDS := 200
 
-.PHONY: run test check lint concurrency model faults tamper-storm legitimate-storm benchmark fuzz fuzz-keep clean
+.PHONY: run test check lint concurrency model faults tamper-storm legitimate-storm benchmark fuzz fuzz-native fuzz-keep clean
 
 NATIVE := auditwatch/trail/judge/_native.c auditwatch/trail/judge/_walk.h
 
@@ -72,15 +72,22 @@ benchmark: $(STAMP)
 	$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
-# Thirteen minutes in all; make fuzz FUZZ_SECONDS=3600 takes an hour per target. What is found stays in .fuzz/;
+# Twenty minutes in all; make fuzz FUZZ_SECONDS=3600 takes an hour per target. What is found stays in .fuzz/;
 # `make fuzz-keep` adds inputs that reach more of the code to fuzz/corpus, which tests/fuzz replays.
-fuzz: $(STAMP)
+fuzz: $(STAMP) fuzz-native
 	$(BIN)/python -m pip install --quiet --group fuzz
 	for target in $(FUZZ_TARGETS); do \
 	  mkdir -p .fuzz/$$target; \
 	  nice -n 15 $(BIN)/python -m fuzz $$target .fuzz/$$target fuzz/corpus/$$target -max_total_time=$(FUZZ_SECONDS) \
 	    -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix=.fuzz/$$target- -print_final_stats=1 || exit 1; \
 	done
+
+# The native judge alone, in C, with libFuzzer, which comes with clang (Debian: clang libclang-rt-14-dev).
+fuzz-native:
+	mkdir -p .fuzz/native
+	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all fuzz/native.c -o .fuzz/native.out
+	nice -n 15 .fuzz/native.out .fuzz/native fuzz/corpus/sieves -max_total_time=$(FUZZ_SECONDS) \
+	  -max_len=4096 -timeout=10 -rss_limit_mb=1024 -artifact_prefix=.fuzz/native- -print_final_stats=1
 
 fuzz-keep: $(STAMP)
 	for target in $(FUZZ_TARGETS); do \

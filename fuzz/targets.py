@@ -15,6 +15,9 @@ from auditwatch.salvage.readings import salvage, survey
 from auditwatch.salvage.results import Leftover, RecoveredRecord
 from auditwatch.trail.judge.explain import MAX_TRIES, records_inside
 from auditwatch.trail.judge.judge import Judge
+from auditwatch.trail.judge.native import NativeSieve, judge_in_use
+from auditwatch.trail.judge.pure import PureSieve
+from auditwatch.trail.judge.sieve import Sieve
 from auditwatch.trail.report import Report, merge
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.scan import Scan
@@ -41,6 +44,49 @@ def judge(data: bytes) -> None:
     assert 0 <= records_inside(line) <= MAX_TRIES
     if kind is None:
         assert isinstance(json.loads(line, parse_int=str, parse_float=str), dict)
+
+
+_FIELDS: Final = (
+    ("a", FieldType.ANY),
+    ("b", FieldType.STRING),
+    ("n", FieldType.INTEGER),
+    ("at", FieldType.DATETIME),
+    ("on", FieldType.DATETIME_NAIVE),
+)
+
+
+def sieves(data: bytes) -> None:
+    """No sieve passes a line that a slow judge calls damaged. The first byte says how long, and with which fields.
+
+    `fuzz/native.c` takes the same inputs.
+    """
+    first, text = (data[0] if data else 0), data[1:]
+    most, require = (1 << 20 if first < 128 else first - 128), _FIELDS[: first % 6]
+    rules = Rules(max_line_bytes=most, require=require)
+    fields = {name: kind.value for name, kind in require}
+    lines = text.split(b"\n")[:-1]
+    damaged = [slow_kind(line, most, require=fields) is not None for line in lines]
+    all_sieves: list[Sieve] = [PureSieve(rules), *(NativeSieve(rules, name) for name in _instructions())]
+    for sieve in all_sieves:
+        _sifted(sieve, text, lines, damaged)
+
+
+def _instructions() -> list[str]:
+    if judge_in_use() == "pure":
+        return []
+    from auditwatch.trail.judge import _native  # noqa: PLC0415  not built where there is no compiler
+
+    return _native.INSTRUCTIONS
+
+
+def _sifted(sieve: Sieve, text: bytes, lines: list[bytes], damaged: list[bool]) -> None:
+    at = index = 0
+    for count, end, passes in sieve.sift(text, 0, text.rfind(b"\n") + 1):
+        assert end - at == sum(map(len, lines[index : index + count])) + count
+        assert count == 1 or passes
+        assert not (passes and any(damaged[index : index + count])), (sieve, lines[index : index + count])
+        at, index = end, index + count
+    assert index == len(lines)
 
 
 def scan(data: bytes) -> None:
@@ -152,6 +198,7 @@ class _Taken:
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "judge": judge,
+    "sieves": sieves,
     "scan": scan,
     "require": require,
     "salvage": salvaging,

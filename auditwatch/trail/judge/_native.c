@@ -528,16 +528,6 @@ static void instruction_sets(struct instruction_set found[3])
     *found = (struct instruction_set){NULL, NULL};
 }
 
-/* The walk with the instruction set of that name, or the best one if there is no name; NULL if there is none such. */
-static walk_function chosen(const char *name)
-{
-    struct instruction_set sets[3];
-    instruction_sets(sets);
-    for (struct instruction_set *set = sets; set->name; set++)
-        if (!name || strcmp(name, set->name) == 0) return set->walk;
-    return NULL;
-}
-
 /* Whether these are fields as `struct fields` has them; sets `all`. */
 static bool are_fields(struct fields *fields)
 {
@@ -556,6 +546,16 @@ static bool are_fields(struct fields *fields)
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+
+/* The walk with the instruction set of that name, or the best one if there is no name; NULL if there is none such. */
+static walk_function chosen(const char *name)
+{
+    struct instruction_set sets[3];
+    instruction_sets(sets);
+    for (struct instruction_set *set = sets; set->name; set++)
+        if (!name || strcmp(name, set->name) == 0) return set->walk;
+    return NULL;
+}
 
 /* Shorter texts are done before another thread could take over. */
 #define WORTH_A_RELEASE 4096
