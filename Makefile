@@ -12,7 +12,7 @@ FUZZ_SECONDS := 200
 
 .PHONY: run test check lint concurrency model faults tamper-storm legitimate-storm benchmark fuzz fuzz-native fuzz-keep clean
 
-NATIVE := auditwatch/trail/judge/_native.c auditwatch/trail/judge/_walk.h
+NATIVE := $(addprefix auditwatch/trail/judge/,_native.c _walk.h _damage.h)
 
 # Builds the native judge, too; without a C compiler Python judges, and `auditwatch --version` says so.
 $(STAMP): pyproject.toml setup.py auditwatch/_version.py $(NATIVE)

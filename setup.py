@@ -9,7 +9,7 @@ setup(
         Extension(
             "auditwatch.trail.judge._native",
             [f"{JUDGE}/_native.c"],
-            depends=[f"{JUDGE}/_walk.h"],
+            depends=[f"{JUDGE}/_walk.h", f"{JUDGE}/_damage.h"],
             extra_compile_args=["-std=gnu11", "-O2"],
             py_limited_api=True,
             optional=True,

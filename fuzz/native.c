@@ -171,6 +171,21 @@ static void show(const char *who, const uint8_t *text, size_t size, struct whole
 
 static unsigned long long judged, passed;
 
+/* What says why a line is damaged must find the whole ones whole, whatever the line is. */
+static void explain(const uint8_t *line, size_t size, bool is_whole)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+    if (!copy) abort();
+    memcpy(copy, line, size);
+    struct value value = read_value(copy, size, 0);
+    struct levels levels = count_levels(copy, size);
+    if (value.end > size || value.start > size || (is_whole && (!value.is_whole || levels.deepest > MAX_DEPTH))) abort();
+    if (is_whole && (levels.is_open || !levels.is_balanced || skip_blank(copy, size, value.end) != size)) abort();
+    for (size_t start = 0, error = value.end; start <= size; start += size / 3 + 1)
+        if (misplaced_head(copy, size, start, error) > size) abort();
+    free(copy);
+}
+
 /* Judges the lines of a text as a scan does: after a line that is refused it goes on. */
 static void judge(const uint8_t *text, size_t size, size_t max_line_bytes, struct fields *fields)
 {
@@ -189,6 +204,8 @@ static void judge(const uint8_t *text, size_t size, size_t max_line_bytes, struc
                 show(set->name, text, size, fewer, with_fields);
         }
         const uint8_t *newline = memchr(text + expected.end, '\n', size - expected.end);
+        explain(text + start, expected.lines ? (size_t)((uint8_t *)memchr(text + start, '\n', size) - text) - start : size - start,
+                expected.lines > 0);
         judged += expected.lines + (newline && (size_t)(newline - text) > expected.end + 1);
         passed += expected.lines;
         if (!newline) return;

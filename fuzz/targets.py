@@ -15,7 +15,7 @@ from auditwatch.salvage.readings import salvage, survey
 from auditwatch.salvage.results import Leftover, RecoveredRecord
 from auditwatch.trail.judge.explain import MAX_TRIES, records_inside
 from auditwatch.trail.judge.judge import Judge
-from auditwatch.trail.judge.native import NativeSieve, judge_in_use
+from auditwatch.trail.judge.native import NATIVE, NativeSieve
 from auditwatch.trail.judge.pure import PureSieve
 from auditwatch.trail.judge.sieve import Sieve
 from auditwatch.trail.report import Report, merge
@@ -66,17 +66,12 @@ def sieves(data: bytes) -> None:
     fields = {name: kind.value for name, kind in require}
     lines = text.split(b"\n")[:-1]
     damaged = [slow_kind(line, most, require=fields) is not None for line in lines]
-    all_sieves: list[Sieve] = [PureSieve(rules), *(NativeSieve(rules, name) for name in _instructions())]
+    all_sieves: list[Sieve] = [
+        PureSieve(rules),
+        *(NativeSieve(rules, name) for name in (NATIVE.INSTRUCTIONS if NATIVE else ())),
+    ]
     for sieve in all_sieves:
         _sifted(sieve, text, lines, damaged)
-
-
-def _instructions() -> list[str]:
-    if judge_in_use() == "pure":
-        return []
-    from auditwatch.trail.judge import _native  # noqa: PLC0415  not built where there is no compiler
-
-    return _native.INSTRUCTIONS
 
 
 def _sifted(sieve: Sieve, text: bytes, lines: list[bytes], damaged: list[bool]) -> None:

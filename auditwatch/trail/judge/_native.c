@@ -1,5 +1,5 @@
 /*
- * How many lines from here are whole: the native half of the judge.
+ * How many lines from here are whole: the native half of the judge. (`_damage.h` has what is wrong with the others.)
  *
  * A line is whole if it is one JSON object (RFC 8259) in UTF-8, at most 512 levels deep and not too long, with white
  * space around it at most. This walk may refuse what is whole, for `explain` has the last word on each refused line. It
@@ -36,7 +36,7 @@
 #endif
 
 /* A stale build is not used: auditwatch/trail/judge/native.py has the same number, and both change with any of this. */
-#define VERSION 2
+#define VERSION 3
 
 #define BLOCK 64
 #define MAX_DEPTH 512 /* auditwatch/trail/limits.py */
@@ -505,6 +505,8 @@ INLINE mask bit_neon(bytes_neon x, int n)
 
 #endif
 
+#include "_damage.h"
+
 /* ---- The way in -------------------------------------------------------------------------------------------------- */
 
 typedef struct whole (*walk_function)(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes,
@@ -594,6 +596,62 @@ static PyObject *whole_lines(PyObject *module, PyObject *arguments)
     return Py_BuildValue("nn", (Py_ssize_t)found.lines, (Py_ssize_t)found.end);
 }
 
+/* The buffer of the first argument and one or two offsets into it; false with an exception if they are not that. */
+static bool parsed(PyObject *arguments, const char *format, Py_buffer *buffer, Py_ssize_t *one, Py_ssize_t *two)
+{
+    if (!PyArg_ParseTuple(arguments, format, buffer, one, two)) return false;
+    if (*one >= 0 && *one <= buffer->len && *two >= 0 && *two <= buffer->len) return true;
+    PyBuffer_Release(buffer);
+    PyErr_SetString(PyExc_ValueError, "the offset is not in the buffer");
+    return false;
+}
+
+PyDoc_STRVAR(value_doc, "value(buffer, at, /)\n--\n\n"
+                        "Where the value begins that is at `at`, where it ends or goes wrong, and whether it ends;\n"
+                        "None if it nests too deeply to tell.");
+
+static PyObject *value(PyObject *module, PyObject *arguments)
+{
+    Py_buffer buffer;
+    Py_ssize_t at = 0, unused = 0;
+    (void)module;
+    if (!parsed(arguments, "y*n:value", &buffer, &at, &unused)) return NULL;
+    struct value found = read_value(buffer.buf, (size_t)buffer.len, (size_t)at);
+    PyBuffer_Release(&buffer);
+    if (found.is_unknown) return Py_NewRef(Py_None);
+    return Py_BuildValue("nnO", (Py_ssize_t)found.start, (Py_ssize_t)found.end, found.is_whole ? Py_True : Py_False);
+}
+
+PyDoc_STRVAR(head_doc, "head(buffer, start, error, /)\n--\n\n"
+                       "Where a record begins that cannot begin there, strings counted from `start` on; None if nowhere.");
+
+static PyObject *head(PyObject *module, PyObject *arguments)
+{
+    Py_buffer buffer;
+    Py_ssize_t start = 0, error = 0;
+    (void)module;
+    if (!parsed(arguments, "y*nn:head", &buffer, &start, &error)) return NULL;
+    size_t size = (size_t)buffer.len, found = misplaced_head(buffer.buf, size, (size_t)start, (size_t)error);
+    PyBuffer_Release(&buffer);
+    return found == size ? Py_NewRef(Py_None) : PyLong_FromSize_t(found);
+}
+
+PyDoc_STRVAR(levels_doc, "levels(buffer, /)\n--\n\n"
+                         "Most brackets open at once, whether all were closed and none before it was opened, and\n"
+                         "whether the text ends within a string.");
+
+static PyObject *levels(PyObject *module, PyObject *arguments)
+{
+    Py_buffer buffer;
+    Py_ssize_t unused = 0;
+    (void)module;
+    if (!parsed(arguments, "y*:levels", &buffer, &unused, &unused)) return NULL;
+    struct levels found = count_levels(buffer.buf, (size_t)buffer.len);
+    PyBuffer_Release(&buffer);
+    return Py_BuildValue("nOO", (Py_ssize_t)found.deepest, found.is_balanced ? Py_True : Py_False,
+                         found.is_open ? Py_True : Py_False);
+}
+
 static int add_constants(PyObject *module)
 {
     struct instruction_set sets[3];
@@ -616,6 +674,9 @@ static int add_constants(PyObject *module)
 
 static PyMethodDef methods[] = {
     {"whole", whole_lines, METH_VARARGS, whole_doc},
+    {"value", value, METH_VARARGS, value_doc},
+    {"head", head, METH_VARARGS, head_doc},
+    {"levels", levels, METH_VARARGS, levels_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,6 +9,7 @@ from itertools import accumulate, count
 from operator import sub
 from typing import Final
 
+from auditwatch.trail.judge.native import NATIVE
 from auditwatch.trail.limits import MAX_DEPTH
 
 SHORTEST_TOO_DEEP: Final = 2 * (MAX_DEPTH + 1)
@@ -35,10 +36,27 @@ def too_deep(line: bytes) -> bool:
     """Whether a line, parsing or not, nests deeper than `MAX_DEPTH` outside strings."""
     if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
         return False
+    if NATIVE is not None:
+        return NATIVE.levels(line)[0] > MAX_DEPTH
     levels = levels_of(line)
     floor = accumulate(levels, min, initial=0)
     next(floor)
     return max(map(sub, levels, floor), default=0) > MAX_DEPTH
+
+
+def is_unbalanced(line: bytes) -> bool:
+    r"""Whether a line ends within a string, or does not close exactly what it opens.
+
+    >>> is_unbalanced(b'{"a":['), is_unbalanced(b'{"a":"]"}')
+    (True, False)
+    """
+    if NATIVE is not None:
+        _, is_balanced, is_open = NATIVE.levels(line)
+        return is_open or not is_balanced
+    if any(not string[1] for string in STRING.finditer(line)):
+        return True
+    levels = levels_of(line)
+    return bool(levels) and (levels[-1] != 0 or min(levels) < 0)
 
 
 def shortest_too_deep(text: bytes) -> int:

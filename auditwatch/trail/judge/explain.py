@@ -13,10 +13,11 @@ from typing import Final
 
 import msgspec
 
-from auditwatch.trail.judge.depth import STRING, levels_of, too_deep
+from auditwatch.trail.judge.depth import STRING, is_unbalanced, too_deep
 from auditwatch.trail.judge.field_types import lacks_required
 from auditwatch.trail.judge.grammar import Walk, skip_blank, walk_text, walk_value
 from auditwatch.trail.judge.json_schema import violates
+from auditwatch.trail.judge.native import NATIVE
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.rules import Rules
 
@@ -128,7 +129,12 @@ def _explain_unmarked(line: bytes, rules: Rules) -> Kind | None:
 
 
 def _decodes(line: bytes | memoryview) -> bool:
-    """Whether the decoder accepts the line. Yes is final and saves the walk; no may be a limit of the decoder."""
+    """Whether the decoder accepts the line. Yes is final and saves the walk; no may be a limit of the decoder.
+
+    A native walk needs no saving.
+    """
+    if NATIVE is not None:
+        return False
     try:
         _decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -153,7 +159,7 @@ def _explain_broken(line: bytes, walk: Walk, utf8: bool) -> Kind:
         return Kind.CONCATENATED
     if walk.error is not None and _misplaced_head(line, walk.start, walk.error) is not None:
         return Kind.INTERLEAVED
-    if _is_torn(line):
+    if is_unbalanced(line):
         return Kind.TORN
     return Kind.INVALID_JSON if utf8 else Kind.INVALID_UTF8
 
@@ -173,6 +179,8 @@ def _is_concatenated(line: bytes, at: int) -> bool:
 @lru_cache(1)
 def _misplaced_head(line: bytes, start: int, error: int) -> int | None:
     """Where a record begins that cannot begin there: at the first error, or in a string that begins before it."""
+    if NATIVE is not None:
+        return NATIVE.head(line, start, error)
     for string in STRING.finditer(line, start):
         if string.start() >= error:
             break
@@ -192,13 +200,6 @@ def _brace_at_end(line: bytes, string: re.Match[bytes]) -> int | None:
     while line[at] in b" \t\r":
         at -= 1
     return at if line[at] == _OBJECT else None
-
-
-def _is_torn(line: bytes) -> bool:
-    if any(not string[1] for string in STRING.finditer(line)):
-        return True
-    levels = levels_of(line)
-    return bool(levels) and (levels[-1] != 0 or min(levels) < 0)
 
 
 def _tries(line: bytes) -> Iterator[Walk]:
@@ -232,8 +233,8 @@ def _next_try(line: bytes, at: int, walk: Walk) -> int | None:
     head = _misplaced_head(line, walk.start, walk.error)
     if head is not None and head > at:
         return head
-    nuls = _NULS.search(line, at)
-    return nuls.end() if nuls else None
+    nul = line.find(b"\x00", at)
+    return _after_nuls(line, nul) if nul >= 0 else None
 
 
 def _after_nuls(line: bytes, at: int) -> int | None:

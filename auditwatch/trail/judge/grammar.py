@@ -1,5 +1,7 @@
 """Where a JSON text ends or first goes wrong, found byte by byte, without recursion and in linear time.
 
+Native code reads values where it was built; the walker here says the same, and also reads what nests more deeply.
+
 Only lines that already failed come here, so this is written for exactness: the verdict must not depend on how deep
 the caller's stack is, or on what a fast parser happens to leave unchecked. UTF-8 is not checked here.
 """
@@ -9,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+
+from auditwatch.trail.judge.native import NATIVE
 
 # Python before 3.11.5 mishandles possessive groups that contain alternatives (cpython issue 106052), so none are used;
 # nothing below can fail once it has begun, so there is no backtracking either.
@@ -71,6 +75,9 @@ def walk_value(text: bytes, start: int = 0) -> Walk:
     >>> walk_value(b'{"a":12{').error
     7
     """
+    if NATIVE is not None and (read := NATIVE.value(text, start)) is not None:
+        first, end, is_whole = read
+        return Walk(first, end, None) if is_whole else Walk(first, None, end)
     first = skip_blank(text, start)
     try:
         return Walk(first, _Walker(text).value_end(first), None)

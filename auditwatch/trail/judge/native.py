@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from types import ModuleType
-from typing import Final
+from importlib import import_module
+from typing import Final, Protocol
 
 from auditwatch.trail.rules import FieldType, Rules
 
-NATIVE_VERSION: Final = 2
+NATIVE_VERSION: Final = 3
 """The version of the native code that belongs to this file; another one, left over from an older build, is not used."""
 
 PURE: Final = "AUDITWATCH_PURE"
@@ -35,22 +35,56 @@ _MOST_FIELDS: Final = 64
 _MOST_NAME_BYTES: Final = 255
 
 
-def _built() -> ModuleType | None:
+class Native(Protocol):
+    """What the native code offers; offsets that are not in the buffer raise ValueError.
+
+    Attributes:
+        VERSION: Of the code.
+        INSTRUCTIONS: Sets of vector instructions that this processor has, the best first.
+    """
+
+    VERSION: int
+    INSTRUCTIONS: list[str]
+
+    def whole(
+        self,
+        buffer: bytes | bytearray,
+        start: int,
+        stop: int,
+        max_line_bytes: int,
+        fields: bytes = b"",
+        instructions: str | None = None,
+        /,
+    ) -> tuple[int, int]:
+        """How many lines from `start` are whole and have all fields, and the offset just after the last of them."""
+
+    def value(self, buffer: bytes, at: int, /) -> tuple[int, int, bool] | None:
+        """Where the value at `at` begins, where it ends or goes wrong, and whether it ends; None if it is too deep."""
+
+    def head(self, buffer: bytes, start: int, error: int, /) -> int | None:
+        """Where a record begins that cannot begin there: at the error, or in a string before it."""
+
+    def levels(self, buffer: bytes, /) -> tuple[int, bool, bool]:
+        """Most levels open at once; whether what is opened is closed and nothing else; whether a string is open."""
+
+
+def _built() -> Native | None:
     if os.environ.get(PURE, "") not in ("", "0"):
         return None
     try:
-        from auditwatch.trail.judge import _native  # noqa: PLC0415  not built where there was no compiler
+        built: Native = import_module("auditwatch.trail.judge._native")
     except ImportError:
         return None
-    return _native if _native.VERSION == NATIVE_VERSION else None
+    return built if built.VERSION == NATIVE_VERSION else None
 
 
-_BUILT: Final = _built()
+NATIVE: Final = _built()
+"""The native code; None where Python judges."""
 
 
 def judge_in_use() -> str:
     """Which judge this process uses: "native" or "pure"."""
-    return "native" if _BUILT else "pure"
+    return "native" if NATIVE else "pure"
 
 
 class NativeSieve:
@@ -63,21 +97,20 @@ class NativeSieve:
 
     def __init__(self, rules: Rules, instructions: str | None = None) -> None:
         fields = _packed(rules.require)
-        if _BUILT is None or fields is None:
+        if NATIVE is None or fields is None:
             raise RuntimeError("there is no native judge for these rules here: see `sieve_for`")
-        self._whole = _BUILT.whole
+        self._whole = NATIVE.whole
         self._rest = (rules.max_line_bytes, fields, instructions)
 
     @staticmethod
     def knows(rules: Rules) -> bool:
         """Whether this can sift by such rules here."""
-        return _BUILT is not None and _packed(rules.require) is not None
+        return NATIVE is not None and _packed(rules.require) is not None
 
     def passes(self, line: bytes) -> bool:
         """As in `Sieve`."""
         size = len(line) + 1
-        passed: bool = self._whole(line + b"\n", 0, size, *self._rest) == (1, size)
-        return passed
+        return self._whole(line + b"\n", 0, size, *self._rest) == (1, size)
 
     def sift(self, text: bytes | bytearray, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         """As in `Sieve`; what comes after a line that is held back is looked at from there on."""

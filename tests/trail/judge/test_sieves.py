@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from auditwatch.trail.judge import native
 from auditwatch.trail.judge.judge import Judge
-from auditwatch.trail.judge.native import NATIVE_VERSION, NativeSieve, judge_in_use
+from auditwatch.trail.judge.native import NATIVE, NATIVE_VERSION, NativeSieve, judge_in_use
 from auditwatch.trail.judge.pure import PureSieve
 from auditwatch.trail.judge.sieve import Sieve, sieve_for
 from auditwatch.trail.limits import MAX_DEPTH
@@ -35,11 +35,7 @@ SOURCE: Final = ROOT / "auditwatch" / "trail" / "judge" / "_native.c"
 
 
 def instructions() -> list[str]:
-    if judge_in_use() == "pure":
-        return []
-    from auditwatch.trail.judge import _native
-
-    return _native.INSTRUCTIONS
+    return [] if NATIVE is None else NATIVE.INSTRUCTIONS
 
 
 def natives(rules: Rules) -> list[NativeSieve]:
@@ -264,10 +260,9 @@ def test_a_line_may_be_as_long_as_the_rules_say(sieve: Sieve, most: int) -> None
 def test_a_text_without_its_last_newline_has_fewer_lines() -> None:
     text = text_of(WHOLE)
     for name in instructions():
-        from auditwatch.trail.judge import _native
-
+        assert NATIVE is not None
         for stop in range(len(text)):
-            lines, end = _native.whole(text, 0, stop, 700, b"", name)
+            lines, end = NATIVE.whole(text, 0, stop, 700, b"", name)
             assert (lines, end) == (text.count(b"\n", 0, stop), text.rfind(b"\n", 0, stop) + 1)
 
 
@@ -276,11 +271,9 @@ def test_a_text_without_its_last_newline_has_fewer_lines() -> None:
     [(-1, 3, 9), (2, 1, 9), (0, 4, 9), (0, 3, -1), (0, 3, 9, b"", "mmx"), (0, 3, 9, b"s\x09x"), (0, 3, 9, b"s")],
 )
 def test_ranges_outside_the_buffer_are_refused(arguments: tuple[object, ...]) -> None:
-    for _ in instructions()[:1]:
-        from auditwatch.trail.judge import _native
-
+    if NATIVE is not None:
         with pytest.raises(ValueError, match=r"range|fields|instructions"):
-            _native.whole(b"{}\n", *arguments)  # type: ignore[arg-type]
+            NATIVE.whole(b"{}\n", *arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rules", [Rules(strict=True), Rules(schema='{"maxProperties":1}')])
@@ -305,7 +298,6 @@ def test_the_version_says_which_judge_runs() -> None:
 def test_python_judges_if_native_code_is_not_wanted_or_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     built = SimpleNamespace(VERSION=NATIVE_VERSION)
     monkeypatch.setitem(sys.modules, "auditwatch.trail.judge._native", built)
-    monkeypatch.setattr("auditwatch.trail.judge._native", built, raising=False)
     monkeypatch.delenv("AUDITWATCH_PURE", raising=False)
     assert native._built() is built
     built.VERSION = NATIVE_VERSION - 1
@@ -316,7 +308,7 @@ def test_python_judges_if_native_code_is_not_wanted_or_of_another_version(monkey
 
 
 def test_python_judges_where_nothing_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_BUILT", None)
+    monkeypatch.setattr(native, "NATIVE", None)
     assert isinstance(sieve_for(Rules()), PureSieve)
     assert judge_in_use() == "pure"
     with pytest.raises(RuntimeError, match="no native judge"):
