@@ -190,7 +190,7 @@ static void explain(const uint8_t *line, size_t size, bool is_whole)
 static void judge(const uint8_t *text, size_t size, size_t max_line_bytes, struct fields *fields)
 {
     struct instruction_set sets[3];
-    struct fields none = {(const uint8_t *)"", 0, 0};
+    struct fields none = {.packed = (const uint8_t *)""};
     instruction_sets(sets);
     for (size_t start = 0; start < size;) {
         struct whole expected = slow(text, start, size, max_line_bytes), with_fields = {0, 0};
@@ -220,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char packed[] = "a\3\"a\"s\3\"b\"i\3\"n\"d\4\"at\"w\4\"on\"";
     static const size_t ends[] = {0, 5, 10, 15, 21, 27};
     if (!size) return 0;
-    struct fields fields = {(const uint8_t *)packed, ends[data[0] % 6], 0};
+    struct fields fields = {.packed = (const uint8_t *)packed, .size = ends[data[0] % 6]};
     size_t max_line_bytes = data[0] < 128 ? 1 << 20 : data[0] - 128u;
     uint8_t *text = malloc(size - 1 ? size - 1 : 1);
     if (!text || !are_fields(&fields)) abort();

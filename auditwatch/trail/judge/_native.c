@@ -36,7 +36,7 @@
 #endif
 
 /* A stale build is not used: auditwatch/trail/judge/native.py has the same number, and both change with any of this. */
-#define VERSION 3
+#define VERSION 4
 
 #define BLOCK 64
 #define MAX_DEPTH 512 /* auditwatch/trail/limits.py */
@@ -213,7 +213,8 @@ INLINE mask words(const uint8_t *block, size_t readable, mask starts, mask *goin
 struct fields {
     const uint8_t *packed;
     size_t size;
-    mask all; /* a bit for each of them, the first one's is bit 0 */
+    mask all;         /* a bit for each of them, the first one's is bit 0 */
+    mask initials[4]; /* a bit for each byte that comes first in one of the names */
 };
 
 #define MOST_FIELDS 64
@@ -291,6 +292,12 @@ INLINE const uint8_t *value_after(const uint8_t *at, const uint8_t *stop)
     bool colon = false;
     for (; at < stop && (*at == ' ' || *at == '\t' || *at == '\r' || (*at == ':' && !colon)); at++) colon |= *at == ':';
     return colon ? at : stop;
+}
+
+/* Whether the key that begins at `at` may be that of a field. */
+INLINE bool may_be_field(const struct fields *fields, const uint8_t *at, const uint8_t *stop)
+{
+    return stop - at > 1 && fields->initials[at[1] / 64] >> at[1] % 64 & 1;
 }
 
 /* `had` and the field whose key begins at `at`, if its value has the type; without that field if it has not. */
@@ -530,12 +537,14 @@ static void instruction_sets(struct instruction_set found[3])
     *found = (struct instruction_set){NULL, NULL};
 }
 
-/* Whether these are fields as `struct fields` has them; sets `all`. */
+/* Whether these are fields as `struct fields` has them, packed; sets the rest of it. */
 static bool are_fields(struct fields *fields)
 {
     unsigned count = 0;
     size_t at = 0;
-    while (fields->size - at > 2 && fields->packed[at + 1] >= 2) {
+    while (fields->size - at > 3 && fields->packed[at + 1] >= 2) {
+        uint8_t initial = fields->packed[at + 3];
+        fields->initials[initial / 64] |= (mask)1 << initial % 64;
         at += 2u + fields->packed[at + 1];
         if (at > fields->size || ++count > MOST_FIELDS) return false;
     }
@@ -577,7 +586,7 @@ static PyObject *whole_lines(PyObject *module, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "y*nnn|y#z:whole", &buffer, &start, &stop, &max_line_bytes, &packed, &fields_size,
                           &instructions))
         return NULL;
-    struct fields fields = {(const uint8_t *)packed, (size_t)fields_size, 0};
+    struct fields fields = {.packed = (const uint8_t *)packed, .size = (size_t)fields_size};
     walk_function walk = chosen(instructions);
     if (!walk || start < 0 || start > stop || stop > buffer.len || max_line_bytes < 0 || !are_fields(&fields)) {
         PyBuffer_Release(&buffer);

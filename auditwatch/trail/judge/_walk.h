@@ -22,6 +22,7 @@
 #define number_errors NAMED(number_errors, SET)
 #define scalar_errors NAMED(scalar_errors, SET)
 #define block_errors NAMED(block_errors, SET)
+#define walked NAMED(walked, SET)
 #define walk NAMED(walk, SET)
 
 #ifndef WALK_TYPES
@@ -207,9 +208,8 @@ OURS mask block_errors(struct state *state, const uint8_t *from, size_t readable
     return errors;
 }
 
-/* How many lines of text[start:stop] are whole and have all fields, from the first one on. */
-TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes,
-                                const struct fields *fields)
+OURS struct whole walked(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes,
+                         const struct fields *fields, bool wants_keys)
 {
     struct whole whole = {0, start};
     struct state state;
@@ -225,13 +225,13 @@ TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, 
             from = last;
         }
         struct sights sights;
-        mask errors = block_errors(&state, from, readable, fields->all != 0, &sights);
+        mask errors = block_errors(&state, from, readable, wants_keys, &sights);
         mask seen = sights.newline | sights.first_keys;
         if (errors) seen &= (errors & -errors) - 1;
         for (; seen; seen &= seen - 1) {
             size_t place = at + (size_t)__builtin_ctzll(seen);
             if (seen & -seen & sights.first_keys) {
-                had = with_field(fields, had, text + place, text + stop);
+                if (may_be_field(fields, text + place, text + stop)) had = with_field(fields, had, text + place, text + stop);
                 continue;
             }
             if (place - whole.end > max_line_bytes || had != fields->all) return whole;
@@ -242,6 +242,14 @@ TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, 
         if (errors) return whole;
     }
     return whole;
+}
+
+/* How many lines of text[start:stop] are whole and have all fields, from the first one on. */
+TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, size_t max_line_bytes,
+                                const struct fields *fields)
+{
+    return fields->all ? walked(text, start, stop, max_line_bytes, fields, true)
+                       : walked(text, start, stop, max_line_bytes, fields, false);
 }
 
 #undef OURS
@@ -260,4 +268,5 @@ TARGET static struct whole walk(const uint8_t *text, size_t start, size_t stop, 
 #undef number_errors
 #undef scalar_errors
 #undef block_errors
+#undef walked
 #undef walk

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from auditwatch.trail.rules import FieldType, Rules
 
-NATIVE_VERSION: Final = 3
+NATIVE_VERSION: Final = 4
 """The version of the native code that belongs to this file; another one, left over from an older build, is not used."""
 
 PURE: Final = "AUDITWATCH_PURE"
