@@ -204,6 +204,13 @@ def test_port_zero_takes_a_free_one_and_the_url_says_which() -> None:
         assert sock.getsockname()[1] != 0
 
 
+def test_a_connection_does_not_hold_back_an_answer_until_its_head_is_acknowledged() -> None:
+    with listen("127.0.0.1:0") as sock, socket.create_connection(sock.getsockname()):
+        connection, _ = sock.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_all_interfaces_are_reached_on_loopback() -> None:
     with listen(":0") as sock:
         assert url_of(sock).startswith("http://127.0.0.1:")
