@@ -74,7 +74,7 @@ class Roster:
         monitor = self._monitor(config, volume)
         self.monitors[config.name] = volume.monitors[config.name] = monitor
         self._tasks[config.name] = [self._services.guarded(config.name, monitor.run)]
-        self._services.watcher.watch(config.path, config.watch)
+        self._services.watcher.watch(config.path, config.watch, config.wake_interval_seconds)
         monitor.wake(with_neighbours=True)
         runs = self._services.runs
         full = partial(runs.full_in, config.full.window) if config.full.window else runs.full

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 WatchMode = Literal["auto", "events", "poll"]
 
 MAX_DIRECTORIES: Final = 32
-"""Most directories that are watched: each takes a thread (watchdog 7) or one of 128 inotify instances (watchdog 6)."""
+"""Most directories that are watched: each takes a thread and one of 128 inotify instances."""
+
+PAUSE_SECONDS: Final = 0.05
+"""Between two reads of what happened in a directory, if nothing else is asked for."""
 
 _JOIN_SECONDS: Final = 5.0
 
@@ -77,7 +80,7 @@ class Watcher:
         max_directories: How many directories are watched; the others are polled.
 
     Attributes:
-        rescans: How often a directory was armed anew; afterwards every trail in it is looked at.
+        rescans: How often a directory was armed anew, or its events were lost; then every trail in it is looked at.
     """
 
     def __init__(
@@ -94,13 +97,23 @@ class Watcher:
         self._max_directories = max_directories
         self._directories: dict[str, _Directory] = {}
         self._modes: dict[str, WatchMode] = {}
+        self._pauses: dict[str, float] = {}
+        self._pause_seconds = PAUSE_SECONDS
         self._observer: BaseObserver | None = None
         self._is_closed = False
         self.rescans = 0
 
-    def watch(self, path: str, mode: WatchMode = "auto") -> None:
-        """Add a trail; its changes are reported from the next `check` on."""
+    def watch(self, path: str, mode: WatchMode = "auto", pause_seconds: float = PAUSE_SECONDS) -> None:
+        """Add a trail; its changes are reported from the next `check` on.
+
+        Args:
+            path: Of the trail.
+            mode: Whether events are used.
+            pause_seconds: Between two reports of changes at most; the shortest of all trails counts.
+        """
         self._modes[path] = mode
+        self._pauses[path] = pause_seconds
+        self._pause_seconds = min(self._pauses.values())
         if mode == "poll":
             return
         parent, name = os.path.split(os.path.abspath(path))
@@ -112,6 +125,8 @@ class Watcher:
     def unwatch(self, path: str) -> None:
         """Stop reporting a trail."""
         self._modes.pop(path, None)
+        self._pauses.pop(path, None)
+        self._pause_seconds = min(self._pauses.values(), default=PAUSE_SECONDS)
         parent, name = os.path.split(os.path.abspath(path))
         if parent in self._directories:
             self._directories[parent].trails.pop(name, None)
@@ -170,13 +185,11 @@ class Watcher:
 
     def _arm(self, directory: _Directory) -> None:
         before = _identity(directory.path)
-        handler: Any = _Handler(
-            directory, self._woken, self._moved_beside
-        )  # watchdog wants its own class, but only uses `dispatch`
+        handler: Any = _Handler(  # watchdog wants its own class, but only uses `dispatch`
+            directory, self._woken, self._moved_beside, self._look_again_at_all
+        )
         with suppress(OSError, ImportError, RuntimeError):  # limits reached, or no inotify: the directory is polled
-            directory.watch = self._observing().schedule(
-                handler, os.path.realpath(directory.path), event_filter=_events()
-            )
+            directory.watch = self._observing().schedule(handler, os.path.realpath(directory.path))
             directory.identity = before  # if it has just been replaced, the next check notices
         if directory.watch is not None:
             self._look_at_all(directory)
@@ -186,12 +199,12 @@ class Watcher:
 
         Raises:
             OSError: The system's limits on inotify are reached.
-            ImportError: watchdog does not support this system.
+            ImportError: There is no inotify on this system.
         """
         if self._observer is None:
-            from watchdog.observers import Observer  # noqa: PLC0415  loaded only when something is watched
+            from auditwatch.files.inotify import PacedObserver  # noqa: PLC0415  loaded only when something is watched
 
-            observer = Observer()
+            observer = PacedObserver(lambda: self._pause_seconds)
             observer.start()
             self._observer = observer
         return self._observer
@@ -207,6 +220,12 @@ class Watcher:
         """Wake for every trail: changes from before the watch was armed caused no events."""
         for path in list(directory.trails.values()):
             self._woken(path)
+
+    def _look_again_at_all(self, directory: _Directory) -> None:
+        """Events of this directory were lost."""
+        self.rescans += 1
+        for path in list(directory.trails.values()):
+            self._moved_beside(path)
 
     def _woken(self, path: str) -> None:
         self._call(self._wake, path)
@@ -224,23 +243,30 @@ class _Handler:
     """What watchdog calls: picks out the events of our trails and of their closed segments, of any type."""
 
     def __init__(
-        self, directory: _Directory, woken: Callable[[str], None], moved_beside: Callable[[str], None]
+        self,
+        directory: _Directory,
+        woken: Callable[[str], None],
+        moved_beside: Callable[[str], None],
+        lost: Callable[[_Directory], None],
     ) -> None:
         self._directory = directory
         self._woken = woken
         self._moved_beside = moved_beside
+        self._lost = lost
         self._owners: dict[str, tuple[str, ...]] = {}
         self._version = directory.version
 
     def dispatch(self, event: Any) -> None:
         """Handle one event, in the observer's thread."""
-        for path in (event.src_path, event.dest_path):
-            name = os.path.basename(os.fsdecode(path)) if path else ""
-            if (trail := self._directory.trails.get(name)) is not None:
-                self._woken(trail)
-            elif name:
-                for owner in self._owners_of(name):
-                    self._moved_beside(owner)
+        if event.is_directory:
+            self._lost(self._directory)
+            return
+        name = os.path.basename(os.fsdecode(event.src_path))
+        if (trail := self._directory.trails.get(name)) is not None:
+            self._woken(trail)
+        else:
+            for owner in self._owners_of(name):
+                self._moved_beside(owner)
 
     def _owners_of(self, name: str) -> tuple[str, ...]:
         """The trails that a file with this name may be a closed segment of; remembered, because files grow often."""
@@ -251,13 +277,6 @@ class _Handler:
             trails = list(self._directory.trails.items())
             self._owners[name] = tuple(path for active, path in trails if segment_order(active, name) is not None)
         return self._owners[name]
-
-
-def _events() -> list[Any]:
-    """The events that mean changes: our own reads open and close files, and must not wake us."""
-    from watchdog import events  # noqa: PLC0415  loaded only when something is watched
-
-    return [events.FileModifiedEvent, events.FileCreatedEvent, events.FileDeletedEvent, events.FileMovedEvent]
 
 
 def _identity(path: str) -> tuple[int, int] | None:

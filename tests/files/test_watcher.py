@@ -8,10 +8,14 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from watchdog.events import FileSystemEventHandler
 
+from auditwatch.files import inotify
+from auditwatch.files.inotify import PacedObserver
 from auditwatch.files.watcher import Watcher, WatchStatus
 
 BY_EVENTS = WatchStatus(up=True, polling=False)
@@ -53,6 +57,42 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came"
         threading.Event().wait(0.005)
+
+
+class Gate:
+    """A pause between two reads that lasts until the test opens the gate."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Event()
+        self._open = threading.Event()
+
+    def pause(self) -> float:
+        self._reached.set()
+        assert self._open.wait(20)
+        return 0.0
+
+    def reached(self) -> None:
+        assert self._reached.wait(20)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def overflow(first: Path, second: Path) -> None:
+    """Cause more events than the kernel keeps; equal ones in a row would be one."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    with first.open("wb", buffering=0) as one, second.open("wb", buffering=0) as another:
+        for _ in range(most // 2 + 1):
+            one.write(b".")
+            another.write(b".")
+
+
+def inotify_descriptors() -> list[str]:
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # that of the listing
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [name for name in found if "inotify" in name]
 
 
 def append(path: str) -> None:
@@ -197,18 +237,99 @@ def test_beyond_the_most_directories_the_rest_is_polled(tmp_path: Path) -> None:
 def test_exhausted_limits_mean_polling_and_are_tried_again(
     wakes: Wakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from watchdog.observers import Observer
+    from watchdog.observers.api import BaseObserver
 
     def exhausted(*args: object, **options: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
     trail = str(tmp_path / "a.jsonl")
     with monkeypatch.context() as patched:
-        patched.setattr(Observer, "schedule", exhausted)
+        patched.setattr(BaseObserver, "schedule", exhausted)
         wakes.armed(trail)
         assert wakes.watcher.status(trail) == BY_POLLING
     wakes.armed()
     assert wakes.watcher.status(trail) == BY_EVENTS
+
+
+def test_when_events_were_lost_every_trail_of_the_directory_is_looked_at_with_its_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, moved = Gate(), queue.Queue[str]()
+    monkeypatch.setattr(inotify, "PacedObserver", lambda _pause: PacedObserver(gate.pause))
+    trails = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    wakes = Wakes(beside=moved.put)
+    try:
+        wakes.armed(*trails)
+        append(trails[0])
+        gate.reached()
+        overflow(tmp_path / "unrelated", tmp_path / "another")
+        gate.open()
+        assert {moved.get(timeout=20), moved.get(timeout=20)} == set(trails)
+        assert wakes.watcher.rescans == 1
+    finally:
+        wakes.watcher.close()
+
+
+def test_what_happens_to_a_trail_between_two_reads_wakes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    monkeypatch.setattr(inotify, "PacedObserver", lambda _pause: PacedObserver(gate.pause))
+    first, second, last = (str(tmp_path / f"{letter}.jsonl") for letter in "abc")
+    wakes = Wakes()
+    try:
+        wakes.armed(first, second, last)
+        append(first)
+        gate.reached()
+        assert wakes.next() == first
+        for _ in range(100):
+            append(first)
+            append(second)
+        append(last)
+        gate.open()
+        assert [wakes.next(), wakes.next(), wakes.next()] == [first, second, last]
+    finally:
+        wakes.watcher.close()
+
+
+def test_the_shortest_pause_of_all_trails_counts_while_they_are_watched(
+    wakes: Wakes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(inotify, "PacedObserver", lambda pause: asked.append(pause) or PacedObserver(pause))
+    patient, hasty = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    wakes.watcher.watch(patient, pause_seconds=3600.0)
+    wakes.watcher.watch(hasty, pause_seconds=0.25)
+    wakes.watcher.check()
+    assert asked[0]() == 0.25
+    wakes.watcher.unwatch(hasty)
+    assert asked[0]() == 3600.0
+
+
+def test_closing_does_not_wait_for_a_pause_to_end(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    wakes = Wakes()
+    wakes.watcher.watch(str(tmp_path / "a.jsonl"), pause_seconds=3600.0)
+    wakes.armed()
+    append(str(tmp_path / "a.jsonl"))
+    assert wakes.next() == str(tmp_path / "a.jsonl")
+    wakes.watcher.close()
+    eventually(lambda: set(threading.enumerate()) <= before)
+
+
+def test_what_watched_a_directory_is_closed_with_it_and_after_a_start_that_failed(tmp_path: Path) -> None:
+    wakes = Wakes()
+    os.mkdir(tmp_path / "logs")
+    wakes.armed(str(tmp_path / "a.jsonl"), str(tmp_path / "logs" / "b.jsonl"))
+    assert len(inotify_descriptors()) == 2
+    shutil.rmtree(tmp_path / "logs")
+    eventually(lambda: len(inotify_descriptors()) == 1)
+    observer = PacedObserver(lambda: 0.0)
+    observer.start()
+    with pytest.raises(FileNotFoundError):
+        observer.schedule(FileSystemEventHandler(), str(tmp_path / "missing"))
+    assert len(inotify_descriptors()) == 1
+    observer.stop()
+    wakes.watcher.close()
+    eventually(lambda: not inotify_descriptors())
 
 
 def test_after_closing_nobody_is_woken_and_no_thread_is_left(tmp_path: Path) -> None:
@@ -237,6 +358,7 @@ def test_a_closed_loop_that_cannot_be_woken_does_not_deafen_the_watcher(tmp_path
     watcher.watch(str(tmp_path / "a.jsonl"))
     watcher.check()
     append(str(tmp_path / "a.jsonl"))
+    eventually(lambda: not refusals)
     append(str(tmp_path / "a.jsonl"))
     assert woken.get(timeout=20) == str(tmp_path / "a.jsonl")
     watcher.close()
