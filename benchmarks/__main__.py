@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, durability, hostile, import_time, latency, linear, rotations, scrape, validation
+from benchmarks import append, durability, hostile, import_time, latency, linear, load, rotations, scrape, validation
 
 MODULES = {
     "Full validation": validation,
@@ -15,6 +15,7 @@ MODULES = {
     "Sharing a sync": durability,
     "Importing the writer": import_time,
     "Latency": latency,
+    "Agent at a steady load": load,
     "After many rotations": rotations,
     "Scrape": scrape,
 }

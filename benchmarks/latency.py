@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import re
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from auditwatch import AuditWriter
+from benchmarks.agents import running_agent
 
 LINES_A_SECOND = 1000
 PROBES = 300
 RECORD = {"event": "TRADE_APPROVED", "symbol": "ABC", "side": "buy", "quantity": 100, "note": "x" * 180}
 
 
-@contextmanager
-def agent(directory: Path, watch: str) -> Iterator[str]:
-    """The URL of a running agent, which ends with the block."""
-    config = directory / "auditwatch.yml"
-    config.write_text(
-        f"state_dir: {directory}/state\nweb: {{listen_address: '127.0.0.1:0'}}\n"
-        f"trails:\n  - {{name: bench, path: {directory}/audit.jsonl, watch: {watch}}}\n"
-    )
-    command = [sys.executable, "-m", "auditwatch", "run", "-c", str(config)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            lines = iter(process.stderr or ())
-            yield next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate()
-
-
 def measure(watch: str, probes: int) -> list[float]:
     """Seconds from the return of `append` until a scrape shows the line, while more lines are written."""
     with tempfile.TemporaryDirectory() as place:
-        directory = Path(place)
-        with AuditWriter(directory / "audit.jsonl") as audit, agent(directory, watch) as url:
-            return list(_probe(audit, f"{url}metrics", probes))
+        trail = Path(place) / "logs" / "bench.jsonl"
+        trail.parent.mkdir()
+        with AuditWriter(trail) as audit, running_agent(Path(place), [trail], watch=watch) as agent:
+            return list(_probe(audit, f"{agent.url}metrics", probes))
 
 
 def _probe(audit: AuditWriter, url: str, probes: int) -> Iterator[float]:

@@ -1,26 +1,31 @@
-"""What an append costs the agent after a thousand rotations, beside what it costs after none: CPU of its process."""
+"""What an append costs the agent after a thousand rotations, beside what it costs after none: CPU of its process.
+
+Twice: as it is, and without what the agent takes while nothing is appended, which grows with the files that lie there.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from auditwatch import AuditWriter
+from benchmarks.agents import RunningAgent, running_agent
 
 ROTATIONS = (0, 100, 1000)
 LINES = 5000
 LINES_A_SECOND = 500
 LINES_A_SEGMENT = 5
+SETTLE_SECONDS = 75.0
+"""Files that were renamed a minute ago are hashed again and again: that is what so many rotations at once cost."""
+
+IDLE_SECONDS = 30.0
+"""Twice as long as between two looks at closed segments."""
+
+KEEPS_UP_SECONDS = 1.0
+"""More than enough for the last lines to be judged."""
+
 RECORD = {"event": "TRADE_APPROVED", "symbol": "ABC", "side": "buy", "quantity": 100, "note": "x" * 180}
 
 
@@ -29,8 +34,7 @@ class Watched:
     """A trail, and the agent that watches it."""
 
     trail: Path
-    pid: int
-    url: str
+    agent: RunningAgent
     lines: int = 0
 
     def append(self, lines: int, lines_a_second: float) -> None:
@@ -53,67 +57,51 @@ class Watched:
 
     def settle(self) -> None:
         """Return when all lines are judged and what comes with them is done."""
-        while self._judged() < self.lines:
-            time.sleep(0.1)
-        time.sleep(3)
+        self.agent.wait_for(self.lines)
+        time.sleep(SETTLE_SECONDS)
 
-    def _judged(self) -> int:
-        with urllib.request.urlopen(f"{self.url}api/v1/status") as answer:
-            lines: int = json.load(answer)["trails"][0]["appended"]["lines"]
-        return lines
-
-    def cpu_seconds(self) -> float:
-        """Of the agent's process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def idle(self) -> float:
+        """CPU seconds a second while nothing is appended."""
+        before, began = self.agent.cost(), time.monotonic()
+        time.sleep(IDLE_SECONDS)
+        return self.agent.cost().since(before).cpu_seconds / (time.monotonic() - began)
 
     def cost(self) -> float:
-        """CPU seconds for a thousand appended lines."""
-        before = self.cpu_seconds()
+        """CPU seconds for a thousand appended lines, with what it costs meanwhile to be there."""
+        before = self.agent.cost()
         self.append(LINES, LINES_A_SECOND)
-        while self._judged() < self.lines:
-            time.sleep(0.1)
-        return (self.cpu_seconds() - before) / LINES * 1000
-
-
-@contextmanager
-def watched(directory: Path) -> Iterator[Watched]:
-    """An empty trail, and an agent that ends with the block."""
-    trail = directory / "audit.jsonl"
-    trail.touch()
-    command = [sys.executable, "-m", "auditwatch", "run", f"bench={trail}", "--state-dir", str(directory / "state")]
-    with (
-        (directory / "log").open("w") as log,
-        subprocess.Popen([*command, "--web.listen-address", "127.0.0.1:0"], stderr=log) as process,
-    ):
-        try:
-            yield Watched(trail, process.pid, _url(directory / "log"))
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def _url(log: Path) -> str:
-    while "http://" not in (text := log.read_text()) or not text.endswith("\n"):
-        time.sleep(0.05)
-    return "http://" + text.partition("http://")[2].split()[0].rstrip("/") + "/"
+        time.sleep(KEEPS_UP_SECONDS)  # asking it would cost more after a thousand rotations than judging does
+        cost = self.agent.cost().since(before)
+        self.agent.wait_for(self.lines)
+        return cost.cpu_seconds / LINES * 1000
 
 
 def main() -> None:
     """Print a row for each number of rotations."""
     print(f"{LINES:,} lines of ~250 bytes at {LINES_A_SECOND}/s; CPU seconds of the agent for 1,000 lines")
-    print("| after rotations | CPU s | ratio to the first |")
-    print("|---|---|---|")
-    first = 0.0
-    with tempfile.TemporaryDirectory() as place, watched(Path(place)) as agent:
-        agent.append(1000, LINES_A_SECOND)
-        done = 0
-        for rotations in ROTATIONS:
-            agent.rotate(rotations - done)
-            done = rotations
-            agent.settle()
-            cost = agent.cost()
-            first = first or cost
-            print(f"| {rotations:,} | {cost:.3f} | {cost / first:.2f} |", flush=True)
+    print("| after rotations | idle | CPU s | ratio to the first | CPU s without idling | ratio to the first |")
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as place:
+        trail = Path(place) / "logs" / "audit.jsonl"
+        trail.parent.mkdir()
+        trail.touch()
+        with running_agent(Path(place), [trail]) as agent:
+            _measure(Watched(trail, agent))
+
+
+def _measure(watched: Watched) -> None:
+    watched.append(1000, LINES_A_SECOND)
+    done = 0
+    first = None
+    for rotations in ROTATIONS:
+        watched.rotate(rotations - done)
+        done = rotations
+        watched.settle()
+        idle, cost = watched.idle(), watched.cost()
+        net = cost - idle / LINES_A_SECOND * 1000
+        first = first or (cost, net)
+        ratios = f"{cost:.3f} | {cost / first[0]:.2f} | {net:.3f} | {net / first[1]:.2f}"
+        print(f"| {rotations:,} | {idle:.1%} | {ratios} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -92,11 +92,15 @@ class Proofs:
         begun = time.thread_time()
         turns = sorted(self._turns(), key=lambda turn: turn.urgency, reverse=True)
         self._choosing_seconds = time.thread_time() - begun
+        performed: dict[str, Monitor] = {}
         for turn in turns:
             if not _is_first(turn) and not self._budget.is_left():
-                return
+                break
             if (segment := _file(turn.monitor, turn.segment.number)) is not None:
+                performed[turn.monitor.name] = turn.monitor
                 await self._perform(replace(turn, segment=segment))
+        for monitor in performed.values():
+            self._show(monitor)
 
     async def whole(self, monitor: Monitor) -> None:
         """Hash everything of one trail, whatever it takes."""
@@ -107,6 +111,7 @@ class Proofs:
             if unpacking := tuple(self._unpacking.get(monitor.name, {}).values()):
                 await asyncio.wait(unpacking)
                 await self._prove_whole(monitor, segment.number, times)
+        self._show(monitor)
 
     async def _prove_whole(self, monitor: Monitor, number: int, times: ProofTimes) -> None:
         times.ask(time.monotonic())
@@ -214,7 +219,6 @@ class Proofs:
         if len(found) < len(due):
             times.give_up(time.monotonic())
             monitor.wake()  # the file is shorter than what was judged: looks say what happened to it
-        self._show(monitor)
         await self._answer(monitor, monitor.tell(Rehashed(at, segment.number, tuple(found), times.oldest)))
 
     async def _hashed(
@@ -293,7 +297,9 @@ class Proofs:
         self._budget.spend(hashes.cpu_seconds + CALL_SECONDS, sum(block.end - block.start for block in hashes.digests))
 
     def _show(self, monitor: Monitor) -> None:
-        times = self._trails[monitor.name].segments
+        if (trail := self._trails.get(monitor.name)) is None:
+            return  # it is no longer watched
+        times = trail.segments
         there = [times[s.number].oldest for s in monitor.state.files if s.number in times and segment_bytes(s)]
         self._shown(monitor.name, min(there, default=None))
 

@@ -168,7 +168,9 @@ class TrailState:
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, active or closed."""
-        return next((segment for segment in self.segments if segment.number == number), None)
+        if self.active and self.active.number == number:
+            return self.active
+        return next((segment for segment in self.closed if segment.number == number), None)
 
     def with_segment(self, segment: Segment) -> TrailState:
         """The state with this segment in place of the one with the same number."""
