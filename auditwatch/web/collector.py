@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector
@@ -28,6 +28,14 @@ from auditwatch.web.wording import visible
 SnapshotSource = Callable[[], Snapshot]
 
 OPENMETRICS: Final = "application/openmetrics-text"
+_STORED: Final = tuple(metric for metric in TRAIL_METRICS if not metric.is_ticking)
+"""The metrics whose lines are kept from one scrape to the next."""
+
+_OF_RUNS: Final = tuple(metric for metric in _STORED if metric.is_of_runs)
+
+_TRAIL: Final = "\0"
+"""Stands for a trail's name in the lines of any trail: no name that is shown has such a character."""
+_SPLIT: Final = "\1"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -49,14 +57,12 @@ class Sections:
             self.errors += 1
             return None
 
-    def trail(self, metric: TrailMetric, facts: Facts | None, now: float) -> Sequence[tuple[str, float]]:
-        """Pairs of label value and number; none if they cannot be computed."""
+    def trail(self, metric: TrailMetric, facts: Facts | None, now: float) -> Sequence[float]:
+        """A number for each of the metric's label values; none at all if they cannot be computed."""
         if facts is None:
             return ()
         try:
-            if not metric.is_there(facts):
-                return ()
-            return tuple(zip(metric.values, map(float, metric.read(facts, now)), strict=True))
+            return _read(metric, facts, now) if metric.is_there(facts) else ()
         except Exception:  # noqa: BLE001  see above
             self.errors += 1
             return ()
@@ -68,6 +74,13 @@ class Sections:
         except Exception:  # noqa: BLE001  see above
             self.errors += 1
             return ()
+
+
+def _read(metric: TrailMetric, facts: Facts, now: float) -> Sequence[float]:
+    numbers = tuple(map(float, metric.read(facts, now)))
+    if len(numbers) != len(metric.values):
+        raise ValueError(f"{metric.name}: {len(numbers)} numbers for {len(metric.values)} label values")
+    return numbers
 
 
 class SnapshotCollector(Collector):
@@ -96,7 +109,7 @@ class SnapshotCollector(Collector):
         self, metric: TrailMetric, trails: list[tuple[str, Facts | None]], now: float
     ) -> Iterator[MetricSample]:
         for name, facts in trails:
-            for value, number in self._sections.trail(metric, facts, now):
+            for value, number in zip(metric.values, self._sections.trail(metric, facts, now), strict=False):
                 yield MetricSample(number, _labels(metric, name, value), metric.suffix)
 
 
@@ -110,7 +123,7 @@ def registry(source: SnapshotSource, clock: Clock = time.time) -> CollectorRegis
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The lines of one trail, valid as long as its snapshot is the same object."""
+    """The lines of one trail, one piece for each metric that is stored; valid as long as its snapshot is the same."""
 
     trail: TrailSnapshot
     facts: Facts | None
@@ -149,36 +162,48 @@ class Exposition:
         parts = [
             _agent_text(metric, self.sections.agent(metric, snapshot.agent), openmetrics) for metric in AGENT_METRICS
         ]
-        for place, metric in enumerate(TRAIL_METRICS):
+        stored = self._stored()
+        for metric in TRAIL_METRICS:
             parts.append(_header(metric, openmetrics))
-            parts.extend(self._ticked(metric, now) if metric.is_ticking else self._stored(place))
+            parts.extend(self._ticked(metric, now) if metric.is_ticking else next(stored, ()))
         parts.append(_agent_text(COLLECTOR_ERRORS, (MetricSample(self.sections.errors),), openmetrics))
         return b"".join(parts)
 
     def _refresh(self, snapshot: Snapshot, now: float) -> None:
         old = self._written
-        self._written = {
-            trail.name: known
-            if (known := old.get(trail.name)) is not None and known.trail is trail
-            else self._write(trail, now)
-            for trail in snapshot.trails
-        }
+        self._written = {trail.name: self._renewed(old.get(trail.name), trail, now) for trail in snapshot.trails}
 
-    def _write(self, trail: TrailSnapshot, now: float) -> _Written:
-        facts = self.sections.facts(trail)
-        families = (b"" if m.is_ticking else self._lines(m, trail.name, facts, now) for m in TRAIL_METRICS)
+    def _renewed(self, known: _Written | None, trail: TrailSnapshot, now: float) -> _Written:
+        if known is not None and known.trail is trail:
+            return known
+        if known is None or known.facts is None or not trail.is_same_but_for_runs(known.trail):
+            facts = self.sections.facts(trail)
+            return _Written(trail, facts, tuple(self._families(_STORED, trail, facts, now)))
+        facts = replace(known.facts, trail=trail)
+        fresh = iter(self._families(_OF_RUNS, trail, facts, now))
+        families = (next(fresh) if m.is_of_runs else old for m, old in zip(_STORED, known.families, strict=True))
         return _Written(trail, facts, tuple(families))
 
-    def _lines(self, metric: TrailMetric, trail: str, facts: Facts | None, now: float) -> bytes:
-        heads = _heads(metric, trail)
-        numbers = self.sections.trail(metric, facts, now)
-        return "".join([f"{heads[value]} {_number(number)}\n" for value, number in numbers]).encode()
+    def _families(
+        self, metrics: Sequence[TrailMetric], trail: TrailSnapshot, facts: Facts | None, now: float
+    ) -> list[bytes]:
+        lines = _SPLIT.join([self._lines(metric, facts, now) for metric in metrics])
+        return lines.replace(_TRAIL, _shown(trail.name)).encode().split(_SPLIT.encode())
 
-    def _stored(self, place: int) -> Iterator[bytes]:
-        return (written.families[place] for written in self._written.values())
+    def _lines(self, metric: TrailMetric, facts: Facts | None, now: float) -> str:
+        """The lines of any trail with these facts: they lack its name."""
+        numbers = self.sections.trail(metric, facts, now)
+        if not numbers:
+            return ""
+        return _pattern(metric) % tuple(map(_number, numbers)) if any(numbers) else _zeros(metric)
+
+    def _stored(self) -> Iterator[tuple[bytes, ...]]:
+        """The lines of all trails, metric by metric; nothing if there are no trails."""
+        return iter(list(zip(*(written.families for written in self._written.values()), strict=True)))
 
     def _ticked(self, metric: TrailMetric, now: float) -> Iterator[bytes]:
-        return (self._lines(metric, name, written.facts, now) for name, written in self._written.items())
+        for name, written in self._written.items():
+            yield self._lines(metric, written.facts, now).replace(_TRAIL, _shown(name)).encode()
 
 
 def _family(metric: TrailMetric | AgentMetric, samples: Iterable[MetricSample]) -> Metric:
@@ -204,12 +229,21 @@ def _header(metric: TrailMetric | AgentMetric, openmetrics: bool) -> bytes:
     return f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type}\n".encode()
 
 
-@lru_cache(maxsize=1 << 16)
-def _heads(metric: TrailMetric, trail: str) -> dict[str, str]:
-    """What comes before the numbers; the label sets are closed, so it is written once for each trail."""
-    return {
-        value: _head(metric.name + metric.suffix, _labels(metric, visible(trail), value)) for value in metric.values
-    }
+@cache
+def _pattern(metric: TrailMetric) -> str:
+    """The lines of a metric for any trail, with places for its name and for the numbers."""
+    heads = (_head(metric.name + metric.suffix, _labels(metric, _TRAIL, value)) for value in metric.values)
+    return "".join(head.replace("%", "%%") + " %s\n" for head in heads)
+
+
+@cache
+def _zeros(metric: TrailMetric) -> str:
+    """The same with the numbers that most trails have."""
+    return _pattern(metric) % tuple(_number(0) for _ in metric.values)
+
+
+def _shown(trail: str) -> str:
+    return visible(trail).translate(_ESCAPES)
 
 
 def _head(name: str, labels: Sequence[tuple[str, str]]) -> str:

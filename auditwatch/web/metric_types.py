@@ -13,15 +13,16 @@ MetricType = Literal["gauge", "counter", "histogram"]
 PREFIX: Final = "auditwatch_"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrailMetric:
-    """A metric that every trail has.
+    """A metric that every trail has; each is itself, which is all that a scrape compares.
 
     Attributes:
         label: The label besides `trail`; empty if there is none.
         values: All values of that label, exported from the start; a single empty one if there is no label.
         read: One number for each of `values`, from the facts and the time of the scrape.
         is_ticking: Whether the number changes with the clock alone, so that it is taken at each scrape.
+        is_of_runs: Whether the numbers are read from nothing but the trail's runs.
         is_there: Whether a trail has it at all.
         suffix: What follows the name in a scrape, for histograms, whose label is `le`.
     """
@@ -33,6 +34,7 @@ class TrailMetric:
     values: tuple[str, ...]
     read: Callable[[Facts, float], Sequence[float]]
     is_ticking: bool = False
+    is_of_runs: bool = False
     is_there: Callable[[Facts], bool] = lambda _: True
     suffix: str = ""
 

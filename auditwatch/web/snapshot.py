@@ -7,7 +7,7 @@ touch neither a trail nor the store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import TrailState
@@ -89,6 +89,10 @@ class TrailSnapshot:
     oldest_proof: float | None = None
     rehash_seconds: float = 3600.0
     is_spared: bool = False
+
+    def is_same_but_for_runs(self, other: TrailSnapshot) -> bool:
+        """Whether nothing has changed but the runs: so it is with quiet trails that were looked at again."""
+        return self.state is other.state and replace(self, runs=other.runs) == other
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from auditwatch.ledger.writes import Writes
 from auditwatch.trail.counters import REASONS
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.collector import Exposition, SnapshotCollector, registry
+from auditwatch.web.facts import Facts
 from auditwatch.web.metrics import ALL_METRICS
 from auditwatch.web.snapshot import Histogram, Snapshot
 
@@ -90,6 +91,30 @@ def test_a_changed_trail_is_written_again_and_the_others_are_not(build: Any, clo
     current = build.snapshot(build.trail(build.segment(200)), second, revision=2)
     assert value(exposition.text(), "trail_size_bytes", trail="risk") == 200
     assert exposition._written["orders"] is kept
+
+
+def test_runs_that_changed_alone_show_in_a_text_that_is_as_if_written_anew(
+    populated: Snapshot, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = populated
+    exposition = Exposition(lambda: current, clock)
+    exposition.text()
+    for trail in populated.trails:
+        runs = {**trail.runs, Mode.TAIL: replace(trail.runs[Mode.TAIL], last_success=12345.0, runs=77)}
+        others = tuple(one for one in current.trails if one.name != trail.name)
+        current = replace(current, trails=(*others, replace(trail, runs=runs)))
+    expected = Exposition(lambda: current, clock).text()
+    assert value(expected, "validation_runs_total", mode="tail", trail=populated.trails[0].name) == 77
+    with monkeypatch.context() as patched:
+        patched.setattr(Facts, "of", None)  # no sum may be made anew for that
+        assert exposition.text() == expected
+    current = replace(current, trails=tuple(replace(trail, is_answering=False) for trail in current.trails))
+    assert exposition.text() == Exposition(lambda: current, clock).text()
+
+
+def test_an_agent_without_trails_answers_a_scrape(populated: Snapshot, clock: Clock) -> None:
+    empty = replace(populated, trails=())
+    assert Exposition(lambda: empty, clock).text() == by_client_python(empty, clock)
 
 
 def test_a_trail_that_left_the_configuration_leaves_the_scrape(build: Any, clock: Clock) -> None:
