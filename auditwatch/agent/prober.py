@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from auditwatch.agent.handover import Handover
 from auditwatch.errors import Unreadable
 
 _T = TypeVar("_T")
@@ -18,17 +20,28 @@ PATIENCE_SECONDS: Final = 5.0
 """How long a file system may take over one call before it counts as hung."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What a call came to, for who waits for it in the loop."""
+
+    future: asyncio.Future[Any]
+    result: object = None
+    error: Exception | None = None
+
+
 class Prober:
     """Runs calls one after another in its own thread, for an event loop that must never wait for a disk.
 
-    The thread is a daemon: if it is stuck in the kernel, the process can still end.
+    It serves the loop that calls it first. The thread is a daemon: if it is stuck in the kernel, the process can still
+    end.
     """
 
     def __init__(self, name: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._name = name
         self._patience_seconds = patience_seconds
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._stuck: Future[object] | None = None
+        self._stuck: asyncio.Future[Any] | None = None
+        self._answers: Handover[_Answer] | None = None
         threading.Thread(target=self._work, name=f"prober {name}", daemon=True).start()
 
     @property
@@ -44,13 +57,14 @@ class Prober:
         """
         if not self.is_answering:
             raise self._hung()
-        future: Future[_T] = Future()
-        self._jobs.put(lambda: _settle(future, function, arguments))
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._answers = self._answers or Handover(_settle)
+        self._jobs.put(partial(_answer, self._answers, future, function, arguments))
         try:
             async with asyncio.timeout(self._patience_seconds):  # wait_for loses a cancellation now and then (3.11)
-                return await asyncio.shield(asyncio.wrap_future(future))
+                return await asyncio.shield(future)
         except TimeoutError:
-            self._stuck = future  # type: ignore[assignment]  # only asked whether it is done
+            self._stuck = future
             raise self._hung() from None
 
     def submit(self, job: Job) -> None:
@@ -69,10 +83,21 @@ class Prober:
             job()
 
 
-def _settle(future: Future[_T], function: Callable[..., _T], arguments: tuple[object, ...]) -> None:
+def _answer(
+    answers: Handover[_Answer],
+    future: asyncio.Future[Any],
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+) -> None:
     try:
-        result = function(*arguments)
+        answer = _Answer(future, function(*arguments))
     except Exception as error:  # noqa: BLE001  passed on to the awaiting task
-        future.set_exception(error)
+        answer = _Answer(future, error=error)
+    answers.give(answer)
+
+
+def _settle(answer: _Answer) -> None:
+    if answer.error is None:
+        answer.future.set_result(answer.result)
     else:
-        future.set_result(result)
+        answer.future.set_exception(answer.error)

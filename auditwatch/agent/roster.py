@@ -14,7 +14,7 @@ from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import OnNews, Recorder
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
-from auditwatch.agent.volumes import VolumeWatch, volume_name
+from auditwatch.agent.volumes import VolumeWatch, volume_names
 from auditwatch.config.settings import Schedule, TrailConfig
 from auditwatch.files.watcher import Watcher
 from auditwatch.host.clock import Clock
@@ -97,11 +97,12 @@ class Roster:
     async def become(self, trails: Sequence[TrailConfig]) -> None:
         """Watch exactly these trails; those that have not changed are not touched. One call at a time."""
         kept = {name for name, monitor in self.monitors.items() if monitor.config in trails}
-        volumes = [(config, await volume_name(config.path)) for config in trails if config.name not in kept]
+        fresh = [config for config in trails if config.name not in kept]
+        volumes = await volume_names(config.path for config in fresh)
         # No awaits from here on: no scrape may miss a trail that only changed.
         for name in self.monitors.keys() - kept:
             self.remove(name)
-        for config, volume in volumes:
+        for config, volume in zip(fresh, volumes, strict=True):
             self.add(config, volume)
 
     def wake(self, path: str, *, with_neighbours: bool = False) -> None:

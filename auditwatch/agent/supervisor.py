@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from auditwatch.agent.budget import Budget
+from auditwatch.agent.handover import Handover
 from auditwatch.agent.housekeeping import Housekeeping
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
@@ -22,7 +23,6 @@ from auditwatch.agent.recorder import News
 from auditwatch.agent.roster import Roster, Services
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
-from auditwatch.agent.wakes import Wakes
 from auditwatch.config.settings import Config
 from auditwatch.errors import AuditwatchError, StateFull, StateUnwritable
 from auditwatch.files.watcher import Watcher
@@ -133,7 +133,7 @@ class Agent:
         self._publisher = Publisher(monitors, time.time)
         self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
         self._timetable = Timetable(self._missed)
-        self._watcher = Watcher(Wakes(self._woken).wake, beside=Wakes(self._moved_beside).wake)
+        self._watcher = Watcher(Handover(self._woken).give, beside=Handover(self._moved_beside).give)
         self._runs = Runs(self._publisher, state.blocks, _log_blindness)
         self._proofs = Proofs(monitors, Budget(config.rehash_core_share, config.rehash_bytes), self._publisher.proved)
         self._roster = Roster(monitors, self._services())

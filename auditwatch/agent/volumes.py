@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from auditwatch.agent.held import Held, Stirred
@@ -101,13 +101,16 @@ def _volume(place: Place) -> Volume | None:
     return Volume(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, found.f_favail)
 
 
-async def volume_name(path: str, patience_seconds: float = 2.0) -> str:
-    """Names the volume a trail lies on; a path that cannot even be resolved in time counts as a separate volume."""
+async def volume_names(paths: Iterable[str], patience_seconds: float = 2.0) -> list[str]:
+    """Names the volume each trail lies on; a path that cannot even be resolved in time counts as a separate volume."""
+    names: list[str] = []
     prober = Prober("start", patience_seconds)
-    try:
-        mount = await prober.call(filesystems.of_path, path)
-    except Unreadable:
-        return path
-    finally:
-        prober.close()
-    return mount.point if mount else path
+    for path in paths:
+        try:
+            mount = await prober.call(filesystems.of_path, path)
+        except Unreadable:
+            prober.close()
+            prober, mount = Prober("start", patience_seconds), None
+        names.append(mount.point if mount else path)
+    prober.close()
+    return names

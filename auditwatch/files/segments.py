@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from auditwatch.trail.names import is_unfinished, segment_order
+from auditwatch.trail.names import is_unfinished, segments_among
 
 _WILD = frozenset("*?[")
 
@@ -45,7 +45,7 @@ def segment_files(path: str, patterns: Iterable[str] = (), directories: Iterable
         except OSError:
             unlisted.append(directory)
             continue
-        found |= dict.fromkeys((directory, name) for name in names if name != active and segment_order(active, name))
+        found |= dict.fromkeys((directory, name) for name in segments_among(active, names))
     for match in (match for pattern in patterns for match in matching(pattern)):
         directory, name = os.path.split(match)
         if match != path and not is_unfinished(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 MOUNTINFO: Final = "/proc/self/mountinfo"
@@ -104,8 +105,14 @@ def _unescaped(field: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
-def _mounts(mountinfo: str) -> list[Mount]:
-    return parse_mountinfo(_read(mountinfo))
+def _mounts(mountinfo: str) -> tuple[Mount, ...]:
+    return _parsed(_read(mountinfo))
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> tuple[Mount, ...]:
+    """Remembered, because the table is asked for each of many trails, and seldom changes."""
+    return tuple(parse_mountinfo(text))
 
 
 def _read(path: str) -> str:

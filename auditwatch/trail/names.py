@@ -65,6 +65,17 @@ def segment_order(active_name: str, candidate: str) -> SegmentOrder | None:
     return None if mark is None else _order_of(mark, candidate)
 
 
+def segments_among(active_name: str, candidates: Iterable[str]) -> list[str]:
+    """Those names that are names of closed segments, quickly: a directory may hold thousands of other files.
+
+    >>> segments_among("a.jsonl", ["a.jsonl", "a.jsonl.1", "a-20250101.jsonl", "ab.jsonl", "b.jsonl.1"])
+    ['a.jsonl.1', 'a-20250101.jsonl']
+    """
+    stem, _ = _stem(active_name)
+    alike = (name for name in candidates if name.startswith(stem) and name != active_name)
+    return [name for name in alike if segment_order(active_name, name)]
+
+
 def is_unfinished(name: str) -> bool:
     """Whether no segment has such a name: it is a file in the making, an editor's, a backup, or an archive of several.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from auditwatch.agent.prober import Prober
 from auditwatch.agent.supervisor import Agent
 from auditwatch.config.settings import Config, config_from_arguments
 from auditwatch.errors import Unreadable
+from auditwatch.host import filesystems
+from auditwatch.host.filesystems import Mount
 from auditwatch.ledger.segment import Segment
 from auditwatch.state.directory import state_directory_open
 from auditwatch.web.snapshot import TrailSnapshot
@@ -82,13 +84,27 @@ def test_the_trails_of_other_volumes_are_watched_on(
             stuck.wait()
         return real(place, segment, held)
 
-    async def volume_of(path: str) -> str:
-        return str(Path(path).parent)
+    async def volumes_of(paths: Iterable[str]) -> list[str]:
+        return [str(Path(path).parent) for path in paths]
 
     monkeypatch.setattr(readings, "open_known", open_known)
-    monkeypatch.setattr("auditwatch.agent.roster.volume_name", volume_of)
+    monkeypatch.setattr("auditwatch.agent.roster.volume_names", volumes_of)
     monkeypatch.setattr(volumes, "Prober", lambda name: Prober(name, patience_seconds=0.3))
     asyncio.run(_live_through(tmp_path, hangs, stuck))
+
+
+def test_a_path_that_cannot_be_resolved_is_a_volume_of_its_own_and_does_not_keep_others_waiting(
+    monkeypatch: pytest.MonkeyPatch, stuck: threading.Event
+) -> None:
+    def of_path(path: str) -> Mount:
+        if path == "/hung/a.jsonl":
+            stuck.wait()
+        return Mount(1, "/here", "ext4")
+
+    monkeypatch.setattr(filesystems, "of_path", of_path)
+    paths = ["/one/a.jsonl", "/hung/a.jsonl", "/two/a.jsonl"]
+    found = asyncio.run(volumes.volume_names(paths, patience_seconds=0.1))
+    assert found == ["/here", "/hung/a.jsonl", "/here"]
 
 
 def _is_judged(trail: TrailSnapshot) -> bool:
