@@ -27,7 +27,7 @@ from auditwatch.writer.appender import Appender
 from auditwatch.writer.audit_writer import AuditWriter
 from auditwatch.writer.chain import Tip
 from auditwatch.writer.counting import Counting
-from auditwatch.writer.durability import Descriptor, Sync
+from auditwatch.writer.durability import CLOSED, Sync
 from auditwatch.writer.failures import copy_of, refusal, write_error
 from auditwatch.writer.locking import TwoLocks
 from auditwatch.writer.settings import Settings
@@ -93,8 +93,8 @@ class _InMemoryFile:
     """
 
     def __init__(self, path: str, lines: list[bytes], fail_with: Callable[[], AuditWriteError | str | None]) -> None:
-        self.locks = TwoLocks(path, -1)
-        self.sync = Sync(Descriptor(-1))
+        self.locks = TwoLocks(path, CLOSED)
+        self.sync = Sync(CLOSED)
         self.identity = (0, 0)
         self.look_for_poison_at = math.inf
         self._path = path

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.trail.counters import TIMED_OUT, wait_bucket
 from auditwatch.writer import failpoints, forks, reentry
 from auditwatch.writer.equipment import ballast_of, group_of, rotation_of, stamp_bytes_of
-from auditwatch.writer.failures import refusal, write_error
+from auditwatch.writer.failures import is_from_handler, refusal, write_error
+from auditwatch.writer.locking import FailedAfterwards, TwoLocks
 
 if TYPE_CHECKING:
     from auditwatch.writer.counting import Counting
     from auditwatch.writer.durability import Sync
-    from auditwatch.writer.locking import TwoLocks
     from auditwatch.writer.rotation import Rotation
     from auditwatch.writer.settings import Settings
 
@@ -61,6 +60,7 @@ class Appender:
 
     Attributes:
         longest: Longest line that is accepted, with its newline and before it is stamped.
+        lock_timeout: Longest wait for the locks in seconds.
         shares_syncs: Whether lines of several callers are stored with one write and one sync.
         is_closed: Whether nothing more is accepted.
     """
@@ -73,11 +73,11 @@ class Appender:
         self._trail: OpenFile | None = None
         self._stamp = settings.stamp
         self._stamp_bytes = stamp_bytes_of(settings)
-        self._lock_timeout = settings.lock_timeout
+        self.lock_timeout = settings.lock_timeout
         self._durable = settings.durability != "process"
         self._waits_its_turn = settings.reentrant == "after"
         self._rotation = rotation_of(settings)
-        self._group = group_of(settings, self._stored, self._interrupted)
+        self._group = group_of(settings, self._committed, self._interrupted)
         self._ballast = ballast_of(settings)
         self.longest = settings.max_line_bytes + 1 - self._stamp_bytes
         self.shares_syncs = self._group is not None
@@ -97,20 +97,24 @@ class Appender:
         try:
             self._trail = self._open_file(self._settings)
         except AuditWriteError as error:
-            if not self._answered(error, 1):
+            if not self.answered(error, 1):
                 raise
         else:
             self._counting.look()
             if self._ballast is not None:
                 self._ballast.keep(time.monotonic())
 
-    def append(self, lines: list[bytes], longest: int, length: int) -> None:
+    def append(
+        self, lines: list[bytes], longest: int, length: int, since: float = 0.0, *, answers: bool = True
+    ) -> None:
         """Store lines in one write; when this returns, they are acknowledged.
 
         Args:
             lines: Each with its newline.
             longest: Length of the longest of them.
             length: Of all together.
+            since: When `lock_timeout` began (`time.monotonic`); 0: now.
+            answers: Whether a failure is counted and `on_failure` called here; else the caller does it: see `answered`.
 
         Raises:
             AuditWriteError: If they were not acknowledged and failures are raised.
@@ -124,9 +128,10 @@ class Appender:
                 message = f"not stored: {longest - 1} bytes, the limit is {self.longest - 1}"
                 raise refusal(self._path, "too_long", message)
             forks.notice()
-            free = self._group.store(lines) if self._group is not None else self._stored(lines, began)
+            group = self._group
+            free = self._stored(lines, began, since or began) if group is None else group.store(lines, since or began)
         except AuditWriteError as error:
-            if not self._overcame(error, lines, began):
+            if not self._overcame(error, lines, began, answers):
                 raise
         else:
             bucket = 0 if free else wait_bucket(time.monotonic() - began)
@@ -137,22 +142,24 @@ class Appender:
             if reentry.of_thread:
                 reentry.catch_up()
 
-    def append_all(self, lines: list[bytes]) -> None:
+    def append_all(self, lines: list[bytes], since: float = 0.0, *, answers: bool = True) -> None:
         """As `append`, for at least one line, whose lengths are not known yet."""
-        self.append(lines, max(map(len, lines)), sum(map(len, lines)))
+        self.append(lines, max(map(len, lines)), sum(map(len, lines)), since, answers=answers)
 
-    def refuse(self, message: str, records: int) -> None:
+    def refuse(self, message: str, records: int, cause: BaseException | None = None) -> None:
         """Fail as an append does for records that cannot be made into lines.
 
         Args:
             message: Why, without anything of their contents.
             records: How many.
+            cause: What the caller's code raised.
 
         Raises:
             AuditWriteError: If failures are raised.
         """
         error = refusal(self._path, "unserialisable", f"not stored: {message}")
-        if not self._answered(error, records):
+        error.__cause__ = cause
+        if not self.answered(error, records):
             raise error
 
     def count_failed(self, reason: str, records: int) -> None:
@@ -166,16 +173,16 @@ class Appender:
         if trail is not None:
             trail.retire()
 
-    def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float) -> bool:
+    def _overcame(self, error: AuditWriteError, lines: list[bytes], began: float, answers: bool) -> bool:
         """Try again if the ballast made room, otherwise answer. Returns False if the error has to be raised."""
         if self._ballast is not None and self._ballast.helps(error, began):
-            self.append_all(lines)
+            self.append_all(lines, answers=answers)
             return True
-        return self._answered(error, len(lines), TIMED_OUT if isinstance(error, LockTimeout) else None)
+        return answers and self.answered(error, len(lines))
 
-    def _answered(self, error: AuditWriteError, records: int, bucket: int | None = None) -> bool:
+    def answered(self, error: AuditWriteError, records: int) -> bool:
         """Count a failure and call `on_failure` with it. Returns False if the error has to be raised."""
-        self._counting.failed(error.reason, records, bucket)
+        self._counting.failed(error.reason, records, TIMED_OUT if isinstance(error, LockTimeout) else None)
         if self._settings.on_failure == "raise":
             return False
         self._settings.on_failure(error)
@@ -183,9 +190,10 @@ class Appender:
 
     def _interrupts(self) -> bool:
         """Whether this thread is in the middle of an append to this very file."""
-        with suppress(AuditWriteError):
-            return (self._trail or self._opened()).locks.are_mine()
-        return False
+        try:
+            return (self._trail or self._opened()).locks.are_in_use()
+        except AuditWriteError:
+            return False
 
     def _interrupted(self) -> AuditWriteError:
         message = f"{self._path}: the thread that was storing this record with others was interrupted"
@@ -197,45 +205,46 @@ class Appender:
         self._trail = trail = self._open_file(self._settings)
         return trail
 
-    def _stored(self, lines: list[bytes], now: float) -> bool:
+    def _committed(self, lines: list[bytes], since: float) -> bool:
+        return self._stored(lines, time.monotonic(), since)
+
+    def _stored(self, lines: list[bytes], now: float, since: float) -> bool:
         """Store lines in the file that has the name now; returns whether the locks were free at once."""
-        attempts = 0
-        while (free := self._stored_in(self._trail or self._opened(), lines, now)) is None:
+        attempts, deadline = 0, since + self.lock_timeout
+        while True:
+            trail = self._trail or self._opened()
+            sync = trail.sync
+            try:
+                free = trail.locks.hold(deadline, self._store, trail, lines, now)
+                if failpoints.armed:
+                    _reach_afterwards("append.unlocked")
+            except OSError as error:
+                if is_from_handler(error):
+                    raise
+                trail.retire()  # a lock that could not be released goes with the descriptor,
+                sync = trail.sync  # which the traceback must not keep open
+                stored: Stored = "unknown" if isinstance(error, FailedAfterwards) else "no"
+                raise write_error(self._path, error.errno, stored) from error
+            if free is not None:
+                if self._durable:
+                    self._make_durable(trail, sync)
+                return free
             self._trail = None
             attempts += 1
-            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > now + self._lock_timeout:
+            if attempts >= _FEWEST_ATTEMPTS and time.monotonic() > deadline:
                 raise refusal(self._path, "other", "not stored: the file was replaced again and again in the meantime")
-        return free
 
-    def _stored_in(self, trail: OpenFile, lines: list[bytes], now: float) -> bool | None:
-        """As `_stored`, or None if the file no longer has the name: it is then closed for all writers."""
-        locks = trail.locks
-        if locks.are_mine():
-            raise locks.reentry()
-        stored: Stored = "no"
-        try:
-            try:
-                free = locks.acquire(now + self._lock_timeout)
-                size = trail.size_if_there(self._path, now)
-                if size is None or (self._rotation is not None and self._rotated(trail, size, lines)):
-                    trail.close()
-                    return None
-                if self._durable or now >= trail.look_for_poison_at:
-                    self._look_for_poison(trail, size, now)
-                trail.store(lines, size, self._stamp)
-                stored, sync = "unknown", trail.sync
-                if failpoints.armed:
-                    failpoints.reach("append.written")
-            finally:
-                locks.release()
-            if failpoints.armed:
-                failpoints.reach("append.unlocked")
-        except OSError as error:
-            trail.retire()  # a lock that could not be released goes with the descriptor,
-            sync = trail.sync  # which the traceback must not keep open
-            raise write_error(self._path, error.errno, stored) from error
-        if self._durable:
-            self._make_durable(trail, sync)
+    def _store(self, trail: OpenFile, lines: list[bytes], now: float, free: bool) -> bool | None:
+        """What happens under the locks; returns `free`, or None if the file no longer has the name."""
+        size = trail.size_if_there(self._path, now)
+        if size is None or (self._rotation is not None and self._rotated(trail, size, lines)):
+            trail.close()
+            return None
+        if self._durable or now >= trail.look_for_poison_at:
+            self._look_for_poison(trail, size, now)
+        trail.store(lines, size, self._stamp)
+        if failpoints.armed:
+            _reach_afterwards("append.written")
         return free
 
     def _rotated(self, trail: OpenFile, size: int, lines: list[bytes]) -> bool:
@@ -255,6 +264,8 @@ class Appender:
         try:
             sync.now()
         except OSError as error:
+            if is_from_handler(error):
+                raise
             known = "" if self._poison(trail) else ", but other processes cannot know: there is no counters file"
             what = f"written, but the disk did not confirm it; nothing more is written to this file{known}"
             raise write_error(self._path, error.errno, "unknown", what=what) from error
@@ -267,3 +278,10 @@ class Appender:
     def _poison(self, trail: OpenFile) -> bool:
         trail.poison()
         return self._counting.poison(trail.identity)
+
+
+def _reach_afterwards(point: str) -> None:
+    try:
+        failpoints.reach(point)
+    except OSError as error:
+        raise FailedAfterwards(error.errno, error.strerror) from error

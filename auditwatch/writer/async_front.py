@@ -4,6 +4,9 @@ Each writer has one thread, so lines are stored in the order of the calls. If ea
 the lines that have queued up are stored together, with one sync. The thread ends after a moment without work, and the
 interpreter waits for it: lines that were handed over are stored, whatever happens to the loop.
 
+`lock_timeout` begins with the call. So when the lock is held for too long, all whose time is up fail together, and the
+end of the program does not wait for one after the other.
+
 Only this module needs asyncio, which takes longer to import than the rest of the writer together.
 """
 
@@ -12,37 +15,64 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+import time
+from _thread import start_new_thread
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from auditwatch.errors import AuditWriteError, Stored
+from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.writer import forks
-from auditwatch.writer.failures import copy_of
+from auditwatch.writer.failures import copy_of, is_lack_of_threads
+
+if TYPE_CHECKING:
+    from auditwatch.writer.appender import Appender
 
 BOUND: Final = 1024
 """Lines of one event loop that may be on their way at once; further calls wait for room."""
 
 _LONGEST_BATCH_BYTES: Final = 256 * 1024
 _LINGER_SECONDS: Final = 0.1
+_TELL_SECONDS: Final = 1e-3
+"""Waking a loop costs more than an append: what became of several lines is told at once, unless that takes longer."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Entry:
-    """A line on its way, or a caller that only waits until all earlier lines are stored.
+    """A line on its way.
 
     Attributes:
-        line: With its newline; empty for a caller that only waits.
+        line: With its newline.
+        since: When the call was made (`time.monotonic`).
         loop: The caller's event loop.
         acknowledged: What the caller waits for.
-        room: Released when the caller is answered.
     """
 
-    line: bytes
-    loop: asyncio.AbstractEventLoop
-    acknowledged: asyncio.Future[None]
-    room: asyncio.Semaphore
+    __slots__ = ("_room", "acknowledged", "line", "loop", "since")
+
+    def __init__(self, line: bytes, since: float, loop: asyncio.AbstractEventLoop, room: asyncio.Semaphore) -> None:
+        self.line = line
+        self.since = since
+        self.loop = loop
+        self.acknowledged: asyncio.Future[None] = loop.create_future()
+        self._room: asyncio.Semaphore | None = room
+
+    def make_room(self) -> None:
+        """Let another call in; only in the loop."""
+        room, self._room = self._room, None
+        if room is not None:
+            room.release()
+
+    def settle(self, error: BaseException | None) -> None:
+        """Answer the caller; only in the loop."""
+        self.make_room()
+        if self.acknowledged.done():  # cancelled, or settled by a call that was interrupted
+            return
+        if error is None:
+            self.acknowledged.set_result(None)
+        else:
+            self.acknowledged.set_exception(copy_of(error) if isinstance(error, AuditWriteError) else error)
+
+
+_Outcome = tuple[_Entry, BaseException | None]
 
 
 class AsyncFront:
@@ -50,23 +80,29 @@ class AsyncFront:
 
     Args:
         path: The trail, for messages.
-        store: Stores lines in one write; called in a separate thread, never twice at once.
-        together: Whether to store several lines at once. If that fails, no caller knows about its own line.
+        appender: Stores lines, in a separate thread.
     """
 
-    def __init__(self, path: str, store: Callable[[list[bytes]], None], *, together: bool) -> None:
+    def __init__(self, path: str, appender: Appender) -> None:
         self._path = path
-        self._store = store
-        self._together = together
+        self._appender = appender
+        self._together = appender.shares_syncs
         self.abandon()
         forks.remember(self)
 
     def abandon(self) -> None:
         """In a forked child: the thread, the loops and their lines belong to the parent."""
-        self._lock = threading.Lock()
-        self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        # RLocks, because a signal handler may close the writer while its thread is here.
+        self._lock = threading.RLock()
+        self._turn = threading.RLock()
+        self._entries: queue.SimpleQueue[_Entry | threading.Event] = queue.SimpleQueue()
         self._is_running = False
+        self._worker = 0
         self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._timed_out: tuple[float, LockTimeout] | None = None
+        self._outcomes: list[_Outcome] = []
+        self._told: list[_Outcome] = []
+        self._told_at = self._reminded_at = 0.0
 
     async def append(self, line: bytes) -> None:
         """Return when the line is acknowledged.
@@ -76,85 +112,196 @@ class AsyncFront:
             asyncio.CancelledError: If the await is cancelled. Its cause is an AuditWriteError that says whether the
                 line may be stored: it may, once it has been handed over.
         """
+        since = time.monotonic()
         stored: Stored = "no"
         try:
             room = self._room()
             await room.acquire()
             stored = "unknown"
-            await self._handed_over(line, room)
+            await self._handed_over(line, since, room)
         except asyncio.CancelledError as cancelled:
             message = f"{self._path}: the await was cancelled before the record was acknowledged"
             raise cancelled from AuditWriteError(message, stored=stored, reason="other")
 
-    async def finish(self, close: Callable[[], None]) -> None:
-        """Close once everything that was handed over earlier is stored or has failed.
-
-        Args:
-            close: Called in another thread, because it may wait for the disk.
-        """
-        await self._handed_over(b"", asyncio.Semaphore(0))
-        await asyncio.to_thread(close)
+    def drain(self) -> None:
+        """Return when everything that was handed over earlier is stored or has failed."""
+        if self._worker == threading.get_ident():
+            return  # on_failure= closes the writer; the rest is told that it is closed
+        if not self._is_running and self._entries.empty():
+            return
+        drained = threading.Event()
+        self._put(drained)
+        drained.wait()
 
     def _room(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
         with self._lock:
             return self._rooms.setdefault(loop, asyncio.Semaphore(BOUND))
 
-    def _handed_over(self, line: bytes, room: asyncio.Semaphore) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        entry = _Entry(line, loop, loop.create_future(), room)
-        with self._lock:
-            self._entries.put(entry)
-            is_running, self._is_running = self._is_running, True
-        if not is_running:
-            self._start()
+    def _handed_over(self, line: bytes, since: float, room: asyncio.Semaphore) -> asyncio.Future[None]:
+        entry = _Entry(line, since, asyncio.get_running_loop(), room)
+        try:
+            self._put(entry)
+        except BaseException:
+            entry.make_room()
+            raise
         return entry.acknowledged
 
-    def _start(self) -> None:
+    def _put(self, entry: _Entry | threading.Event) -> None:
+        is_first = False
         try:
-            threading.Thread(target=self._work, name=f"append_async {self._path}").start()
-        except RuntimeError:  # no threads left, or the interpreter is shutting down: now, although it blocks the loop
-            self._work()
+            with self._lock:
+                self._entries.put(entry)
+                is_first = not self._is_running
+                self._is_running = True
+            if is_first:
+                self._start()
+        except BaseException:
+            if is_first:  # interrupted: if a thread runs nevertheless, the next one waits for its turn
+                self._is_running = False
+            raise
+
+    def _start(self) -> None:
+        worker = threading.Thread(target=self._work, name=f"append_async {self._path}")
+        try:
+            _begin(worker)
+        except RuntimeError as error:
+            if not is_lack_of_threads(error):
+                raise
+            self._work()  # now, although it blocks the loop
 
     def _work(self) -> None:
-        while batch := self._next_batch():
-            outcomes = list(zip(batch, self._errors_of(batch), strict=True))
-            for loop in {entry.loop for entry in batch}:
-                _tell(loop, [(entry, error) for entry, error in outcomes if entry.loop is loop])
+        with self._turn:
+            self._worker = threading.get_ident()
+            with self._lock:
+                self._is_running = True
+            try:
+                while batch := self._next_batch():
+                    self._deal_with(batch)
+            except BaseException:
+                self._is_running = False  # out of memory, perhaps: the next call starts another thread
+                raise
+            finally:
+                self._worker = 0
 
-    def _next_batch(self) -> list[_Entry]:
+    def _next_batch(self) -> list[_Entry | threading.Event]:
         """What has queued up, up to the length of one write; nothing once no more lines come."""
         try:
             batch = [self._entries.get(timeout=_LINGER_SECONDS)]
         except queue.Empty:
+            self._remind()
             with self._lock:
                 self._is_running = not self._entries.empty()
             return self._next_batch() if self._is_running else []
-        length = len(batch[0].line)
+        length = _length(batch[0])
         while length < _LONGEST_BATCH_BYTES and not self._entries.empty():
             batch.append(self._entries.get())
-            length += len(batch[-1].line)
+            length += _length(batch[-1])
         return batch
 
-    def _errors_of(self, batch: list[_Entry]) -> list[BaseException | None]:
-        if not self._together:
-            return [self._error_of([entry.line]) for entry in batch]
-        return [self._error_of([entry.line for entry in batch])] * len(batch)
-
-    def _error_of(self, lines: list[bytes]) -> BaseException | None:
-        lines = [line for line in lines if line]
+    def _deal_with(self, batch: list[_Entry | threading.Event]) -> None:
+        """Store a batch and answer its callers; each as soon as its fate is known."""
+        self._told_at = time.monotonic()
+        if self._told_at > self._reminded_at + _LINGER_SECONDS:
+            self._remind()
+        entries = [entry for entry in batch if isinstance(entry, _Entry)]
         try:
-            if lines:
-                self._store(lines)
-        except BaseException as error:  # noqa: BLE001  the waiting callers get it; their on_failure= may raise anything
-            return error
-        return None
+            for group in [entries] if self._together and entries else [[entry] for entry in entries]:
+                self._store(group)
+        finally:
+            self._tell()
+            for drained in batch:
+                if isinstance(drained, threading.Event):
+                    drained.set()
+
+    def _store(self, entries: list[_Entry]) -> None:
+        """Store lines in one write. After a time-out, those who have time left try again."""
+        while entries:
+            late = self._late(entries)
+            if late and self._timed_out is not None:
+                for entry in late:
+                    self._note([entry], self._answer(copy_of(self._timed_out[1]), 1))
+            else:
+                late = entries
+                try:
+                    self._appender.append_all([entry.line for entry in entries], entries[0].since, answers=False)
+                except LockTimeout as error:
+                    up = entries[0].since + self._appender.lock_timeout
+                    self._timed_out = max(time.monotonic(), up), error
+                    continue
+                except AuditWriteError as error:
+                    self._note(entries, self._answer(error, len(entries)))
+                except BaseException as error:  # noqa: BLE001  the waiting callers get it
+                    self._note(entries, error)
+                else:
+                    self._note(entries, None)
+            entries = [entry for entry in entries if entry not in late]
+
+    def _late(self, entries: list[_Entry]) -> list[_Entry]:
+        """Those whose whole time had passed when the lock was last seen to be held for too long."""
+        if self._timed_out is None:
+            return []
+        seen = self._timed_out[0] - self._appender.lock_timeout
+        return [entry for entry in entries if entry.since <= seen]
+
+    def _answer(self, error: AuditWriteError, records: int) -> BaseException | None:
+        """What the callers get; None if `on_failure` has heard of it."""
+        try:
+            return None if self._appender.answered(error, records) else error
+        except BaseException as raised:  # noqa: BLE001  what on_failure= raises, and it may raise anything
+            return raised
+
+    def _note(self, entries: list[_Entry], error: BaseException | None) -> None:
+        self._outcomes += [(entry, error) for entry in entries]
+        if time.monotonic() - self._told_at >= _TELL_SECONDS:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told_at = time.monotonic()
+        outcomes, self._outcomes = self._outcomes, []
+        self._told += outcomes
+        _tell_loops(outcomes)
+
+    def _remind(self) -> None:
+        """Tell once more those who have not heard: what a signal handler raises in a callback, a loop only logs."""
+        self._reminded_at = time.monotonic()
+        told, self._told = self._told, []
+        _tell_loops([(entry, error) for entry, error in told if not entry.acknowledged.done()])
 
 
-_Outcome = tuple[_Entry, BaseException | None]
+def _tell_loops(outcomes: list[_Outcome]) -> None:
+    for loop in {entry.loop for entry, _ in outcomes}:
+        _call_soon(loop, [(entry, error) for entry, error in outcomes if entry.loop is loop])
 
 
-def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
+def _begin(worker: threading.Thread) -> None:
+    """As `worker.start()`, but in another thread: if a signal handler raises in the middle, its exception comes out.
+
+    Raises:
+        RuntimeError: If no thread can be had.
+    """
+    errors: list[Exception] = []
+    begun = threading.Lock()
+    begun.acquire()
+
+    def begin() -> None:
+        try:
+            worker.start()
+        except Exception as error:  # noqa: BLE001  raised below
+            errors.append(error)
+        begun.release()
+
+    start_new_thread(begin, ())
+    begun.acquire()
+    for error in errors:
+        raise error
+
+
+def _length(entry: _Entry | threading.Event) -> int:
+    return len(entry.line) if isinstance(entry, _Entry) else 0
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
     try:
         loop.call_soon_threadsafe(_settle, outcomes)
     except RuntimeError:
@@ -163,10 +310,4 @@ def _tell(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
 
 def _settle(outcomes: list[_Outcome]) -> None:
     for entry, error in outcomes:
-        entry.room.release()
-        if entry.acknowledged.done():  # cancelled
-            continue
-        if error is None:
-            entry.acknowledged.set_result(None)
-        else:
-            entry.acknowledged.set_exception(copy_of(error) if isinstance(error, AuditWriteError) else error)
+        entry.settle(error)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from auditwatch.errors import AuditWriteError
 from auditwatch.trail.limits import MAX_LINE_BYTES
 from auditwatch.writer.appender import Appender
 from auditwatch.writer.counting import counting_of
@@ -105,9 +106,11 @@ class AuditWriter:
         try:
             self._loaded()
         except UnserialisableError as error:
-            self._appender.refuse(str(error), 1)
+            refused = error
         else:
             self._appender.open()
+            return
+        self._refuse(refused, 1)
 
     def _appender_of(self, settings: Settings) -> Appender:
         """What stores the lines; the writer for tests has another one."""
@@ -125,8 +128,22 @@ class AuditWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            self.close()
+        except AuditWriteError:
+            if error is None:  # the caller's own exception matters more than ours
+                raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            await self.aclose()
+        except AuditWriteError:
+            if error is None:
+                raise
 
     @property
     def path(self) -> str:
@@ -150,13 +167,11 @@ class AuditWriter:
         try:
             line = self._serialise(record)
         except UnserialisableError as error:
-            message = str(error)
-        except Exception as error:  # noqa: BLE001  hooks and records run the caller's code, which may raise anything
-            message = f"the record, default= or dumps= raised {type(error).__name__}"
+            refused = error
         else:
             self._appender.append([line], len(line), len(line))
             return
-        self._appender.refuse(message, 1)
+        self._refuse(refused, 1)
 
     def append_many(self, records: Iterable[Mapping[str, Any] | object]) -> None:
         """Append records one after another in one write, with nothing between them.
@@ -212,11 +227,11 @@ class AuditWriter:
         try:
             whole = self._loaded().checked(line)
         except UnserialisableError as error:
-            message = str(error)
+            refused = error
         else:
             self._appender.append([whole], len(whole), len(whole))
             return
-        self._appender.refuse(message, 1)
+        self._refuse(refused, 1)
 
     def refuse(self, message: str, records: int = 1) -> None:
         """Fail as `append` does for a record that could not be made: count it, and raise or call `on_failure`.
@@ -237,19 +252,25 @@ class AuditWriter:
         self._appender.count_failed("other", records)
 
     def close(self) -> None:
-        """Close the trail. Appending afterwards is an error; closing again is not."""
+        """Close the trail once everything that was passed to `append_async` has been dealt with.
+
+        Appending afterwards is an error; closing again is not.
+        """
+        if self._front is not None:
+            self._front.drain()
         self._appender.close()
 
     async def aclose(self) -> None:
-        """Close the trail once everything that was passed to `append_async` has been dealt with."""
-        await self._async_front().finish(self.close)
+        """As `close`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415  only for programs that use it
+
+        await asyncio.to_thread(self.close)
 
     def _async_front(self) -> AsyncFront:
         if self._front is None:
             from auditwatch.writer.async_front import AsyncFront  # noqa: PLC0415  asyncio is only for programs that use it
 
-            appender = self._appender
-            self._front = AsyncFront(self._path, appender.append_all, together=appender.shares_syncs)
+            self._front = AsyncFront(self._path, self._appender)
         return self._front
 
     def _loaded(self) -> Serialiser:
@@ -261,12 +282,13 @@ class AuditWriter:
 
     def _line(self, record: object, number: int | None = None) -> bytes | None:
         """The line of a record; None if it was refused and `on_failure` called. The number is for the message."""
-        place = "" if number is None else f"record {number}: "
         try:
             return self._serialise(record)
         except UnserialisableError as error:
-            message = f"{place}{error}"
-        except Exception as error:  # noqa: BLE001  as in `append`
-            message = f"{place}the record, default= or dumps= raised {type(error).__name__}"
-        self._appender.refuse(message, number or 1)
+            refused = error
+        self._refuse(refused, number or 1, "" if number is None else f"record {number}: ")
         return None
+
+    def _refuse(self, error: UnserialisableError, records: int, place: str = "") -> None:
+        """Fail outside of any `except`: what is raised has the hook's exception as its cause, and nothing else."""
+        self._appender.refuse(f"{place}{error}", records, error.__cause__)

@@ -6,14 +6,14 @@ time (ENOSPC, then EIO, then success with half of the blocks missing has been me
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from auditwatch.writer import failpoints
+from auditwatch.writer.failures import is_from_handler, is_lack_of_threads
 
 # macOS has no fdatasync, and its fsync stops at the disk's cache: there F_FULLFSYNC is what counts.
 _FULL_SYNC: Final[int | None] = None if hasattr(os, "fdatasync") else 51
@@ -28,15 +28,22 @@ class Descriptor:
         self.number = number
 
     def __del__(self) -> None:
-        # It is too late to report an error, and a traceback on the program's standard error would not help.
-        with suppress(OSError):
+        # It is too late to report an error, and a traceback on the program's standard error would not help. One that
+        # was interrupted before it had a number has none.
+        try:  # noqa: SIM105  when the program ends, what this module imported may be gone
             self.close()
+        except (OSError, AttributeError):
+            pass
 
     def close(self) -> None:
         """Close now, even if it is still in use."""
         number, self.number = self.number, -1
         if number >= 0:
             os.close(number)
+
+
+CLOSED: Final = Descriptor(-1)
+"""In place of a file that was let go of. The file itself is closed when the last thread that still uses it is done."""
 
 
 class Sync:
@@ -51,7 +58,9 @@ class Sync:
 
     def __init__(self, file: Descriptor) -> None:
         self._file = file
-        self._timer: threading.Timer | None = None
+        self._is_due = self._is_scheduled = False
+        self._cancelled = threading.Lock()
+        self._cancelled.acquire()
         self._failed: Callable[[int], object] | None = None
         self.error: int | None = None
 
@@ -71,31 +80,39 @@ class Sync:
             seconds: From now.
             failed: Called with the error number if it fails.
         """
-        if self._timer is not None:
+        self._is_due = True
+        if self._is_scheduled:
             return
         self._failed = failed
-        timer = threading.Timer(seconds, self._sync_now)
-        timer.daemon = True
-        self._timer = timer
+        self._is_scheduled = True
         try:
-            timer.start()
-        except RuntimeError:  # no threads left, or the interpreter is shutting down: now instead of later
-            self._sync_now()
+            # Not `Thread.start`: if a signal handler raises while that waits, something else comes out of it.
+            start_new_thread(self._sync_after, (seconds,))
+        except BaseException as error:
+            self._is_scheduled = False  # interrupted: whether it runs is unknown, and a second one does no harm
+            if not is_lack_of_threads(error):
+                raise
+            self._sync_now()  # now instead of later
 
     def finish(self) -> None:
         """Do now what was to be done later."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._is_scheduled and self._cancelled.locked():
+            self._cancelled.release()
+        if self._is_due:
             self._sync_now()
 
     def abandon(self) -> None:
         """In a forked child: close what was inherited; the parent's threads and timers do not exist here."""
-        self._timer = None
+        self._is_due = self._is_scheduled = False
         self._file.close()
+
+    def _sync_after(self, seconds: float) -> None:
+        if not self._cancelled.acquire(timeout=seconds):
+            self._sync_now()
 
     def _sync_now(self) -> None:
         # First, because a line that is stored from now on needs the next sync.
-        self._timer = None
+        self._is_due = self._is_scheduled = False
         if (number := self._synced()) is not None and self._failed is not None:
             self._failed(number)
 
@@ -105,7 +122,9 @@ class Sync:
             try:
                 _sync(self._file.number)
             except OSError as error:
-                self.error = error.errno or errno.EIO
+                if is_from_handler(error):
+                    raise
+                self.error = error.errno
         return self.error
 
 

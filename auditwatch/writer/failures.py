@@ -65,6 +65,24 @@ def copy_of(error: AuditWriteError) -> AuditWriteError:
     return type(error)(str(error), stored=error.stored, reason=error.reason, errno=error.errno)
 
 
+def is_from_handler(error: OSError) -> bool:
+    """Whether a signal handler raised it, as `TimeoutError` for example, and not the system, which gives numbers.
+
+    >>> is_from_handler(TimeoutError("the task took too long"))
+    True
+    """
+    return error.errno is None
+
+
+def is_lack_of_threads(error: BaseException) -> bool:
+    """Whether `Thread.start` raised it because no thread can be had, or none any more before the program ends.
+
+    >>> is_lack_of_threads(RuntimeError("can't start new thread"))
+    True
+    """
+    return isinstance(error, RuntimeError) and "new thread" in str(error)
+
+
 def warn(message: str) -> None:
     """Warn of what went wrong beside an append; where warnings are errors, drop it: it must not break the append."""
     with suppress(RuntimeWarning):

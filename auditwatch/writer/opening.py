@@ -15,7 +15,8 @@ from typing import Final
 from auditwatch.host.durable import sync_directory
 from auditwatch.host.filesystems import is_network, of_descriptor, reports_changes
 from auditwatch.writer import failpoints, forks
-from auditwatch.writer.failures import refusal, write_error
+from auditwatch.writer.durability import Descriptor
+from auditwatch.writer.failures import is_from_handler, refusal, write_error
 from auditwatch.writer.settings import Settings
 from auditwatch.writer.trail_file import TrailFile
 from auditwatch.writer.whereabouts import Whereabouts
@@ -40,19 +41,17 @@ class _Registry:
         """In a forked child: the files abandon themselves; the lock may be held by a thread that no longer exists."""
         self.lock = threading.RLock()
 
-    def shared(self, settings: Settings, descriptor: int) -> TrailFile:
-        """The open trail for a fresh descriptor, which is closed if the process already has one of the file."""
-        status = os.fstat(descriptor)
+    def shared(self, settings: Settings, file: Descriptor) -> TrailFile:
+        """The open trail for a file just opened; the one that the process already has, if it has one."""
+        status = os.fstat(file.number)
         key = (status.st_dev, status.st_ino, settings.lock_path)
         with self.lock:
             trail = self.files.get(key)
-            is_new = trail is None or not trail.is_open
             if trail is None or not trail.is_open:
-                trail = self.files[key] = _trail_file(settings, descriptor)
+                trail = _trail_file(settings, file)
                 forks.remember(trail)
-            trail.bear(settings.path, _name(settings.path, descriptor))
-        if not is_new:
-            os.close(descriptor)
+                self.files[key] = trail
+            trail.bear(settings.path, _name(settings.path, file))
         return trail
 
 
@@ -66,32 +65,30 @@ def open_trail(settings: Settings) -> TrailFile:
         AuditWriteError: If it cannot be opened, is not a regular file, or is on a network file system.
     """
     try:
-        descriptor = _open(settings.path, settings.file_mode, may_fail=settings.durability == "process")
-        try:
-            _check(descriptor, settings)
-            return _registry.shared(settings, descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        file = _open(settings.path, settings.file_mode, may_fail=settings.durability == "process")
+        _check(file.number, settings)
+        return _registry.shared(settings, file)
     except OSError as error:
+        if is_from_handler(error):
+            raise
         raise write_error(settings.path, error.errno, "no", what=_what(settings.path)) from error
 
 
-def _trail_file(settings: Settings, descriptor: int) -> TrailFile:
+def _trail_file(settings: Settings, file: Descriptor) -> TrailFile:
     if settings.lock_path is None:
-        return TrailFile(settings.path, descriptor, None)
+        return TrailFile(settings.path, file, None)
     lock = _open(settings.lock_path, settings.file_mode, may_fail=True)
     name = _name(settings.lock_path, lock)
-    return TrailFile(settings.path, descriptor, (lock, name))
+    return TrailFile(settings.path, file, (lock, name))
 
 
-def _name(path: str, descriptor: int) -> Whereabouts:
-    trusted = reports_changes(of_descriptor(descriptor))
-    return Whereabouts(path, os.fstat(descriptor), may_trust_directory=trusted)
+def _name(path: str, file: Descriptor) -> Whereabouts:
+    trusted = reports_changes(of_descriptor(file.number))
+    return Whereabouts(path, os.fstat(file.number), may_trust_directory=trusted)
 
 
-def _open(path: str, mode: int, *, may_fail: bool) -> int:
-    """A descriptor of the file, which is created if it is missing.
+def _open(path: str, mode: int, *, may_fail: bool) -> Descriptor:
+    """The file, which is created if it is missing.
 
     Args:
         path: Of the file.
@@ -100,29 +97,28 @@ def _open(path: str, mode: int, *, may_fail: bool) -> int:
             open, which is no reason to refuse a record that only has to survive a kill. Otherwise even the name of a
             file that another process created is synced, because that process may have been killed before it did so.
     """
-    descriptor, created = _opened_or_created(path, mode)
+    file, created = _opened_or_created(path, mode)
     if created and failpoints.armed:
         failpoints.reach("open.created")
     if created or not may_fail:
         try:
             sync_directory(os.path.dirname(os.path.realpath(path)))
-        except OSError:
-            if not may_fail:
-                os.close(descriptor)
+        except OSError as error:
+            if not may_fail or is_from_handler(error):
                 raise
-    return descriptor
+    return file
 
 
-def _opened_or_created(path: str, mode: int) -> tuple[int, bool]:
-    """A descriptor of the file, and whether it was created by this call."""
+def _opened_or_created(path: str, mode: int) -> tuple[Descriptor, bool]:
+    """The file, and whether it was created by this call."""
     try:
-        return os.open(path, _FLAGS), False
+        return Descriptor(os.open(path, _FLAGS)), False
     except FileNotFoundError:
         pass
     try:
-        return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, mode), True
+        return Descriptor(os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, mode)), True
     except FileExistsError:  # created in the meantime, or a link whose target does not exist yet
-        return os.open(path, _FLAGS | os.O_CREAT, mode), False
+        return Descriptor(os.open(path, _FLAGS | os.O_CREAT, mode)), False
 
 
 def _check(descriptor: int, settings: Settings) -> None:

@@ -69,12 +69,12 @@ class Serialiser:
         if self._field is not None and self._field not in members:
             members = {self._field: utc_text(time.time_ns()), **members}
         if self._dumps is not None:
-            return self.checked(_encoded(self._dumps(members)))
+            return self.checked(_encoded(_answer(self._dumps, members, "dumps")))
         try:
             line = orjson.dumps(members, self._known, _OPTIONS)
         except TypeError as error:
-            if error.__cause__ is not None:  # what `_known` or the caller's hook raised, an interrupt included
-                raise error.__cause__ from None
+            if error.__cause__ is not None:  # what `_known` raised, or a signal handler in the middle of it
+                raise error.__cause__ from error.__cause__.__cause__
             return self._standard_line(members)
         # NaN and Infinity silently become null, so only a line with a null needs a second look.
         if line.find(b"null") >= 0:  # two thirds of the price of `in`
@@ -148,7 +148,21 @@ class Serialiser:
         if self._default is None:
             name = type(value).__name__
             raise UnserialisableError(f"a value is of type {name}, which JSON does not know: see default=")
-        return self._default(value)
+        return _answer(self._default, value, "default")
+
+
+def _answer(hook: Callable[[Any], Any], value: object, name: str) -> object:
+    """What a caller's function returns.
+
+    Raises:
+        UnserialisableError: If it raises an Exception, which is then the cause. Its text may hold the record.
+    """
+    try:
+        return hook(value)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnserialisableError(f"{name}= raised {type(error).__name__}") from error
 
 
 def _parsed(line: bytes) -> object:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from auditwatch.errors import Stored
 from auditwatch.trail.own import Continues, Recovered, format_own
 from auditwatch.writer import failpoints, forks, predecessors
-from auditwatch.writer.durability import Descriptor, Sync
-from auditwatch.writer.failures import refusal, write_error
+from auditwatch.writer.durability import CLOSED, Descriptor, Sync
+from auditwatch.writer.failures import is_from_handler, refusal, write_error
 from auditwatch.writer.locking import TwoLocks
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
@@ -29,12 +28,12 @@ _UNKNOWN: Final = -1
 class TrailFile:
     """A trail as one descriptor, shared by all writers of the process on the same file.
 
-    Everything except `retire` is for callers that hold the locks.
+    Everything except `retire` and `abandon` is for callers that hold the locks.
 
     Args:
         path: Its name, for messages.
-        descriptor: Open for reading and appending; this object closes it.
-        lock: Descriptor and name of the file whose lock counts, if that is not the trail; this object closes it too.
+        file: Open for reading and appending.
+        lock: The file whose lock counts and its name, if that is not the trail.
 
     Attributes:
         locks: To be acquired before anything else.
@@ -47,7 +46,6 @@ class TrailFile:
         "__weakref__",
         "_descriptor",
         "_end",
-        "_lock_descriptor",
         "_lock_name",
         "_names",
         "_path",
@@ -59,26 +57,20 @@ class TrailFile:
         "sync",
     )
 
-    def __init__(self, path: str, descriptor: int, lock: tuple[int, Whereabouts] | None) -> None:
+    def __init__(self, path: str, file: Descriptor, lock: tuple[Descriptor, Whereabouts] | None) -> None:
         self._lock_name: Whereabouts | None
-        self._lock_descriptor, self._lock_name = lock or (descriptor, None)
-        self.locks = TwoLocks(path, self._lock_descriptor)
+        lock_file, self._lock_name = lock or (file, None)
+        self.locks = TwoLocks(path, lock_file)
         self._path = path
-        self._descriptor = descriptor
+        self._descriptor = file.number
         self._names: dict[str, Whereabouts] = {}
         self._end = _UNKNOWN
         self._poisoned = False
         self._tip: Tip | None = None
-        self.sync = Sync(Descriptor(descriptor))
-        status = os.fstat(descriptor)
+        self.sync = Sync(file)
+        status = os.fstat(file.number)
         self.identity = (status.st_dev, status.st_ino)
         self.look_for_poison_at = 0.0
-
-    def __del__(self) -> None:
-        # No unlocking here: this may be a forked child that has not noticed it yet, and the lock is the parent's.
-        lock_descriptor = self._forget()
-        if lock_descriptor >= 0:
-            os.close(lock_descriptor)
 
     @property
     def is_open(self) -> bool:
@@ -96,8 +88,9 @@ class TrailFile:
             AuditWriteError: If this very thread is, because a signal handler closes the trail.
         """
         forks.notice()
-        if self.locks.are_mine():
+        if self.locks.are_in_use():
             raise self.locks.reentry()
+        self.locks.mend()
         with self.locks.between_threads:
             self.close()
 
@@ -155,6 +148,8 @@ class TrailFile:
         try:
             written = os.write(self._descriptor, data)
         except OSError as error:
+            if is_from_handler(error):
+                raise
             raise write_error(self._path, error.errno, self._stored_after_error(size)) from error
         if written != len(data):
             self._take_back(size, written, data, len(data) - sum(map(len, lines[-asked:])))
@@ -164,36 +159,41 @@ class TrailFile:
     def close(self) -> None:
         """Release the file lock and let go of the file; every writer opens it again when it needs to.
 
-        The descriptor is closed after the last sync that a thread waits for.
+        The descriptor is closed after the last sync that a thread waits for. If this is interrupted, the next writer
+        does the rest.
         """
-        if self._lock_descriptor >= 0:
-            with suppress(OSError):
-                fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
-        lock_descriptor = self._forget()
-        sync, self.sync = self.sync, Sync(Descriptor(-1))
+        self._descriptor = -1
+        self._unlock()
+        self.locks.file = CLOSED
+        sync, self.sync = self.sync, Sync(CLOSED)
+        self._forget_names()
         sync.finish()
-        if lock_descriptor >= 0:
-            os.close(lock_descriptor)
 
     def abandon(self) -> None:
         """In a forked child: close what was inherited, which would keep a lock of the parent held, and unlock nothing.
 
         The parent's threads are gone, so a thread lock that one of them held is replaced.
         """
-        lock_descriptor = self._forget()
+        self._descriptor = -1
+        lock_file = self.locks.file
+        self.locks = TwoLocks(self._path, CLOSED)
+        lock_file.close()
         self.sync.abandon()
-        if lock_descriptor >= 0:
-            os.close(lock_descriptor)
-        self.locks = TwoLocks(self._path, -1)
+        self._forget_names()
 
-    def _forget(self) -> int:
-        """Become closed; returns the descriptor of the lock if the lock is another file, else -1."""
-        own_lock = self._lock_descriptor if self._lock_descriptor != self._descriptor else -1
-        self._descriptor = self._lock_descriptor = -1
-        self.locks.forget_file()
+    def _unlock(self) -> None:
+        """Release the file lock now: what follows may have to wait for the disk."""
+        if self.locks.file.number < 0:
+            return
+        try:
+            fcntl.flock(self.locks.file.number, fcntl.LOCK_UN)
+        except OSError as error:  # it goes with the descriptor
+            if is_from_handler(error):
+                raise
+
+    def _forget_names(self) -> None:
         for name in (*self._names.values(), *([self._lock_name] if self._lock_name else [])):
             name.close()
-        return own_lock
 
     def _continued(self, lines: list[bytes], size: int, *, stamp: bool) -> tuple[list[bytes], Tip | None]:
         """The lines, after what belongs between them and the end of the file, stamped if asked for."""
@@ -252,6 +252,8 @@ class TrailFile:
         try:
             os.ftruncate(self._descriptor, size + whole)
         except OSError as error:
+            if is_from_handler(error):
+                raise
             raise write_error(
                 self._path, number, "unknown", what="stored in part, and that part cannot be removed"
             ) from error
@@ -267,11 +269,15 @@ class TrailFile:
         try:
             os.write(self._descriptor, byte.replace(b"\n", b" "))  # a newline would commit what is to be removed
         except OSError as error:
+            if is_from_handler(error):
+                raise
             return error.errno
         return None
 
     def _size(self) -> int:
         try:
             return os.lseek(self._descriptor, 0, os.SEEK_END)
-        except OSError:
+        except OSError as error:
+            if is_from_handler(error):
+                raise
             return _UNKNOWN

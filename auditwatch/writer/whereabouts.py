@@ -13,6 +13,9 @@ import os
 import time
 from typing import Final
 
+from auditwatch.writer.durability import CLOSED, Descriptor
+from auditwatch.writer.failures import is_from_handler
+
 # A directory that changed this recently may change again without a new timestamp (two seconds on FAT).
 _SETTLED_NS: Final = 3_000_000_000
 
@@ -28,14 +31,14 @@ class Whereabouts:
         may_trust_directory: Whether the file system keeps the times of directories as a local one does.
     """
 
-    __slots__ = ("_changed_ns", "_descriptor", "_directory", "_file", "_look_up_at", "_may_trust", "_path")
+    __slots__ = ("_changed_ns", "_directory", "_file", "_look_up_at", "_may_trust", "_parent", "_path")
 
     def __init__(self, path: str, file: os.stat_result, *, may_trust_directory: bool) -> None:
         self._path = path
         self._directory = os.path.dirname(path)
         self._file = file
         self._may_trust = may_trust_directory
-        self._descriptor = -1
+        self._parent = CLOSED
         self._changed_ns = 0
         self._look_up_at = 0.0
 
@@ -49,15 +52,13 @@ class Whereabouts:
             OSError: If the name cannot be looked up.
         """
         # One time is enough: whatever sets the modification time sets this one too, and it cannot be set by hand.
-        if now < self._look_up_at and os.fstat(self._descriptor).st_ctime_ns == self._changed_ns:
+        if now < self._look_up_at and os.fstat(self._parent.number).st_ctime_ns == self._changed_ns:
             return True
         return self._looked_up(now)
 
     def close(self) -> None:
-        """Close the descriptor of the directory."""
-        descriptor, self._descriptor, self._look_up_at = self._descriptor, -1, 0.0
-        if descriptor >= 0:
-            os.close(descriptor)
+        """Let go of the directory."""
+        self._look_up_at, self._parent = 0.0, CLOSED
 
     def _looked_up(self, now: float) -> bool:
         # First the directory, then the name: a change in between shows in the change time at the next look.
@@ -79,13 +80,15 @@ class Whereabouts:
 
     def _follows(self, directory: os.stat_result) -> bool:
         """Have a descriptor of this very directory; a name that is itself a link leads to another one."""
-        if self._descriptor >= 0 and os.path.samestat(os.fstat(self._descriptor), directory):
+        if self._parent is not CLOSED and os.path.samestat(os.fstat(self._parent.number), directory):
             return True
         self.close()
         if os.path.islink(self._path):
             return False
         try:
-            self._descriptor = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
+            self._parent = Descriptor(os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            if is_from_handler(error):
+                raise
             return False
-        return os.path.samestat(os.fstat(self._descriptor), directory)
+        return os.path.samestat(os.fstat(self._parent.number), directory)

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 import time
 from typing import Any, Final
 
@@ -23,8 +24,9 @@ WITHOUT: Final[dict[str, dict[str, bool]]] = {
     "no count check": {"counts": False},
     "no tail repair": {"repairs": False},
     "acknowledges before fsync": {"syncs_first": False},
+    "no safe unlock": {"forgetful": True},
 }
-"""The four known-bad writers, as arguments of `Homemade`."""
+"""The known-bad writers, as arguments of `Homemade`; for the last one see `Forgetful`."""
 
 
 class Homemade:
@@ -166,3 +168,52 @@ class Homemade:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class Forgetful:
+    """Takes the lock of threads and that of processes, as `AuditWriter` did, and can be interrupted on the way back.
+
+    Between `finally:` and the first line of the function that gives the locks back, a signal handler may raise.
+
+    Args:
+        path: The trail.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._between_threads = threading.RLock()
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115  it stays open
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Append one record.
+
+        Raises:
+            AuditWriteError: If another one holds a lock for too long.
+        """
+        line = json.dumps(record).encode() + b"\n"
+        try:
+            self._acquire(time.monotonic() + 0.1)
+            self._file.write(line)
+        finally:
+            self._release()
+
+    def close(self) -> None:
+        """Leave the file open for who is still there."""
+
+    def _acquire(self, deadline: float) -> None:
+        if not self._between_threads.acquire(timeout=0.1):
+            raise AuditWriteError("another thread holds the lock", stored="no", reason="lock_timeout")
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AuditWriteError(
+                        "another process holds the lock", stored="no", reason="lock_timeout"
+                    ) from None
+            else:
+                return
+
+    def _release(self) -> None:
+        if self._between_threads._is_owned():  # type: ignore[attr-defined]
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._between_threads.release()

@@ -295,13 +295,14 @@ HELD_BY_FORK = """
 import fcntl, os
 from auditwatch import AuditWriter
 writer = AuditWriter(sys.argv[1])
-writer._appender._trail.locks.acquire(1e18)
-child = os.fork()
-if child == 0:
-    os.write(1, b"%d\\n" % os.getpid())
-    sys.stdin.readline()
-    os._exit(0)
-os.kill(os.getpid(), 9)
+def fork(*_):
+    child = os.fork()
+    if child == 0:
+        os.write(1, b"%d\\n" % os.getpid())
+        sys.stdin.readline()
+        os._exit(0)
+    os.kill(os.getpid(), 9)
+writer._appender._trail.locks.hold(1e18, fork, None, None, 0.0)
 """
 
 

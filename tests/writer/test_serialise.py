@@ -186,13 +186,22 @@ class Treacherous:
         raise KeyError("the secret")
 
 
-@pytest.mark.parametrize("hooks", [{"default": str}, {"dumps": str}, {"default": lambda _: 1 / 0}])
-def test_whatever_a_hook_raises_becomes_one_error_without_its_text(tmp_path, hooks):
+@pytest.mark.parametrize(
+    ("hooks", "cause"),
+    [
+        ({"default": str}, KeyError),
+        ({"dumps": str}, type(None)),
+        ({"default": lambda _: 1 / 0}, ZeroDivisionError),
+        ({"dumps": lambda _: 1 / 0}, ZeroDivisionError),
+    ],
+)
+def test_whatever_a_hook_raises_becomes_the_cause_of_one_error_without_its_text(tmp_path, hooks, cause):
     with AuditWriter(tmp_path / "a", **hooks) as writer, pytest.raises(AuditWriteError) as caught:
         writer.append({"secret": Treacherous()})
     assert caught.value.reason == "unserialisable"
     assert "secret" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    assert type(caught.value.__cause__) is cause
+    assert getattr(caught.value.__cause__, "__cause__", None) is None
 
 
 def test_an_interrupt_in_a_hook_is_not_swallowed(tmp_path):
