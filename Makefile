@@ -12,7 +12,7 @@ FUZZ_SECONDS := 200
 
 .PHONY: run test check lint concurrency model faults tamper-storm legitimate-storm benchmark fuzz fuzz-native fuzz-keep clean
 
-NATIVE := $(addprefix auditwatch/trail/judge/,_native.c _walk.h _damage.h)
+NATIVE := $(wildcard auditwatch/trail/judge/*.[ch])
 
 # Builds the native judge, too; without a C compiler Python judges, and `auditwatch --version` says so.
 $(STAMP): pyproject.toml setup.py auditwatch/_version.py $(NATIVE)

@@ -1,5 +1,7 @@
 """What pyproject.toml cannot say: the native judge, which is left out where no compiler is."""
 
+from glob import glob
+
 from setuptools import Extension, setup
 
 JUDGE = "auditwatch/trail/judge"
@@ -9,7 +11,7 @@ setup(
         Extension(
             "auditwatch.trail.judge._native",
             [f"{JUDGE}/_native.c"],
-            depends=[f"{JUDGE}/_walk.h", f"{JUDGE}/_damage.h"],
+            depends=glob(f"{JUDGE}/*.h"),
             extra_compile_args=["-std=gnu11", "-O2"],
             py_limited_api=True,
             optional=True,

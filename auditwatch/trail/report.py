@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Final
 
@@ -35,7 +35,10 @@ class Defect:
 
     def shifted(self, lines: int, offset: int) -> Defect:
         """The same defect, counted from a start that is this many lines and bytes earlier."""
-        return replace(self, line=self.line + lines, offset=self.offset + offset)
+        line, offset = self.line + lines, self.offset + offset
+        return Defect(
+            line, offset, self.length, self.kind, self.sha256, self.records_inside
+        )  # `replace` takes twice as long
 
 
 @dataclass(frozen=True, slots=True)

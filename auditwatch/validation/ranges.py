@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from blake3 import blake3
 
@@ -21,6 +22,9 @@ from auditwatch.trail.grid import BlockDigest, BlockHasher, RangeDigest, is_seal
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import Scan
+
+_READ_BYTES: Final = 1 << 17
+"""Bytes per read; after a range in larger pieces the allocator hands the memory back, and gets it anew page by page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +268,7 @@ def _judged(
     lines_end, pending = (end, 0) if final else _lines_end(descriptor, start, end)
     marks: list[int] = []
     done = 0
-    for chunk in read_chunks(descriptor, start, lines_end):
+    for chunk in read_chunks(descriptor, start, lines_end, _READ_BYTES):
         scan.feed(chunk)
         blocks.feed(chunk)
         if hashed:

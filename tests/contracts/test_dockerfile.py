@@ -55,6 +55,14 @@ def test_it_copies_only_what_is_there_and_enough_to_build() -> None:
     assert {project["readme"], *project["license-files"], "auditwatch", "pyproject.toml"} <= copied
 
 
+def test_it_is_refused_if_the_native_judge_was_not_built_and_the_compiler_stays_behind() -> None:
+    _, build, shipped = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    assert "gcc" in build
+    assert "auditwatch --version | grep -q '(native judge)'" in build
+    assert "setup.py" in build
+    assert "gcc" not in shipped
+
+
 def test_it_mounts_the_directory_and_says_why() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert re.search(r"-v /\S+:/trails:ro", text)

@@ -39,7 +39,7 @@ struct state {
     carry escaped, key_goes_on, first_key_goes_on;
     /* whether the last byte ends one, or only white space came after it */
     carry value, opening, comma, key;
-    carry scalar, scalar_ended, word_ended;
+    carry scalar, word_ended;
     mask word_goes_on;
     /* numbers */
     carry zero, digit, point, fraction_goes_on, first_sign, exponent, exponent_sign, exponent_goes_on;
