@@ -5,7 +5,20 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import append, durability, hostile, import_time, latency, linear, load, rotations, scrape, validation
+from benchmarks import (
+    append,
+    durability,
+    hostile,
+    import_time,
+    latency,
+    linear,
+    load,
+    many_findings,
+    rotations,
+    scrape,
+    validation,
+)
+from benchmarks.agents import cpu_name
 
 MODULES = {
     "Full validation": validation,
@@ -17,13 +30,15 @@ MODULES = {
     "Latency": latency,
     "Agent at a steady load": load,
     "After many rotations": rotations,
+    "With many findings": many_findings,
     "Scrape": scrape,
 }
 
 
 def main() -> None:
     """Print the machine, then run all benchmarks."""
-    print(f"{platform.system()} {platform.release()}, CPython {platform.python_version()}, {os.cpu_count()} cores")
+    system = f"{platform.system()} {platform.release()}, CPython {platform.python_version()}"
+    print(f"{system}, {os.cpu_count()} cores of {cpu_name()}")
     for name, module in MODULES.items():
         print(f"\n## {name}\n")
         module.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -114,7 +115,8 @@ def _beyond_end(finding: Finding, size: int) -> Finding:
 
 
 def _living_between(findings: tuple[Finding, ...], start: int, end: int) -> bool:
-    return any(start <= finding.offset < end for finding in findings)
+    place = bisect_left(findings, start, key=lambda finding: finding.offset)  # they are in order of it
+    return place < len(findings) and findings[place].offset < end
 
 
 def _listed_end(report: Report, defects: tuple[Defect, ...], start: int) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import cast
 
 from auditwatch.ledger.damage import Finding, FindingState, Opened, Tally
 from auditwatch.trail.grid import BlockDigest
@@ -69,6 +72,21 @@ class TornTail:
 
     offset: int
     is_listed: bool
+
+
+class Findings(tuple[Finding, ...]):  # noqa: SLOT001  what is worked out is kept in its dict
+    """The listed findings of a segment, with what is summed up over them: once, not at each append."""
+
+    @cached_property
+    def tallies(self) -> Mapping[Kind, Tally]:
+        """Damaged lines by kind, with only the kinds that occur."""
+        totals: dict[Kind, Tally] = {}
+        for (kind, state, inherited), number in Counter((f.kind, f.state, f.inherited) for f in self).items():
+            if state is FindingState.ACKNOWLEDGED:
+                totals[kind] = totals.get(kind, Tally()) + Tally(acknowledged=number)
+            elif state is FindingState.OPEN:
+                totals[kind] = totals.get(kind, Tally()) + Tally(open=number, inherited=number * inherited)
+        return totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,11 @@ class Segment:
     proved: float = 0.0
     is_later: bool = False
 
+    def __post_init__(self) -> None:
+        """Whatever the findings come in, what is summed up over them is kept with them."""
+        if not isinstance(self.findings, Findings):
+            object.__setattr__(self, "findings", Findings(self.findings))
+
     def unjudged(self) -> Segment:
         """The segment, to be judged again from its start; its findings stay until the new verdicts are known."""
         return replace(
@@ -187,13 +210,6 @@ class Segment:
 def tallied(segment: Segment) -> dict[Kind, Tally]:
     """Damaged lines of one segment by kind, with only the kinds that occur."""
     totals = dict(segment.unlisted)
-    for finding in segment.findings:
-        if finding.state in (FindingState.OPEN, FindingState.ACKNOWLEDGED):
-            totals[finding.kind] = totals.get(finding.kind, Tally()) + _one(finding)
+    for kind, tally in cast("Findings", segment.findings).tallies.items():
+        totals[kind] = totals.get(kind, Tally()) + tally
     return totals
-
-
-def _one(finding: Finding) -> Tally:
-    if finding.state is FindingState.ACKNOWLEDGED:
-        return Tally(acknowledged=1)
-    return Tally(open=1, inherited=int(finding.inherited))

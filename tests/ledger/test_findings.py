@@ -10,6 +10,7 @@ from auditwatch.ledger.acknowledged import known_ids
 from auditwatch.ledger.advance import advance
 from auditwatch.ledger.damage import FindingState, Tally
 from auditwatch.ledger.events import Acknowledged, Reviewed, Scope
+from auditwatch.ledger.segment import tallied
 from auditwatch.ledger.unlisted import MOST_OPENED
 from auditwatch.trail.ids import finding_id, unlisted_id
 from auditwatch.trail.kinds import Kind, Violation
@@ -55,6 +56,19 @@ def test_a_full_run_over_known_damage_finds_nothing_new() -> None:
     assert trail.state.detected == before.detected
     assert open_places(trail.state) == open_places(before)
     assert trail.state.active.findings[0].last_seen == trail.now
+
+
+def test_growth_without_damage_keeps_the_totals_over_findings_instead_of_summing_them_up_again() -> None:
+    trail = damaged()
+    known = tallied(trail.state.active)
+    kept = trail.state.active.findings.tallies
+    trail.append(GOOD)
+    trail.look()
+    assert trail.state.active.findings.tallies is kept
+    assert tallied(trail.state.active) == known == {Kind.TORN: Tally(1, inherited=1), Kind.CONCATENATED: Tally(1)}
+    trail.append(GLUED)
+    trail.look()
+    assert tallied(trail.state.active) == {Kind.TORN: Tally(1, inherited=1), Kind.CONCATENATED: Tally(2)}
 
 
 def test_damage_in_judged_history_is_found_by_a_full_run_and_pages() -> None:
