@@ -20,6 +20,9 @@ LOADS = ((0, 1), (10, 1), (100, 1), (1000, 1), (10_000, 1), (0, 100), (100, 100)
 
 WRITERS = 4
 SETTLE_SECONDS = 10.0
+FIRST_RUNS_SECONDS = 0.07
+"""For each trail: after their first look, all of them are validated for the first time, one after the other."""
+
 MEASURED_SECONDS = 15.0
 RECORD = {"event": "TRADE_APPROVED", "symbol": "ABC", "side": "buy", "quantity": 100, "note": "x" * 150}
 
@@ -45,7 +48,7 @@ def measure(lines_a_second: int, trails: int) -> str:
         with running_agent(Path(place), paths) as agent:
             writers = _writers(lines_a_second, paths) if lines_a_second else []
             try:
-                time.sleep(SETTLE_SECONDS)
+                time.sleep(SETTLE_SECONDS + FIRST_RUNS_SECONDS * trails)
                 before, size, began = agent.cost(), _size(paths), time.monotonic()
                 time.sleep(MEASURED_SECONDS)
                 cost, appended = agent.cost().since(before), _size(paths) - size

@@ -16,7 +16,7 @@ from auditwatch.ledger.events import Event
 from auditwatch.ledger.runs import Mode, RunRecord
 from auditwatch.ledger.state import Policy, TrailState, begin, resume
 from auditwatch.ledger.violations import news_of
-from auditwatch.ledger.writes import Writes, by_reason
+from auditwatch.ledger.writes import Writes, by_reason, is_success_alone
 from auditwatch.state.marks import is_growth_alone
 from auditwatch.state.store import Store
 
@@ -103,7 +103,7 @@ class Recorder:
         for commit in commits:
             self._note(commit)
         self._is_behind = True
-        if self._unsaved or self._undropped or not is_growth_alone(self._saved, self.state):
+        if self._unsaved or self._undropped or not self._may_wait():
             self.save()
         else:
             self.keep_up()
@@ -112,6 +112,14 @@ class Recorder:
         failed = _newly_failed(before.writes, self.state.writes)
         if findings or violations or failed:
             self._found(News(self.state.name, findings, violations, failed))
+
+    def _may_wait(self) -> bool:
+        """Whether what is unsaved is nothing but growth, of the trail and of what its writers stored."""
+        saved, state = self._saved, self.state
+        if saved is None or not is_success_alone(saved.writes, state.writes):
+            return False
+        alike = saved if saved.writes is state.writes else replace(saved, writes=state.writes)
+        return is_growth_alone(alike, state)
 
     def store_anew(self) -> bool:
         """Store everything that is known, because the store may hold anything; False if it cannot be written."""

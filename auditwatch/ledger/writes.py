@@ -105,6 +105,14 @@ class Writes:
         return _summed(self.open).failed
 
 
+def is_success_alone(before: Writes, after: Writes) -> bool:
+    """Whether writers of one counters file stored more, or waited, and nothing else: their file will say so again."""
+    return before is after or (
+        (before.id, before.trouble, before.open, before.acknowledged, before.last_failure, before.total.failed)
+        == (after.id, after.trouble, after.open, after.acknowledged, after.last_failure, after.total.failed)
+    )
+
+
 def with_counts(
     writes: Writes, counters_id: str, counts: Counts, last_failure: float, at: float, *, step: int, is_history: bool
 ) -> Writes:

@@ -11,8 +11,9 @@ import pytest
 from auditwatch.agent import recorder as recorders
 from auditwatch.agent.recorder import Recorder
 from auditwatch.ledger.effects import Effect
-from auditwatch.ledger.events import Event
+from auditwatch.ledger.events import Counted, Event
 from auditwatch.ledger.state import TrailState
+from auditwatch.ledger.writes import NO_FAILURES, Counts
 from auditwatch.state.store import Store
 from tests.agent.running import Agents, append, records, until
 from tests.ledger.trails import POLICY, Trail
@@ -83,6 +84,21 @@ def test_what_is_more_than_growth_is_stored_at_once(trail: Recorded) -> None:
     trail.create(GOOD)
     trail.look()
     assert trail.kept.rotations == 1
+
+
+def test_what_writers_stored_waits_like_growth_and_what_failed_does_not(trail: Recorded, clock: list[float]) -> None:
+    failed = (1, *NO_FAILURES[1:])
+    trail.step(Counted(trail.now, "aa", Counts(5)))
+    assert trail.kept.writes.total.stored == 5, "a counters file that is new"
+    trail.step(Counted(trail.now, "aa", Counts(9)))
+    assert trail.kept.writes.total.stored == 5
+    clock[0] += recorders.GROWTH_SECONDS
+    trail.recorder.keep_up()
+    assert trail.kept.writes.total.stored == 9
+    trail.step(Counted(trail.now, "aa", Counts(11, failed), trail.now))
+    assert trail.kept.writes.total == Counts(11, failed)
+    trail.step(Counted(trail.now, trouble="no counters file"))
+    assert trail.kept.writes.trouble
 
 
 def test_the_last_one_before_another_takes_over_stores_everything(trail: Recorded) -> None:
