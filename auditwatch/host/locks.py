@@ -59,5 +59,7 @@ def _read(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    except OSError:
+    except OSError as error:
+        if error.errno is None:  # a signal handler raised it
+            raise
         return ""

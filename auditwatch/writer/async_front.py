@@ -16,9 +16,10 @@ import asyncio
 import queue
 import threading
 import time
+import weakref
 from _thread import start_new_thread
+from collections import deque
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 from auditwatch.errors import AuditWriteError, LockTimeout, Stored
 from auditwatch.writer import forks
@@ -32,8 +33,7 @@ BOUND: Final = 1024
 
 _LONGEST_BATCH_BYTES: Final = 256 * 1024
 _LINGER_SECONDS: Final = 0.1
-_TELL_SECONDS: Final = 1e-3
-"""Waking a loop costs more than an append: what became of several lines is told at once, unless that takes longer."""
+_LOOK_SECONDS: Final = 1e-3
 
 
 class _Entry:
@@ -72,7 +72,57 @@ class _Entry:
             self.acknowledged.set_exception(copy_of(error) if isinstance(error, AuditWriteError) else error)
 
 
-_Outcome = tuple[_Entry, BaseException | None]
+class _Post:
+    """What became of entries of one loop, on its way to their callers.
+
+    Waking a loop costs more than an append. So the first of a batch wakes it, and then it looks by itself, every
+    millisecond, until the last one wakes it again.
+
+    Args:
+        loop: Whose entries.
+    """
+
+    __slots__ = ("__weakref__", "_is_called", "_is_sent", "_loop", "_outcomes")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._outcomes: deque[tuple[_Entry, BaseException | None]] = deque()
+        self._is_called = False
+        self._is_sent = True
+
+    def add(self, entry: _Entry, error: BaseException | None) -> None:
+        """Add what became of one."""
+        self._outcomes.append((entry, error))
+        self._is_sent = False
+        if not self._is_called:
+            self._call()
+
+    def send(self, *, again: bool = False) -> None:
+        """Have all told soon, if there are any; `again`: even if that was asked for already."""
+        is_sent, self._is_sent = self._is_sent, True
+        if self._outcomes and (again or not is_sent):
+            self._call()
+
+    def _call(self) -> None:
+        loop = self._loop()
+        try:
+            self._is_called = True
+            if loop is not None:
+                loop.call_soon_threadsafe(self._tell)
+        except RuntimeError:
+            self._outcomes.clear()  # the loop is closed, so no caller is waiting
+
+    def _tell(self) -> None:
+        """In the loop."""
+        self._is_called = False
+        while self._outcomes:
+            entry, error = self._outcomes[0]
+            entry.settle(error)
+            self._outcomes.popleft()
+        loop = self._loop()
+        if loop is not None and not self._is_sent:
+            self._is_called = True
+            loop.call_later(_LOOK_SECONDS, self._tell)
 
 
 class AsyncFront:
@@ -98,11 +148,12 @@ class AsyncFront:
         self._entries: queue.SimpleQueue[_Entry | threading.Event] = queue.SimpleQueue()
         self._is_running = False
         self._worker = 0
-        self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._rooms: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            weakref.WeakKeyDictionary()
+        )
         self._timed_out: tuple[float, LockTimeout] | None = None
-        self._outcomes: list[_Outcome] = []
-        self._told: list[_Outcome] = []
-        self._told_at = self._reminded_at = 0.0
+        self._posts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Post] = weakref.WeakKeyDictionary()
+        self._reminded_at = 0.0
 
     async def append(self, line: bytes) -> None:
         """Return when the line is acknowledged.
@@ -201,15 +252,14 @@ class AsyncFront:
 
     def _deal_with(self, batch: list[_Entry | threading.Event]) -> None:
         """Store a batch and answer its callers; each as soon as its fate is known."""
-        self._told_at = time.monotonic()
-        if self._told_at > self._reminded_at + _LINGER_SECONDS:
+        if time.monotonic() > self._reminded_at + _LINGER_SECONDS:
             self._remind()
         entries = [entry for entry in batch if isinstance(entry, _Entry)]
         try:
             for group in [entries] if self._together and entries else [[entry] for entry in entries]:
                 self._store(group)
         finally:
-            self._tell()
+            self._end_batch()
             for drained in batch:
                 if isinstance(drained, threading.Event):
                     drained.set()
@@ -252,26 +302,21 @@ class AsyncFront:
             return raised
 
     def _note(self, entries: list[_Entry], error: BaseException | None) -> None:
-        self._outcomes += [(entry, error) for entry in entries]
-        if time.monotonic() - self._told_at >= _TELL_SECONDS:
-            self._tell()
+        for entry in entries:
+            post = self._posts.get(entry.loop)
+            if post is None:
+                post = self._posts.setdefault(entry.loop, _Post(entry.loop))
+            post.add(entry, error)
 
-    def _tell(self) -> None:
-        self._told_at = time.monotonic()
-        outcomes, self._outcomes = self._outcomes, []
-        self._told += outcomes
-        _tell_loops(outcomes)
+    def _end_batch(self) -> None:
+        for post in list(self._posts.values()):
+            post.send()
 
     def _remind(self) -> None:
-        """Tell once more those who have not heard: what a signal handler raises in a callback, a loop only logs."""
+        """Tell once more those who have not heard: what a signal handler raises in a callback, its loop only logs."""
         self._reminded_at = time.monotonic()
-        told, self._told = self._told, []
-        _tell_loops([(entry, error) for entry, error in told if not entry.acknowledged.done()])
-
-
-def _tell_loops(outcomes: list[_Outcome]) -> None:
-    for loop in {entry.loop for entry, _ in outcomes}:
-        _call_soon(loop, [(entry, error) for entry, error in outcomes if entry.loop is loop])
+        for post in list(self._posts.values()):
+            post.send(again=True)
 
 
 def _begin(worker: threading.Thread) -> None:
@@ -299,15 +344,3 @@ def _begin(worker: threading.Thread) -> None:
 
 def _length(entry: _Entry | threading.Event) -> int:
     return len(entry.line) if isinstance(entry, _Entry) else 0
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome]) -> None:
-    try:
-        loop.call_soon_threadsafe(_settle, outcomes)
-    except RuntimeError:
-        return  # the loop is closed, so no caller is waiting
-
-
-def _settle(outcomes: list[_Outcome]) -> None:
-    for entry, error in outcomes:
-        entry.settle(error)

@@ -16,7 +16,7 @@ from typing import Final
 
 from auditwatch.errors import AuditWriteError
 from auditwatch.writer import forks
-from auditwatch.writer.failures import warn
+from auditwatch.writer.failures import is_from_handler, warn
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _LOOK_AGAIN_SECONDS: Final = 1.0
@@ -64,6 +64,8 @@ class Ballast:
             try:
                 self._is_there = self._is_laid_out() or self._lay_out()
             except OSError as error:
+                if is_from_handler(error):
+                    raise
                 self._warn_once(error)
 
     def helps(self, error: AuditWriteError, began: float) -> bool:
@@ -87,6 +89,8 @@ class Ballast:
         except FileNotFoundError:
             return True  # another process was first, and the room is free
         except OSError as error:
+            if is_from_handler(error):
+                raise
             self._warn_once(error)
             return False
         self.releases += 1

@@ -12,12 +12,11 @@ import struct
 import threading
 import time
 import weakref
-from contextlib import suppress
 from typing import Final
 
 from auditwatch.trail.counters import FAILURES, SLOT_BYTES, WAIT_BUCKETS, counters_name
 from auditwatch.writer import forks, slots
-from auditwatch.writer.failures import warn
+from auditwatch.writer.failures import is_from_handler, warn
 
 # Linux has locks that belong to the open file and end with it in every pid namespace; without them a slot could have
 # no owner.
@@ -77,6 +76,8 @@ class Counting:
                     self._let_go()
                     self._claim()
             except OSError as error:
+                if is_from_handler(error):
+                    raise
                 # What is counted until the next look is published then.
                 if self._missed or error.errno not in _MOMENTARY:
                     self._warn(error)
@@ -124,8 +125,11 @@ class Counting:
                 return False
             if said == identity and size:
                 return True
-            with suppress(OSError):
+            try:
                 slots.take_back_poison(self._descriptor, *said)
+            except OSError as error:
+                if is_from_handler(error):
+                    raise
             return False
 
     def poison(self, identity: tuple[int, int]) -> bool:
@@ -137,7 +141,9 @@ class Counting:
     def _say_poison(self, identity: tuple[int, int]) -> bool:
         try:
             slots.poison(self._descriptor, *identity)
-        except OSError:
+        except OSError as error:
+            if is_from_handler(error):
+                raise
             return False
         return True
 
@@ -146,7 +152,9 @@ class Counting:
             return (0, 0)
         try:
             return slots.poisoned(self._descriptor)
-        except OSError:
+        except OSError as error:
+            if is_from_handler(error):
+                raise
             return (0, 0)
 
     def abandon(self) -> None:
@@ -167,7 +175,9 @@ class Counting:
         if self._offset:
             try:
                 os.pwrite(self._descriptor, _pack(*numbers), self._offset)
-            except OSError:
+            except OSError as error:
+                if is_from_handler(error):
+                    raise
                 # The counts only grow: what cannot be published now is published with the next.
                 return
 

@@ -30,9 +30,12 @@ class Descriptor:
     def __del__(self) -> None:
         # It is too late to report an error, and a traceback on the program's standard error would not help. One that
         # was interrupted before it had a number has none.
-        try:  # noqa: SIM105  when the program ends, what this module imported may be gone
+        try:
             self.close()
-        except (OSError, AttributeError):
+        except OSError as error:
+            if is_from_handler(error):
+                raise
+        except AttributeError:  # when the program ends, what this module imported may be gone
             pass
 
     def close(self) -> None:

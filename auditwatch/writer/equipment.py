@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from auditwatch.errors import AuditWriteError
-from auditwatch.writer.failures import UnserialisableError
+from auditwatch.writer.failures import UnserialisableError, is_from_handler
 from auditwatch.writer.forks import held_back
 from auditwatch.writer.settings import Settings
 
@@ -30,7 +30,11 @@ def serialiser_of(settings: Settings) -> Serialiser:
     try:
         with held_back:
             from auditwatch.writer.serialise import Serialiser  # noqa: PLC0415  as the module says
-    except (ImportError, OSError) as error:
+    except ImportError as error:
+        raise UnserialisableError(f"orjson cannot be loaded: {error}") from error
+    except OSError as error:
+        if is_from_handler(error):
+            raise
         raise UnserialisableError(f"orjson cannot be loaded: {error}") from error
     return Serialiser(settings.timestamp_field, settings.default, settings.dumps)
 

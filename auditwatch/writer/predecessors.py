@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from auditwatch.trail.names import segment_order
 from auditwatch.writer.durability import Descriptor
+from auditwatch.writer.failures import is_from_handler
 from auditwatch.writer.tail import last_line_sha256
 
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -76,8 +77,11 @@ def _listed(directory: str) -> list[str]:
 
 
 def _raise_if_short(error: OSError) -> None:
-    """A process that is short of something does not know that the segment is bad: no reason to begin a new chain."""
-    if error.errno in _SHORTAGES:
+    """A process that is short of something does not know that the segment is bad: no reason to begin a new chain.
+
+    Nor does one that a signal handler interrupted.
+    """
+    if is_from_handler(error) or error.errno in _SHORTAGES:
         raise error
 
 
@@ -109,9 +113,9 @@ def _found(path: str, seq_in: _SeqIn = lambda _descriptor, _size: None) -> Itera
 def _opened(directory: str, name: str) -> Descriptor:
     file = Descriptor(os.open(os.path.join(directory, name), _FLAGS))
     if not stat.S_ISREG(os.fstat(file.number).st_mode):
-        raise OSError("not a regular file")
+        raise OSError(errno.EINVAL, "not a regular file")
     if name.endswith(".zst"):
-        raise OSError("the writer cannot read zstd")
+        raise OSError(errno.ENOTSUP, "the writer cannot read zstd")
     return _unpacked(directory, file) if name.endswith(".gz") else file
 
 
@@ -126,6 +130,6 @@ def _unpacked(directory: str, packed: Descriptor) -> Descriptor:
             while chunk := stream.read(_CHUNK_BYTES):
                 while chunk:
                     chunk = chunk[os.write(plain.number, chunk) :]
-    except (EOFError, zlib.error) as error:
-        raise OSError("the segment is damaged") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OSError(errno.EINVAL, "the segment is damaged") from error
     return plain

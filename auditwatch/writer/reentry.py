@@ -46,11 +46,16 @@ def catch_up() -> None:
     An append that still finds itself in the middle of another one waits again.
     """
     thread = threading.get_ident()
-    mine = of_thread.pop(thread, [])
+    mine = of_thread.get(thread, [])
+    # No call from here to `try`, nor between a look at the first and its removal: a signal handler could lose them.
+    if mine:
+        del of_thread[thread]
     try:
         while mine:
-            _attempt(mine.pop(0))
-    finally:  # on_failure= raised something: leave the rest to the next append
+            append = mine[0]
+            del mine[0]
+            _attempt(append)
+    finally:  # on_failure= raised something, or a signal handler: leave the rest to the next append
         if mine:
             of_thread[thread] = mine + of_thread.get(thread, [])
 

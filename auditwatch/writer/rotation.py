@@ -16,7 +16,7 @@ from typing import Final
 from auditwatch.host.durable import sync_directory
 from auditwatch.trail.names import segment_name, segment_number
 from auditwatch.writer import failpoints, predecessors
-from auditwatch.writer.failures import warn
+from auditwatch.writer.failures import is_from_handler, warn
 from auditwatch.writer.settings import Settings
 
 _TIMESTAMP: Final = re.compile(rb'"timestamp":"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)"')
@@ -61,6 +61,8 @@ class Rotation:
                 failpoints.reach("rotate.begin")
             directory = _renamed(os.path.realpath(self._path))
         except OSError as error:
+            if is_from_handler(error):
+                raise
             # The record matters more than the size of the file: it is appended, and the rename is tried again later.
             self._not_before = time.monotonic() + _RETRY_SECONDS
             self._warn("not rotated, but appends go on", error)
@@ -76,6 +78,8 @@ class Rotation:
             if failpoints.armed:
                 failpoints.reach("rotate.synced")
         except OSError as error:
+            if is_from_handler(error):
+                raise
             # The segment has its new name. A writer that asked for more than surviving a kill gets an error when it
             # opens the new file, because that syncs the directory again.
             self._warn("the new name of the segment may not survive a power cut", error)

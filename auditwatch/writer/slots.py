@@ -13,8 +13,6 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from auditwatch.trail import counters
@@ -27,6 +25,9 @@ _HEADER_ATTEMPTS: Final = 20
 _POISON_ATTEMPTS: Final = 5000
 _HEADER_NAP_SECONDS: Final = 1e-3
 
+# Ready, because a signal handler may raise in any function that would make it; harmless where nothing is locked.
+_UNLOCK_HEADER: Final = struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, 0, SLOT_BYTES, 0)
+
 
 def claim(descriptor: int) -> tuple[int, bytes]:
     """Claim a slot and zero it; the file is laid out first if necessary.
@@ -37,7 +38,8 @@ def claim(descriptor: int) -> tuple[int, bytes]:
     Raises:
         OSError: If the file is locked (EAGAIN), full, of a later version, or cannot be written.
     """
-    with _header_locked(descriptor):
+    try:
+        _lock_header(descriptor)
         header = _header(descriptor)
         _fold_dead(descriptor)
         for number in range(1, SLOTS):
@@ -45,6 +47,8 @@ def claim(descriptor: int) -> tuple[int, bytes]:
             if _try_lock(descriptor, offset):
                 os.pwrite(descriptor, bytes(SLOT_BYTES), offset)
                 return offset, header.id
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _UNLOCK_HEADER)
     raise OSError(errno.EBUSY, "all slots of the counters file are taken")
 
 
@@ -95,8 +99,11 @@ def poison(descriptor: int, device: int, inode: int) -> None:
     Raises:
         OSError: If it cannot be stored.
     """
-    with _header_locked(descriptor, _POISON_ATTEMPTS):
+    try:
+        _lock_header(descriptor, _POISON_ATTEMPTS)
         _set_poison(descriptor, _header(descriptor), device, inode)
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _UNLOCK_HEADER)
     os.fsync(descriptor)
 
 
@@ -106,10 +113,13 @@ def take_back_poison(descriptor: int, device: int, inode: int) -> None:
     Raises:
         OSError: If it cannot be stored.
     """
-    with _header_locked(descriptor):
+    try:
+        _lock_header(descriptor)
         header = _header(descriptor)
         if (header.poisoned_device, header.poisoned_inode) == (device, inode):
             _set_poison(descriptor, header, 0, 0)
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _UNLOCK_HEADER)
 
 
 def _set_poison(descriptor: int, header: Header, device: int, inode: int) -> None:
@@ -173,18 +183,12 @@ def _fold(descriptor: int, offset: int) -> None:
     os.pwrite(descriptor, bytes(SLOT_BYTES), offset)
 
 
-@contextmanager
-def _header_locked(descriptor: int, attempts: int = _HEADER_ATTEMPTS) -> Iterator[None]:
+def _lock_header(descriptor: int, attempts: int = _HEADER_ATTEMPTS) -> None:
     for _ in range(attempts):
         if _try_lock(descriptor, 0):
-            break
+            return
         time.sleep(_HEADER_NAP_SECONDS)
-    else:
-        raise OSError(errno.EAGAIN, "the counters file is locked")
-    try:
-        yield
-    finally:
-        _unlock(descriptor, 0)
+    raise OSError(errno.EAGAIN, "the counters file is locked")
 
 
 def _try_lock(descriptor: int, offset: int) -> bool:
@@ -200,5 +204,4 @@ def _unlock(descriptor: int, offset: int) -> None:
 
 
 def _set_lock(descriptor: int, kind: int, offset: int) -> None:
-    request = struct.pack(_FLOCK, kind, os.SEEK_SET, offset, SLOT_BYTES, 0)
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, request)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, offset, SLOT_BYTES, 0))

@@ -41,13 +41,14 @@ _SHORTEST_SECONDS, _LONGEST_SECONDS, _NEXT_SECONDS = 20e-6, 600e-6, 1.0
 _POINTS: Final = frozenset(
     number for name, number in dis.opmap.items() if name.startswith("CALL") or "JUMP_BACKWARD" in name
 )
+_PACKAGE: Final = str(ROOT / "auditwatch")
 _ASYNCIO: Final = os.path.dirname(asyncio.__file__)
 _INTO_ASYNCIO: Final = {"settle", "make_room"}
 """A loop that is interrupted in its own code may never wake a task again, whoever waits for what."""
 
 
-class Interrupted(Exception):
-    """What the handler raises: no error of any library, as Celery's soft time limit is none."""
+class Interrupted(TimeoutError):
+    """What the handler raises: a kind of error that the system raises too, which must not be taken for one of its."""
 
 
 class Handler:
@@ -79,12 +80,15 @@ class EveryPoint:
         passed: How many points were passed.
         path: All of them, of a run without an interrupt.
         place: Where the last interrupt was.
+        is_ours: Whether that is in our own code: some of the standard library ignores errors of the system, and takes a
+            handler's for one.
     """
 
     def __init__(self) -> None:
         self.handler = Handler(signal.SIGUSR1)
         self.passed = 0
         self.place = ""
+        self.is_ours = False
         self.path: list[tuple[CodeType, int]] = []
         self._target = 0
         self._offsets: dict[CodeType, frozenset[int]] = {}
@@ -121,6 +125,7 @@ class EveryPoint:
             self.path.append((frame.f_code, frame.f_lasti))
         if self.passed == self._target:
             frame = sys._getframe(2)
+            self.is_ours = frame.f_code.co_filename.startswith(_PACKAGE)
             self.place = f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
             (_,) = self._trip  # taking it from an iterator, no call follows: the signal is not delivered here
 
@@ -193,7 +198,7 @@ class Scene:
         options = dict(self._options)
         return Forgetful(self._trail) if options.pop("forgetful", False) else AuditWriter(self._trail, **options)
 
-    def outcome(self, interrupt: Callable[[], None], handler: Handler) -> str:
+    def outcome(self, interrupt: Callable[[], None], handler: Handler, every: EveryPoint | None = None) -> str:
         """Interrupt the work; what was wrong with how it ended, or ""."""
         faulthandler.dump_traceback_later(2 * PATIENCE_SECONDS, exit=True)
         try:
@@ -204,7 +209,7 @@ class Scene:
             return f"the interrupt became {error!r}"
         else:
             # asyncio logs what a callback raises
-            if handler.ran and not handler.is_ignored and self.work not in self._in_loops:
+            if handler.ran and not handler.is_ignored and self.work not in self._in_loops and every and every.is_ours:
                 return "the interrupt was swallowed"
         return ""
 
@@ -372,7 +377,7 @@ def at_every_point(scene: Scene, each_turn: bool) -> tuple[int, str]:
 
     Args:
         scene: With the work.
-        each_turn: Whether to do so at each turn of a loop, and not only at the first two and the last.
+        each_turn: Whether to do so at each turn of a loop, and not only at the first and the last.
     """
     every = EveryPoint()
     path: list[tuple[CodeType, int]] = []
@@ -383,7 +388,7 @@ def at_every_point(scene: Scene, each_turn: bool) -> tuple[int, str]:
     targets = list(range(1, len(path) + 1)) if each_turn else few_turns(path)
     for turn, target in enumerate(targets, 1):
         scene.prepare()
-        wrong = scene.outcome(lambda target=target: every.run(scene.work, target), every.handler)  # type: ignore[misc]
+        wrong = scene.outcome(lambda target=target: every.run(scene.work, target), every.handler, every)  # type: ignore[misc]
         wrong = wrong or scene.aftermath()
         if wrong:
             return turn, f"point {target}, {every.place}: {wrong}"
@@ -397,7 +402,7 @@ def few_turns(path: list[tuple[CodeType, int]]) -> list[int]:
     chosen = []
     for number, place in enumerate(path, 1):
         passed[place] += 1
-        if passed[place] <= 2 or last[place] == number:
+        if passed[place] == 1 or last[place] == number:
             chosen.append(number)
     return chosen
 

@@ -346,3 +346,119 @@ def test_the_thread_ends_when_nothing_comes_any_more(trail):
     (thread,) = asyncio.run(main())
     thread.join(30)
     assert not thread.is_alive()
+
+
+STOPPED = """
+import asyncio, fcntl, time
+from auditwatch import AuditWriter, LockTimeout
+holder = open(sys.argv[1], "ab")
+fcntl.flock(holder, fcntl.LOCK_EX)
+async def main():
+    writer = AuditWriter(sys.argv[1], lock_timeout=0.5, durability=sys.argv[2])
+    outcomes = await asyncio.gather(*(writer.append_async({"n": n}) for n in range(1000)), return_exceptions=True)
+    print({type(outcome).__name__ for outcome in outcomes}, len({id(outcome) for outcome in outcomes}))
+    for number in range(1000):
+        asyncio.ensure_future(writer.append_async({"n": number}))
+    await asyncio.sleep(0)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.concurrency
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_a_thousand_calls_behind_a_held_lock_time_out_together_and_so_does_the_end_of_the_program(
+    trail, run, durability
+):
+    assert run(STOPPED, trail, durability) == "{'LockTimeout'} 1000\n"
+    total = counters.decode((trail.parent / ".audit.jsonl.counters").read_bytes()).total
+    assert (total.stored, total.failed[counters.FAILURES.index("lock_timeout")]) == (0, 2000)
+
+
+@pytest.mark.concurrency
+def test_who_came_later_has_his_whole_time(trail, held, records):
+    async def main():
+        writer = AuditWriter(trail, **PLAIN, lock_timeout=0.5, durability="power")
+        first = asyncio.ensure_future(writer.append_async({"a": 1}))
+        await asyncio.sleep(0.3)
+        second = asyncio.ensure_future(writer.append_async({"a": 2}))
+        with pytest.raises(LockTimeout):
+            await first
+        assert not second.done()
+        held()
+        await second
+        await writer.aclose()
+
+    asyncio.run(main())
+    assert records(trail) == [{"a": 2}]
+
+
+@pytest.mark.concurrency
+def test_an_await_ends_when_its_own_record_is_stored_and_not_with_the_last_one(trail, held, records, monkeypatch):
+    async def main():
+        writer = AuditWriter(trail, **PLAIN)
+        true_write, goes_on = os.write, threading.Event()
+
+        def write(descriptor, data):
+            if b"slow" in data:
+                assert goes_on.wait(30)
+            return true_write(descriptor, data)
+
+        monkeypatch.setattr(os, "write", write)
+        tasks = [asyncio.ensure_future(writer.append_async({"a": what})) for what in ("first", "second", "slow")]
+        await asyncio.sleep(0)
+        held()
+        await asyncio.wait_for(asyncio.gather(*tasks[:2]), 30)
+        assert not tasks[2].done()
+        goes_on.set()
+        await asyncio.gather(*tasks)
+        await writer.aclose()
+
+    asyncio.run(main())
+
+
+def test_close_waits_for_what_was_handed_over(trail, records):
+    async def main():
+        with AuditWriter(trail, **PLAIN) as writer:
+            tasks = [asyncio.ensure_future(writer.append_async({"a": n})) for n in range(100)]
+            await asyncio.sleep(0)
+        assert len(records(trail)) == 100
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+
+
+def test_the_callable_of_on_failure_may_close_the_writer(trail):
+    heard = []
+
+    async def main():
+        writer = AuditWriter(trail, on_failure=lambda error: [heard.append(error.reason), writer.close()])
+        writer._appender.close()
+        await writer.append_async({"a": 1})
+        await writer.aclose()
+
+    asyncio.run(main())
+    assert heard == ["other"]
+
+
+def test_async_with_closes_at_its_end(trail, records):
+    async def main():
+        async with AuditWriter(trail, **PLAIN) as writer:
+            task = asyncio.ensure_future(writer.append_async({"a": 1}))
+            await asyncio.sleep(0)
+        await task
+        with pytest.raises(AuditWriteError, match="closed"):
+            await writer.append_async({"a": 2})
+
+    asyncio.run(main())
+    assert records(trail) == [{"a": 1}]
+
+
+@pytest.mark.concurrency
+def test_the_cause_of_a_time_out_by_wait_for_is_where_the_page_says(trail, held):
+    async def main():
+        writer = AuditWriter(trail, **PLAIN)
+        await asyncio.wait_for(writer.append_async({"a": 1}), 0.01)
+
+    with pytest.raises(TimeoutError) as caught:
+        asyncio.run(main())
+    assert caught.value.__cause__.__cause__.stored == "unknown"
