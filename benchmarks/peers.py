@@ -19,10 +19,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import cache, partial
+from unittest import mock
 
 from auditwatch.trail.grid import Block
+from auditwatch.trail.judge.native import NATIVE, NativeSieve
+from auditwatch.trail.judge.pure import PureSieve
+from auditwatch.trail.judge.sieve import Sieve
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.validation.full import Full, validate_full
+from auditwatch.validation.ranges import judge_range
 from auditwatch.validation.workers.pool import WorkerPool
 from benchmarks.original import validate as validate_original
 
@@ -99,34 +104,24 @@ def _jq(path: str) -> int:
     return int(output)
 
 
+_DUCKDB = (
+    "SELECT count(*) FILTER (json_valid(line)) FROM read_csv(?, columns = {'line': 'VARCHAR'}, delim = '\x01',"
+    " quote = '', escape = '', header = false, auto_detect = false, max_line_size = 4000000)"
+)
+_CHDB = "SELECT countIf(isValidJSON(line)) FROM file('{}', LineAsString, 'line String') SETTINGS max_threads = {}"
+
+
 def _duckdb(threads: int, path: str) -> int:
     import duckdb
 
-    query = (
-        "SELECT count(*) FILTER (json_valid(line)) FROM read_csv(?, columns = {'line': 'VARCHAR'}, delim = '\x01',"
-        " quote = '', escape = '', header = false, auto_detect = false, max_line_size = 4000000)"
-    )
     with duckdb.connect(config={"threads": threads}) as connection:
-        return int(connection.execute(query, [path]).fetchall()[0][0])
-
-
-def _duckdb_lenient(threads: int, path: str) -> int:
-    """DuckDB's reader of JSON lines, which accepts NaN and superfluous commas."""
-    import duckdb
-
-    query = "SELECT count(*) FROM read_ndjson_objects(?, ignore_errors = true) WHERE json IS NOT NULL"
-    with duckdb.connect(config={"threads": threads}) as connection:
-        return int(connection.execute(query, [path]).fetchall()[0][0])
+        return int(connection.execute(_DUCKDB, [path]).fetchall()[0][0])
 
 
 def _chdb(threads: int, path: str) -> int:
     import chdb
 
-    query = (
-        f"SELECT countIf(isValidJSON(line)) FROM file('{path}', LineAsString, 'line String')"
-        f" SETTINGS max_threads = {threads}"
-    )
-    return int(bytes(chdb.query(query).bytes()))
+    return int(bytes(chdb.query(_CHDB.format(path, threads)).bytes()))
 
 
 def _simdjson(path: str) -> int:
@@ -143,6 +138,28 @@ def _compiled() -> tempfile.TemporaryDirectory[str]:
     except (OSError, subprocess.CalledProcessError):
         raise NotRun("simdjson's C++ library cannot be built against here") from None
     return directory
+
+
+class _Here:
+    """auditwatch in this process, with one of its sieves."""
+
+    def __init__(self, make: Callable[[Rules], Sieve]) -> None:
+        self._make = make
+
+    def __call__(self, path: str) -> int:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            with mock.patch("auditwatch.trail.judge.judge.sieve_for", self._make):
+                end = os.fstat(descriptor).st_size
+                return judge_range(descriptor, 0, end, Rules(), hashed=False).report.records
+        finally:
+            os.close(descriptor)
+
+
+def _sse2(rules: Rules) -> Sieve:
+    if NATIVE is None or "sse2" not in NATIVE.INSTRUCTIONS:
+        raise NotRun("no native judge with SSE2 here")
+    return NativeSieve(rules, "sse2")
 
 
 class _Ours:
@@ -186,19 +203,40 @@ PEERS: dict[str, Callable[[], Count]] = {
     "orjson a line": lambda: _orjson,
     "jq": lambda: _jq,
     "simdjson C++, a line": lambda: _simdjson,
-    "DuckDB json_valid, 1 thread": lambda: partial(_duckdb, 1),
-    "DuckDB json_valid, 2 threads": lambda: partial(_duckdb, 2),
-    "DuckDB read_ndjson, lenient, 2 threads": lambda: partial(_duckdb_lenient, 2),
-    "chDB isValidJSON, 1 thread": lambda: partial(_chdb, 1),
-    "chDB isValidJSON, 2 threads": lambda: partial(_chdb, 2),
+    "DuckDB, 1 thread": lambda: partial(_duckdb, 1),
+    "DuckDB, 2 threads": lambda: partial(_duckdb, 2),
+    "chDB, 1 thread": lambda: partial(_chdb, 1),
+    "chDB, 2 threads": lambda: partial(_chdb, 2),
     "auditwatch, 1 worker": lambda: _Ours(1),
     "auditwatch, 2 workers": lambda: _Ours(2),
     "auditwatch, 1 worker, two fields required": lambda: _Ours(1, _REQUIRED),
-    "auditwatch, 2 workers, two fields required": lambda: _Ours(2, _REQUIRED),
     "auditwatch, 1 worker, unchanged history": lambda: _Ours(1, remembers=True),
-    "auditwatch, 2 workers, unchanged history": lambda: _Ours(2, remembers=True),
+    "auditwatch, SSE2 alone": lambda: _Here(_sse2),
+    "auditwatch, Python alone": lambda: _Here(PureSieve),
 }
-"""The peers by name; each is created in its own process."""
+"""The peers by name; each is created in its own process. DuckDB is asked for `json_valid`, chDB for `isValidJSON`."""
+
+_DUCKDB_SCRIPT = (
+    "import duckdb, sys\nconnection = duckdb.connect(config={'threads': 2})\n"
+    f"print(connection.execute({_DUCKDB!r}, sys.argv[1:]).fetchall())"
+)
+_PYTHON = [sys.executable, "-c"]
+COMMANDS: dict[str, list[str]] = {
+    "original script": [
+        *_PYTHON,
+        "import json, sys\nfor line in open(sys.argv[1]): json.loads(line)",
+    ],
+    "orjson a line": [
+        *_PYTHON,
+        "import orjson, sys\nfor line in open(sys.argv[1], 'rb'): orjson.loads(line)",
+    ],
+    "jq": ["jq", "-n", "reduce inputs as $_ (0; . + 1)"],
+    "DuckDB json_valid": [*_PYTHON, _DUCKDB_SCRIPT],
+    "chDB isValidJSON": [*_PYTHON, f"import chdb, sys\nprint(chdb.query({_CHDB!r}.format(sys.argv[1], 2)).bytes())"],
+    "auditwatch validate --jobs 1": [sys.executable, "-m", "auditwatch", "validate", "--jobs", "1"],
+    "auditwatch validate --jobs 2": [sys.executable, "-m", "auditwatch", "validate", "--jobs", "2"],
+}
+"""Whole commands that judge the file at the path that is put after them."""
 
 
 def _peak_bytes(count: Count) -> int:

@@ -2,8 +2,11 @@
 
     python -m benchmarks.validation [MEGABYTES [ROUNDS]]
 
-Each contestant is a separate process. Their rounds alternate, so that a busy machine slows all of them, and the tables
-show medians. On a busy machine elapsed time says little: rely on the column with CPU time. The files are in the page
+Two questions, never mixed. *Already running*: each contestant is a separate process that has imported all it needs and
+is asked about files; what counts is the work. *Whole commands*: from the start of a program to its exit status, as
+somebody at a terminal waits for it.
+
+Rounds alternate, so that a busy machine slows all of them, and the best of each counts. The files are in the page
 cache, because this compares judging, not disks. Programs that are not installed (`pip install --group bench`, jq,
 simdjson's headers and a compiler) are NOT RUN.
 """
@@ -12,32 +15,23 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from auditwatch.trail.rules import Rules
 from auditwatch.validation.sample import draw_sample
-from benchmarks.peers import PEERS
+from benchmarks.peers import COMMANDS, PEERS
+from benchmarks.shapes import SHAPES, processor, write_trail
 
-MEGABYTES, ROUNDS = 200, 3
+MEGABYTES, ROUNDS, COMMAND_MEGABYTES = 100, 5, 300
 SLOW = {"original script", "jq"}
-RECORD = (
-    b'{"timestamp":"2025-10-07T12:00:00.%06d+00:00","event":"TRADE_APPROVED","details":{"symbol":"BTC-USD","side":"buy",'
-    b'"quantity":0.25,"price":64123.5,"order":"%011d","limits":{"position":5,"risk":0.013},"strategy":"momentum"},'
-    b'"user":"risk-manager","session":"6f1c0a9e42"}\n'
-)
-
-Line = Callable[[int], tuple[bytes, bool]]
-"""Returns the bytes of the line with a given number, and whether they are one whole line."""
 
 
 @dataclass(slots=True)
@@ -71,60 +65,14 @@ class Contestant:
             self.cpu_seconds.append(answer["cpu_seconds"])
 
     @property
-    def median(self) -> float:
-        """Median of all rounds, in seconds; 0 if it was not run."""
-        return statistics.median(self.seconds) if self.seconds else 0.0
+    def best(self) -> float:
+        """Of all rounds, in seconds; 0 if it was not run."""
+        return min(self.seconds, default=0.0)
 
-
-def short(n: int) -> tuple[bytes, bool]:
-    """A line of 275 bytes, as a risk manager writes it."""
-    return RECORD % (n % 1_000_000, n), True
-
-
-def stamped(n: int) -> tuple[bytes, bool]:
-    """A line with number and hash at the end."""
-    return RECORD[:-2] % (n % 1_000_000, n) + b',"_seq":%d,"_prev":"%s"}\n' % (n + 1, b"ab" * 32), True
-
-
-def damaged(n: int) -> tuple[bytes, bool]:
-    """A line; one in a hundred is torn, or glued to a piece of another."""
-    line = RECORD % (n % 1_000_000, n)
-    if n % 100:
-        return line, True
-    cut = random.Random(n).randrange(1, len(line) - 2)
-    return (line[:cut] + (b"\n" if n % 200 else line)), False
-
-
-def long(positions: int) -> Line:
-    """A record with this many positions in it."""
-    legs = [
-        {"symbol": f"SYM{i}", "quantity": i / 4, "price": 64123.5 + i, "note": "overnight"} for i in range(positions)
-    ]
-    record = {"timestamp": "2025-10-07T12:00:00Z", "event": "SNAPSHOT", "positions": legs}
-    body = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-    return lambda _n: (body, True)
-
-
-CASES: dict[str, Line] = {
-    "lines of 275 bytes": short,
-    "stamped lines of 363 bytes": stamped,
-    "275 bytes, 1 % damaged": damaged,
-    "lines of 4 kB": long(62),
-    "lines of 100 kB": long(1550),
-}
-
-
-def write_trail(path: str, size: int, line: Line = short) -> int:
-    """Write lines until the file is that big; returns how many of them are whole."""
-    whole = 0
-    with open(path, "wb") as trail:
-        for number in count():
-            body, is_whole = line(number)
-            trail.write(body)
-            whole += is_whole
-            if number % 100 == 99 and trail.tell() >= size:
-                return whole
-    return whole
+    @property
+    def best_cpu(self) -> float:
+        """Of all rounds, in seconds of CPU time; 0 if it was not run."""
+        return min(self.cpu_seconds, default=0.0)
 
 
 @contextmanager
@@ -154,21 +102,49 @@ def measure(path: str, whole: int, rounds: int) -> list[Contestant]:
 
 
 def print_table(taking_part: list[Contestant], size: int) -> None:
-    """Print one row per contestant; ratios compare it with three of them."""
-    by_name = {contestant.name: contestant.median for contestant in taking_part}
-    original, orjson_line = by_name["original script"], by_name["orjson a line"]
-    chdb = by_name["chDB isValidJSON, 2 threads"]
-    print("| who | seconds | GB/s | x original | x orjson a line | x chDB, 2 threads | GB a CPU second | peak MB |")
+    """Print one row per contestant; ratios are those of CPU seconds, with the peers in one thread."""
+    spent = {contestant.name: contestant.best_cpu for contestant in taking_part}
+    against = [spent[name] for name in ("original script", "orjson a line", "chDB, 1 thread", "DuckDB, 1 thread")]
+    print("| who | GB a CPU second | x original | x orjson a line | x chDB | x DuckDB | GB/s | peak MB |")
     print("|---|---|---|---|---|---|---|---|")
     for contestant in taking_part:
         if contestant.not_run:
             print(f"| {contestant.name} | NOT RUN: {contestant.not_run} ||||||| ")
             continue
-        seconds = contestant.median
-        ratios = (f"{peer / seconds:.2f}" if peer else "-" for peer in (original, orjson_line, chdb))
-        a_core = size / statistics.median(contestant.cpu_seconds) / 1e9
-        rates = f"{seconds:.3f} | {size / seconds / 1e9:.2f} | {' | '.join(ratios)} | {a_core:.2f}"
+        cpu = contestant.best_cpu
+        ratios = " | ".join(f"{peer / cpu:.2f}" if peer else "-" for peer in against)
+        rates = f"{size / cpu / 1e9:.2f} | {ratios} | {size / contestant.best / 1e9:.2f}"
         print(f"| {contestant.name} | {rates} | {contestant.peak_bytes / 1e6:.0f} |")
+
+
+def ran(command: list[str]) -> tuple[float, float, int]:
+    """Seconds, CPU seconds with those of its children, and the exit status of one run of a command."""
+    begun = time.perf_counter()
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except FileNotFoundError:
+        return 0.0, 0.0, -1
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, process.returncode
+
+
+def print_commands(path: str, rounds: int) -> None:
+    """Print what whole commands take on one file, and how that compares with ours on two cores."""
+    best = dict.fromkeys(COMMANDS, (0.0, 0.0))
+    for number in range(rounds):
+        for name, command in COMMANDS.items():
+            if number and name in SLOW:
+                continue
+            seconds, cpu, status = ran([*command, path])
+            if status in (0, 1):
+                had = best[name]
+                best[name] = (min(had[0] or seconds, seconds), min(had[1] or cpu, cpu))
+    ours = best["auditwatch validate --jobs 2"]
+    print("| command | seconds | CPU seconds | ours is so many times as fast | ours by CPU |\n|---|---|---|---|---|")
+    for name, (seconds, cpu) in best.items():
+        ratios = f"{seconds / ours[0]:.2f} | {cpu / ours[1]:.2f}" if seconds else "NOT RUN |"
+        print(f"| {name} | {seconds:.3f} | {cpu:.3f} | {ratios} |")
 
 
 def sample_milliseconds(path: str) -> float:
@@ -186,15 +162,21 @@ def sample_milliseconds(path: str) -> float:
 def main(arguments: tuple[str, ...] = ()) -> None:
     """Print the tables."""
     megabytes, rounds = [int(value) for value in arguments] + [MEGABYTES, ROUNDS][len(arguments) :]
+    print(f"{processor()}\n")
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "audit_trail.jsonl")
-        for name, line in CASES.items():
+        for name, line in SHAPES.items():
             whole = write_trail(path, megabytes * 1_000_000, line)
             size = os.path.getsize(path)
             load = os.getloadavg()[0]
-            print(f"### {name}: {size / 1e6:.0f} MB, {whole:,} whole, {rounds} rounds, load {load:.1f} before\n")
+            print(f"### {name}: {size / 1e6:.0f} MB, {whole:,} whole, best of {rounds}, load {load:.1f} before\n")
             print_table(measure(path, whole, rounds), size)
             print(f"\na sample of 100 lines: {sample_milliseconds(path):.1f} ms\n", flush=True)
+        for name in ("lines of 275 bytes", "transcripts of 2 kB to 225 kB"):
+            write_trail(path, COMMAND_MEGABYTES * 1_000_000, SHAPES[name])
+            print(f"### whole commands, {COMMAND_MEGABYTES} MB, {name}, two threads, best of {rounds}\n")
+            print_commands(path, rounds)
+            print(flush=True)
 
 
 if __name__ == "__main__":
