@@ -20,12 +20,10 @@ from auditwatch.files.archives import is_compressed
 from auditwatch.host.signals import run_in_loop
 from auditwatch.ledger.runs import Mode
 from auditwatch.trail.grid import Share
-from auditwatch.trail.judge.json_schema import check_schema
 from auditwatch.trail.names import printable
 from auditwatch.trail.rules import FieldType, Rules
 from auditwatch.trail.verdict import Verdict
 from auditwatch.trail.words import count_text
-from auditwatch.validation.once.as_trail import segments_in, validate_as_trail
 from auditwatch.validation.once.outcome import Outcome
 from auditwatch.validation.once.paths import STANDARD_INPUT, Options, RecordedBlocksOf, nothing_recorded, validate_paths
 from auditwatch.validation.once.text import report_text
@@ -183,6 +181,8 @@ def _schema_text(schema: TextIO | None) -> str:
         text = schema.read()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--schema: cannot be read: {error}") from None
+    from auditwatch.trail.judge.json_schema import check_schema
+
     try:
         check_schema(text)
     except ImportError:
@@ -229,6 +229,8 @@ async def _validate_as_trail(asked: _Asked) -> list[str]:
     paths, options = asked.paths, asked.options
     if options.mode is Mode.SAMPLE or options.digest or STANDARD_INPUT in paths:
         raise UsageError("--as-trail reads every line of the files: not with --mode sample, --digest or standard input")
+    from auditwatch.validation.once.as_trail import validate_as_trail
+
     segments = await asyncio.to_thread(_segments, paths)
     with closing(ProgressBar()) as bar:
         outcome = await validate_as_trail(paths[-1], segments, options, bar.progress_of(paths[-1]))
@@ -236,6 +238,8 @@ async def _validate_as_trail(asked: _Asked) -> list[str]:
 
 
 def _segments(paths: tuple[str, ...]) -> Sequence[str]:
+    from auditwatch.validation.once.as_trail import segments_in
+
     return segments_in(paths[0]) if len(paths) == 1 and os.path.isdir(paths[0]) else paths
 
 

@@ -70,5 +70,15 @@ def test_a_command_loads_what_its_budget_says(line: str, place: Path) -> None:
     assert loaded & WEIGHED - {"click"} == BUDGETS[line], done.stderr
 
 
+def test_a_full_validation_of_a_file_loads_nothing_of_samples_segments_or_streams(place: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "validate", "t.jsonl"], cwd=place, capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    others = {"validation.sample", "validation.cover", "validation.once.as_trail", "validation.once.stdin"}
+    assert not loaded & {f"auditwatch.{name}" for name in others}
+    assert "secrets" not in loaded
+
+
 def test_every_command_that_needs_no_agent_has_a_budget() -> None:
     assert {line.split()[0] for line in BUDGETS} >= set(COMMANDS) - {"run", "demo"}

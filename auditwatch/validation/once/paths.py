@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,17 +17,14 @@ from auditwatch.trail.grid import Block, Share
 from auditwatch.trail.names import distinct_names
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.verdict import Trouble
-from auditwatch.validation.cover import Cover, cover_share
 from auditwatch.validation.full import Full, OnBlock, validate_full
 from auditwatch.validation.once.comparison import Comparison, RecordedBlocks, compared, rewritten_in
-from auditwatch.validation.once.outcome import Outcome, Sampling, found_in
-from auditwatch.validation.once.stdin import validate_stream
-from auditwatch.validation.sample import draw_sample, upper_bound
+from auditwatch.validation.once.outcome import Outcome, found_in
 from auditwatch.validation.workers.pool import WorkerPool
 
 STANDARD_INPUT: Final = "-"
 
-_HERE_BYTES: Final = 32 << 20
+HERE_BYTES: Final = 32 << 20
 """Files up to this size are judged in this process: it is done before workers would have started (100 ms each)."""
 
 
@@ -95,12 +91,17 @@ async def _timed(path: str, trail: str, options: Options, pool: WorkerPool, on_p
 async def _outcome(path: str, trail: str, options: Options, pool: WorkerPool, on_progress: Progress | None) -> Outcome:
     if path == STANDARD_INPUT:
         return _stream_outcome(options)
-    judge = _sample_outcome if options.mode is Mode.SAMPLE else full_outcome
     with opened(path) as descriptor:
-        return await judge(path, trail, descriptor, options, pool, on_progress)
+        if options.mode is Mode.FULL:
+            return await full_outcome(path, trail, descriptor, options, pool, on_progress)
+        from auditwatch.validation.once.sampled import sample_outcome  # noqa: PLC0415  most validations draw no sample
+
+        return await sample_outcome(path, trail, descriptor, options, pool, on_progress)
 
 
 def _stream_outcome(options: Options) -> Outcome:
+    from auditwatch.validation.once.stdin import validate_stream  # noqa: PLC0415  most validations read files
+
     stream = validate_stream(0, options.rules, final=options.final, hashed=options.digest)
     return Outcome(
         STANDARD_INPUT,
@@ -122,7 +123,7 @@ async def full_outcome(
         WorkerDied: A worker ended before it answered.
     """
     size = os.fstat(descriptor).st_size
-    small = size <= _HERE_BYTES
+    small = size <= HERE_BYTES
     recorded = options.recorded_of(path, options.rules)
     seen: dict[tuple[int, int], bytes] = {}
     full = await validate_full(
@@ -164,29 +165,3 @@ def _compared(
     descriptor: int, recorded: RecordedBlocks, full: Full, size: int, seen: dict[tuple[int, int], bytes]
 ) -> Comparison:
     return compared(recorded, full, size, rewritten_in(descriptor, recorded.history, seen))
-
-
-async def _sample_outcome(
-    path: str, trail: str, descriptor: int, options: Options, pool: WorkerPool, on_progress: Progress | None
-) -> Outcome:
-    seed = secrets.randbits(32) if options.seed is None else options.seed
-    size = os.fstat(descriptor).st_size
-    known = options.recorded_of(path, options.rules)
-    recorded = known.block if known else lambda _k: None
-    sample = draw_sample(descriptor, size, options.rules, options.lines, seed, final=options.final, recorded=recorded)
-    drawn = sample.report.lines + sample.report.torn_tail
-    cover = Cover()
-    if options.cover is not None:
-        workers = None if size <= _HERE_BYTES else pool
-        cover = await cover_share(descriptor, size, options.cover, options.rules, workers, recorded, on_progress)
-    report = cover.with_sample(sample)
-    return Outcome(
-        path,
-        Mode.SAMPLE,
-        report=report,
-        findings=found_in(report.defects, trail, os.path.basename(path)),
-        coverage=report.bytes / sample.lines_end if sample.lines_end else 1.0,
-        sampling=Sampling(
-            drawn, sample.by, seed, upper_bound(sample.report.corrupt_lines, drawn), options.cover, len(cover.ranges)
-        ),
-    )
