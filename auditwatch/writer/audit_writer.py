@@ -77,7 +77,7 @@ class AuditWriter:
         self._begin(
             Settings(
                 path=absolute(path),
-                lock_path=None if lock_path is None else absolute(lock_path),
+                lock_path=None if lock_path is None else absolute(lock_path, "lock_path"),
                 lock_timeout=lock_timeout,
                 max_line_bytes=max_line_bytes,
                 timestamp_field=timestamp_field,

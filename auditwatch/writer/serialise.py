@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
@@ -95,6 +95,8 @@ class Serialiser:
             raise UnserialisableError("the line is not a JSON object")
         if not RESERVED.isdisjoint(record):
             raise UnserialisableError("_seq, _prev and _auditwatch are reserved for the writer: rename the member")
+        if line.count(b"[") + line.count(b"{") > MAX_DEPTH:
+            _refuse_depth(record)
         return line + b"\n"
 
     def _standard_line(self, members: Mapping[str, object]) -> bytes:
@@ -174,6 +176,20 @@ def _parsed(line: bytes) -> object:
         return json.loads(line.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise UnserialisableError("the line is not JSON in UTF-8") from None
+
+
+def _refuse_depth(record: object) -> None:
+    level = [record]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level for child in _inside(value)]
+    if any(isinstance(value, (dict, list)) for value in level):
+        raise UnserialisableError(f"the record is nested more than {MAX_DEPTH} levels deep")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _refuse_constant(name: str) -> object:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from auditwatch.errors import AuditWriteError
+from auditwatch.trail.own import RESERVED
 
 Durability = Literal["process", "interval", "power"]
 Reentrant = Literal["raise", "after"]
@@ -38,30 +40,77 @@ class Settings(NamedTuple):
         """These settings, if a writer can have them.
 
         Raises:
-            ValueError: If not.
+            ValueError: If not; it names the setting and says what it must be.
         """
-        if not self.lock_timeout >= 0:
-            raise ValueError(f"lock_timeout must be 0 or a positive number of seconds, not {self.lock_timeout!r}")
-        if self.max_line_bytes < 2:
-            raise ValueError(f"max_line_bytes must be at least 2, not {self.max_line_bytes!r}")
+        for name, (is_right, must) in _RULES.items():
+            value = getattr(self, name)
+            if not is_right(value):
+                raise ValueError(f"{name} must be {must}, not {value!r}")
         if self.default is not None and self.dumps is not None:
             raise ValueError("default= belongs to the built-in serialiser: with dumps= it would never be called")
-        if self.on_failure != "raise" and not callable(self.on_failure):
-            raise ValueError('on_failure must be "raise" or a callable that takes the error')
-        self._check_files()
         return self
 
-    def _check_files(self) -> None:
-        if self.durability not in get_args(Durability):
-            raise ValueError(f"durability must be one of {', '.join(get_args(Durability))}, not {self.durability!r}")
-        if self.reentrant not in get_args(Reentrant):
-            raise ValueError(f"reentrant must be one of {', '.join(get_args(Reentrant))}, not {self.reentrant!r}")
-        for name in ("sync_interval", "rotate_bytes", "rotate_every", "ballast_bytes"):
-            number = getattr(self, name)
-            if number is not None and not 0 < number < float("inf"):
-                raise ValueError(f"{name} must be a number above 0, not {number!r}")
+
+def absolute(path: str | os.PathLike[str], name: str = "path") -> str:
+    """The absolute path: if the program changes its directory later, the trail must not move.
+
+    Args:
+        path: As it was given.
+        name: Of the setting, for messages.
+
+    Raises:
+        ValueError: If it cannot be a path of a file.
+    """
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text or "\0" in text:
+        remedy = ": use os.fsdecode(path)" if isinstance(text, bytes) else ""
+        raise ValueError(f"{name} must be the path of a file as text, not {path!r}{remedy}")
+    return os.path.abspath(text)
 
 
-def absolute(path: str | os.PathLike[str]) -> str:
-    """The absolute path: if the program changes its directory later, the trail must not move."""
-    return os.path.abspath(os.fspath(path))
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_seconds(value: object) -> bool:
+    """Whether it is a time that one can wait: NaN, infinity and more than 292 years are none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value <= threading.TIMEOUT_MAX  # type: ignore[operator]
+
+
+def _is_optional(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or is_right(value)
+
+
+def _may_be_written(mode: object) -> bool:
+    return _is_whole(mode, 0) and mode <= 0o777 and mode & 0o600 == 0o600  # type: ignore[operator]
+
+
+_SECONDS: Final = "a number above 0 (of seconds)"
+_BYTES: Final = "a number above 0 (of bytes, as an int)"
+_FLAG: Final = "True or False"
+
+_RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "lock_timeout": (_is_seconds, "0 or a positive number of seconds"),
+    "max_line_bytes": (lambda value: _is_whole(value, 2), "a number of bytes, at least 2"),
+    "timestamp_field": (
+        _is_optional(lambda name: isinstance(name, str) and name not in RESERVED),
+        f"the name of a member, or None, and none of {', '.join(sorted(RESERVED))}",
+    ),
+    "default": (_is_optional(callable), "a callable, or None"),
+    "dumps": (_is_optional(callable), "a callable, or None"),
+    "on_failure": (lambda value: value == "raise" or callable(value), '"raise" or a callable that takes the error'),
+    "file_mode": (_may_be_written, "an int like 0o640 that lets the owner read and write"),
+    "allow_network": (lambda value: isinstance(value, bool), _FLAG),
+    "durability": (lambda value: value in get_args(Durability), f"one of {', '.join(get_args(Durability))}"),
+    "sync_interval": (lambda value: _is_seconds(value) and value > 0, _SECONDS),
+    "stamp": (lambda value: isinstance(value, bool), _FLAG),
+    "rotate_bytes": (_is_optional(lambda value: _is_whole(value, 1)), _BYTES),
+    "rotate_every": (_is_optional(lambda value: _is_seconds(value) and value > 0), _SECONDS),
+    "ballast_bytes": (_is_optional(lambda value: _is_whole(value, 1)), _BYTES),
+    "reentrant": (lambda value: value in get_args(Reentrant), f"one of {', '.join(get_args(Reentrant))}"),
+}
+"""Of each setting but the paths: whether a value is right, and what it must be."""
