@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 
 from benchmarks import (
@@ -18,7 +17,7 @@ from benchmarks import (
     scrape,
     validation,
 )
-from benchmarks.agents import cpu_name
+from benchmarks.shapes import processor
 
 MODULES = {
     "Full validation": validation,
@@ -38,7 +37,7 @@ MODULES = {
 def main() -> None:
     """Print the machine, then run all benchmarks."""
     system = f"{platform.system()} {platform.release()}, CPython {platform.python_version()}"
-    print(f"{system}, {os.cpu_count()} cores of {cpu_name()}")
+    print(f"{system}, {processor()}")
     for name, module in MODULES.items():
         print(f"\n## {name}\n")
         module.main()

@@ -95,9 +95,3 @@ def _url(log: Path, process: subprocess.Popen[bytes]) -> str:
             raise SystemExit(log.read_text())
         time.sleep(_POLL_SECONDS)
     return found[1]
-
-
-def cpu_name() -> str:
-    """The make of the processor that was measured."""
-    found = re.search(r"(?m)^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text())
-    return found[1] if found else "an unknown processor"
