@@ -67,12 +67,14 @@ class Roster:
         self._services = services
         self._volumes: dict[str, VolumeWatch] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._at: dict[str, list[Monitor]] = {}
 
     def add(self, config: TrailConfig, volume_name: str) -> None:
         """Watch one more trail."""
         volume = self._volume(volume_name)
         monitor = self._monitor(config, volume)
         self.monitors[config.name] = volume.monitors[config.name] = monitor
+        self._at.setdefault(config.path, []).append(monitor)
         self._tasks[config.name] = [self._services.guarded(config.name, monitor.run)]
         self._services.watcher.watch(config.path, config.watch, config.wake_interval_seconds)
         monitor.wake(with_neighbours=True)
@@ -84,6 +86,9 @@ class Roster:
     def remove(self, name: str) -> None:
         """Stop watching a trail; what is known about it stays stored."""
         monitor = self.monitors.pop(name)
+        self._at[monitor.config.path].remove(monitor)
+        if not self._at[monitor.config.path]:
+            del self._at[monitor.config.path]
         monitor.recorder.retire()
         for task in self._tasks.pop(name):
             task.cancel()
@@ -107,9 +112,8 @@ class Roster:
 
     def wake(self, path: str, *, with_neighbours: bool = False) -> None:
         """Something happened at this path, or beside it: its trail looks."""
-        for monitor in self.monitors.values():
-            if monitor.config.path == path:
-                monitor.wake(with_neighbours)
+        for monitor in self._at.get(path, ()):
+            monitor.wake(with_neighbours)
 
     async def last_look(self) -> None:
         """One more look at every trail, before the end."""
