@@ -8,6 +8,7 @@ for a number that is not finite.
 from __future__ import annotations
 
 import json
+import marshal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,7 +43,7 @@ class Serialiser:
         dumps: Replaces the serialisation; what it returns is checked.
     """
 
-    __slots__ = ("_default", "_dumps", "_field", "_standard")
+    __slots__ = ("_default", "_dumps", "_field", "_may_make_numbers", "_standard")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Serialiser:
     ) -> None:
         self._field = timestamp_field
         self._default = default
+        self._may_make_numbers = not (default is None or default is str or default is repr)
         self._dumps = dumps
         self._standard = json.JSONEncoder(
             ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=self._known
@@ -77,7 +79,9 @@ class Serialiser:
                 raise error.__cause__ from error.__cause__.__cause__
             return self._standard_line(members)
         # NaN and Infinity silently become null, so only a line with a null needs a second look.
-        if line.find(b"null") >= 0:  # two thirds of the price of `in`
+        if line.find(b"null") >= 0 and (
+            self._may_make_numbers or _may_hold_odd_number(members)
+        ):  # two thirds of the price of `in`
             self._standard_line(members)
         return line
 
@@ -151,6 +155,19 @@ class Serialiser:
             name = type(value).__name__
             raise UnserialisableError(f"a value is of type {name}, which JSON does not know: see default=")
         return _answer(self._default, value, "default")
+
+
+def _may_hold_odd_number(members: Any) -> bool:
+    """Whether there may be a number among them that is not finite; False is certain.
+
+    The first version of marshal writes each number as text with its length before it, at the speed of C: a fifteenth of
+    the price of a second serialisation. What it does not know is looked at more closely.
+    """
+    try:
+        data = marshal.dumps(members, 1)
+    except ValueError:
+        return True
+    return data.find(b"\x03nan") >= 0 or data.find(b"\x03inf") >= 0 or data.find(b"\x04-inf") >= 0
 
 
 def _answer(hook: Callable[[Any], Any], value: object, name: str) -> object:

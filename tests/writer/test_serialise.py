@@ -227,3 +227,18 @@ def test_whatever_json_can_say_is_read_back_as_it_was(record):
 @given(st.dictionaries(st.text(alphabet=st.characters(categories=["Cs", "L"]), min_size=1), values))
 def test_text_that_utf8_cannot_say_is_read_back_as_it_was(record):
     assert json.loads(body(record)) == record
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("default", [None, str, repr, lambda value: [value]])
+def test_a_number_that_is_not_finite_is_found_beside_none_and_beside_text_that_looks_like_it(odd, default):
+    serialiser = Serialiser(None, default, None)
+    with pytest.raises(UnserialisableError, match="finite"):
+        serialiser.line({"a": None, "b": [{"c": odd}]})
+    text = {"a": None, "b": "\x03nan", "c": "null", "d": "\x04-inf", "e": 1.5, "f": 2**70}
+    assert json.loads(serialiser.line(text)) == text
+
+
+def test_a_number_that_a_hook_makes_is_looked_at_though_its_value_is_plain_to_marshal():
+    with pytest.raises(UnserialisableError, match="finite"):
+        Serialiser(None, lambda _: float("nan"), None).line({"a": {1}, "b": b"x"})
