@@ -15,10 +15,10 @@ It runs inside trading processes. So it imports only `host`, `trail` and `errors
 the standard library and, when a trail is opened, orjson. It logs nothing, and starts no threads except those that
 `durability="interval"` and `append_async` need.
 
-What it is made of: `audit_writer` (the front), `serialise`; `appender` (from lines to acknowledged), `equipment`;
-`trail_file` (one open file) with its `locking`, `tail`, `whereabouts` and `durability`; `group` (commits shared by
-threads), `chain` and `predecessors` (stamps), `rotation`; `counting` and `slots` (the counters file); `reentry` (signal
-handlers that append), `ballast`; `failpoints`. In front of it: `async_front`, `logging_handler`.
+What it is made of: `audit_writer` (the front), `serialise`, `culprit`; `appender` (from lines to acknowledged),
+`equipment`; `trail_file` (one open file) with its `locking`, `tail`, `whereabouts` and `durability`; `group` (commits
+shared by threads), `chain` and `predecessors` (stamps), `rotation`; `counting` and `slots` (the counters file);
+`reentry` (signal handlers that append), `ballast`; `failpoints`. In front of it: `async_front`, `logging_handler`.
 """
 
 from __future__ import annotations

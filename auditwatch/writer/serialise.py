@@ -24,6 +24,7 @@ import orjson
 
 from auditwatch.trail.limits import MAX_DEPTH
 from auditwatch.trail.own import RESERVED
+from auditwatch.writer.culprit import culprit
 from auditwatch.writer.failures import UnserialisableError
 from auditwatch.writer.timestamp import utc_text
 
@@ -71,19 +72,33 @@ class Serialiser:
         if self._field is not None and self._field not in members:
             members = {self._field: utc_text(time.time_ns()), **members}
         if self._dumps is not None:
-            return self.checked(_encoded(_answer(self._dumps, members, "dumps")))
+            return self.checked(_bytes_of(_answer(self._dumps, members, "dumps")))
+        try:
+            return self._encoded(members)
+        except UnserialisableError as error:
+            raise self._explained(error, members) from error.__cause__
+
+    def _encoded(self, members: Mapping[str, object]) -> bytes:
         try:
             line = orjson.dumps(members, self._known, _OPTIONS)
         except TypeError as error:
             if error.__cause__ is not None:  # what `_known` raised, or a signal handler in the middle of it
                 raise error.__cause__ from error.__cause__.__cause__
             return self._standard_line(members)
-        # NaN and Infinity silently become null, so only a line with a null needs a second look.
-        if line.find(b"null") >= 0 and (
-            self._may_make_numbers or _may_hold_odd_number(members)
-        ):  # two thirds of the price of `in`
+        # NaN and Infinity silently become null, so only a line with a null (`in` costs half as much again) needs a
+        # second look.
+        if line.find(b"null") >= 0 and (self._may_make_numbers or _may_hold_odd_number(members)):
             self._standard_line(members)
         return line
+
+    def _explained(self, error: UnserialisableError, members: Mapping[str, object]) -> UnserialisableError:
+        """The error with the place in the record, and with the one cause where there are several like it."""
+        if error.__cause__ is not None:
+            return error
+        found = culprit(members, self._stand_in)
+        if found is None and self._default is not None:
+            found = f"{error}, because of what default= returns"
+        return error if found is None else UnserialisableError(found)
 
     @staticmethod
     def checked(line: bytes) -> bytes:
@@ -120,6 +135,17 @@ class Serialiser:
 
     def _known(self, value: object) -> object:
         """What stands for a value that JSON does not know: by our rules, or else by the caller's `default`."""
+        plain = self._by_rule(value)
+        return plain if plain is not value else self._asked(value)
+
+    def _stand_in(self, value: object) -> object:
+        """As `_known`, but `default` is not asked: it may answer something else the second time."""
+        plain = self._by_rule(value)
+        return plain if plain is not value or self._default is not None else self._asked(value)
+
+    @staticmethod
+    def _by_rule(value: object) -> object:
+        """What stands for a value by our rules; the value itself if there is no such rule."""
         if isinstance(value, datetime) and value.tzinfo is None:
             raise UnserialisableError("a datetime has no time zone: use datetime.now(timezone.utc)")
         if isinstance(value, (date, time_of_day)):
@@ -128,8 +154,7 @@ class Serialiser:
             return str(value)
         if _is_decimal(value):
             return _number_text(value)
-        plain = _plain(value)
-        return plain if plain is not value else self._asked(value)
+        return _plain(value)
 
     def _refuse_odd_keys(self, record: Mapping[str, object]) -> None:
         """The standard library turns keys like 1, None and True into strings, which may produce one key twice."""
@@ -245,7 +270,7 @@ def _number_text(value: Decimal) -> str:
     return str(value)
 
 
-def _encoded(line: object) -> bytes:
+def _bytes_of(line: object) -> bytes:
     if isinstance(line, str):
         return line.encode("utf-8", "backslashreplace")
     if isinstance(line, bytes):

@@ -36,7 +36,7 @@ def test_records_are_stored_in_order_with_one_write(trail, records, monkeypatch)
 
 @pytest.mark.parametrize(
     ("bad", "reason", "told"),
-    [({"a": {1}}, "unserialisable", "record 3: a value"), ({"a": "x" * 99}, "too_long", "the limit is 50")],
+    [({"a": {1}}, "unserialisable", "record 3: a: a value"), ({"a": "x" * 99}, "too_long", "the limit is 50")],
 )
 def test_one_bad_record_keeps_all_of_them_out(trail, bad, reason, told):
     writer = AuditWriter(trail, **PLAIN, max_line_bytes=50)

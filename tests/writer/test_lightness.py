@@ -66,8 +66,11 @@ def test_importing_the_writer_loads_its_own_floor_and_a_fixed_list_of_the_standa
 def test_opening_loads_the_serialiser_with_orjson(tmp_path, run):
     modules = loaded(run, OPENED, tmp_path / "audit.jsonl")
     assert "orjson" in modules
-    assert {name for name in modules if name.startswith("auditwatch")} == OURS | {"auditwatch.writer.serialise"}
-    assert modules - OURS - {"auditwatch.writer.serialise"} - THEIRS - ORJSONS == set()
+    assert {name for name in modules if name.startswith("auditwatch")} == OURS | {
+        "auditwatch.writer.culprit",
+        "auditwatch.writer.serialise",
+    }
+    assert modules - OURS - {"auditwatch.writer.culprit", "auditwatch.writer.serialise"} - THEIRS - ORJSONS == set()
 
 
 def test_appending_loads_nothing_more(tmp_path, run):

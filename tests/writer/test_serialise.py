@@ -242,3 +242,34 @@ def test_a_number_that_is_not_finite_is_found_beside_none_and_beside_text_that_l
 def test_a_number_that_a_hook_makes_is_looked_at_though_its_value_is_plain_to_marshal():
     with pytest.raises(UnserialisableError, match="finite"):
         Serialiser(None, lambda _: float("nan"), None).line({"a": {1}, "b": b"x"})
+
+
+CYCLE: dict[str, Any] = {"a": 1}
+CYCLE["details"] = [CYCLE]
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"details": {"legs": [1, 2, 3, {"qty": float("nan")}]}}, "details.legs[3].qty: a number is not finite"),
+        ({"qty": Decimal("inf")}, "qty: a number is not finite"),
+        ({"at": [NAIVE]}, "at[0]: a datetime has no time zone: use datetime.now(timezone.utc)"),
+        ({"a": {"IBAN DE89 3704": {1}}}, "a[?]: a value is of type set, which JSON does not know: see default="),
+        ({"a": [{5: 1}]}, "a[0]: a key is not a string"),
+        ({5: 1}, "a key is not a string"),
+        (CYCLE, "details[0]: the record contains itself"),
+        ({"wei": 10**5000}, "wei: an integer has more than 4300 digits (sys.set_int_max_str_digits)"),
+        ({"order": Order("X", "me", float("inf"))}, "order.limit: a number is not finite"),
+        ({"a": None, "b": 2**70, "c": float("nan")}, "c: a number is not finite"),
+    ],
+)
+def test_the_error_names_the_place_and_one_cause(record, message):
+    with pytest.raises(UnserialisableError) as caught:
+        PLAIN.line(record)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("default", [lambda value: [value], lambda _: {1}, lambda _: float("nan")])
+def test_a_hook_that_does_not_end_or_makes_what_cannot_be_written_is_named(default):
+    with pytest.raises(UnserialisableError, match="because of what default= returns"):
+        Serialiser(None, default, None).line({"a": {1}, "b": None})
