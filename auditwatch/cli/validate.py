@@ -21,7 +21,7 @@ from auditwatch.host.signals import run_in_loop
 from auditwatch.ledger.runs import Mode
 from auditwatch.trail.grid import Share
 from auditwatch.trail.names import printable
-from auditwatch.trail.rules import FieldType, Rules
+from auditwatch.trail.rules import FieldType, Rules, is_field_name
 from auditwatch.trail.verdict import Verdict
 from auditwatch.trail.words import count_text
 from auditwatch.validation.once.outcome import Outcome
@@ -44,8 +44,8 @@ class _Requirement(click.ParamType[tuple[str, FieldType]]):
             field, type_name = type_name, FieldType.ANY.value
         if type_name not in list(FieldType):
             self.fail(f"{type_name!r} is not a type; choose one of: {', '.join(FieldType)}", param, ctx)
-        if not field.isprintable():
-            self.fail("the name of a field must be printable", param, ctx)
+        if not is_field_name(field):
+            self.fail("the name of a field must be printable, without quotes and backslashes", param, ctx)
         return field, FieldType(type_name)
 
 

@@ -15,7 +15,7 @@ from auditwatch.config.hours import HOURS_PATTERN, Hours, hours_of
 from auditwatch.config.quantities import DURATION_PATTERN, SIZE_PATTERN, duration_seconds, size_bytes
 from auditwatch.host.addresses import parse_address
 from auditwatch.trail.kinds import Kind
-from auditwatch.trail.rules import FieldType
+from auditwatch.trail.rules import FieldType, is_field_name
 
 NAME_PATTERN = r"^[a-z][a-z0-9_-]*$"
 DEFAULT_LISTEN_ADDRESS = "127.0.0.1:9973"
@@ -47,6 +47,12 @@ def _path(path: str) -> str:
     if not path or "\0" in path:
         raise ValueError("is not a path such as /var/log/trading/audit_trail.jsonl")
     return path
+
+
+def _field_name(name: str) -> str:
+    if not is_field_name(name):
+        raise ValueError("is not a field's name: it must be printable, without quotes and backslashes")
+    return name
 
 
 def _listen_address(address: str) -> str:
@@ -158,7 +164,7 @@ class DefaultKeys(_Keys):
     workers: Annotated[int, _within(1, 64, "1 and 64")] = Field(
         default=1, description="worker processes for a full validation"
     )
-    require: dict[str, Annotated[FieldType, Field(strict=False)]] = Field(
+    require: dict[Annotated[str, AfterValidator(_field_name)], Annotated[FieldType, Field(strict=False)]] = Field(
         default={}, description="fields, with their types, that every record must have"
     )
     tolerate: list[Annotated[Kind, Field(strict=False)]] = Field(default=[], description="kinds that count as records")

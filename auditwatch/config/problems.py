@@ -11,6 +11,9 @@ from pydantic import BaseModel
 from auditwatch.config.keys import FileKeys
 from auditwatch.config.yaml_reader import Document, Path, Problem
 
+_OF_A_KEY: Final = "[key]"
+"""What pydantic adds to a place if a key is meant, not its value."""
+
 _EXPECTED: Final = {
     "string_type": "must be text; put it in quotes",
     "int_type": "must be a whole number",
@@ -29,7 +32,7 @@ def listed(source: str, problems: Iterable[Problem]) -> list[str]:
 def model_problems(document: Document, errors: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     """What pydantic objected to, in words for the person who wrote the file."""
     for error in errors:
-        path: Path = tuple(error["loc"])
+        path: Path = tuple(part for part in error["loc"] if part != _OF_A_KEY)
         yield Problem(document.line(path), path, _message(error, path))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from auditwatch.trail.kinds import Kind
 from auditwatch.trail.limits import MAX_DEPTH, MAX_LINE_BYTES
 
-__all__ = ["JUDGE_VERSION", "MAX_DEPTH", "MAX_LINE_BYTES", "FieldType", "Rules"]
+__all__ = ["JUDGE_VERSION", "MAX_DEPTH", "MAX_LINE_BYTES", "FieldType", "Rules", "is_field_name"]
 
 JUDGE_VERSION: Final = 1
 """Increased whenever the same bytes and rules could get another verdict; stored verdicts are then made anew."""
@@ -28,6 +28,15 @@ class FieldType(StrEnum):
     ANY = "any"
     DATETIME = "datetime"
     DATETIME_NAIVE = "datetime_naive"
+
+
+def is_field_name(name: str) -> bool:
+    """Whether `require` can demand a field of this name: one that JSON writes as it is.
+
+    >>> is_field_name("event"), is_field_name('say "hi"')
+    (True, False)
+    """
+    return name.isprintable() and not {'"', "\\"} & set(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ def test_what_cannot_be_looked_at_is_3_and_damage_beside_it_is_1(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--mode", "half"], ["--lines", "0"], ["--require", "a:text"], ["--jobs", "0"], []]
+    "arguments",
+    [["--mode", "half"], ["--lines", "0"], ["--require", "a:text"], ["--require", 'a"b'], ["--jobs", "0"], []],
 )
 def test_a_wrong_command_line_is_2(tmp_path: Path, arguments: list[str]) -> None:
     paths = [str(written(tmp_path / "a.jsonl", b"{}\n"))] if arguments else []
