@@ -12,10 +12,10 @@ from auditwatch.agent.place import Place, open_known, open_segment
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.readings import (
     SMALL_READ_BYTES,
-    OnceRead,
     archive_spans,
     archive_verdict,
-    conclude,
+    check_large,
+    conclude_large,
     ends_no_line,
     read_small,
 )
@@ -65,10 +65,9 @@ class Reader:
             return verdict
         descriptor = await self._prober.call(open_known, self._place, segment, self._held)
         try:
+            await self._prober.call(check_large, descriptor, segment, read)
             found = await self._worker_verdict(descriptor, segment, read)
-            return await self._prober.call(
-                conclude, OnceRead(descriptor), segment, read, found.report, self._rules, self._clock, found.blocks
-            )
+            return await self._prober.call(conclude_large, descriptor, segment, read, found, self._rules, self._clock)
         finally:
             os.close(descriptor)
 

@@ -20,7 +20,7 @@ from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
 from auditwatch.trail.scan import scan_all
 from auditwatch.trail.sketch import extended
-from auditwatch.validation.ranges import JudgedArchive, Span, rebuilt
+from auditwatch.validation.ranges import JudgedArchive, JudgedRange, Span, rebuilt
 
 SMALL_READ_BYTES: Final = 1 << 20
 """Reads up to this size are judged where they are read; larger ones go to a worker process."""
@@ -84,15 +84,36 @@ def read_small(
     """
     descriptor = open_known(place, segment, held)
     try:
-        file = OnceRead(descriptor, max(0, read.start - FINGERPRINT_BYTES), read.end)
+        before = max(0, read.start - FINGERPRINT_BYTES)
+        seen = b"".join(read_chunks(descriptor, before, read.end))
+        file = OnceRead(descriptor, (before, seen))
         _check_before(segment, read, file)
-        data = file.after(read.start)
+        data = seen[read.start - before :]
         report = scan_all([data], rules, final=read.final)
         hasher = hasher or rebuilt(descriptor, hashed_until(segment), segment.open_block)
         digests = _digests(hasher, read.start, data[: report.bytes])
         return conclude(file, segment, read, report, rules, clock, digests), hasher if digests else None
     finally:
         os.close(descriptor)
+
+
+def check_large(descriptor: int, segment: Segment, read: Read) -> None:
+    """Before a worker judges bytes: what was judged before them still lies there.
+
+    Raises:
+        Unreadable: changed.
+    """
+    _check_before(segment, read, OnceRead(descriptor))
+
+
+def conclude_large(
+    descriptor: int, segment: Segment, read: Read, found: JudgedRange, rules: Rules, clock: Clock
+) -> Judged:
+    """The answer to a read that a worker judged; head and marker are of the very bytes that it saw."""
+    first, last = found.edges
+    end = read.start + found.report.bytes
+    file = OnceRead(descriptor, (read.start, first), (end - len(last), last))
+    return conclude(file, segment, read, found.report, rules, clock, found.blocks)
 
 
 class OnceRead:
@@ -102,22 +123,17 @@ class OnceRead:
         descriptor: Of the file; stays the caller's.
     """
 
-    def __init__(self, descriptor: int, start: int = 0, end: int = 0) -> None:
+    def __init__(self, descriptor: int, *pieces: tuple[int, bytes]) -> None:
         self.descriptor = descriptor
-        self._start = start
-        self._bytes = b"".join(read_chunks(descriptor, start, end))
+        self._pieces = pieces
         self._elsewhere = reader(descriptor)
 
     def __call__(self, offset: int, length: int) -> bytes:
         """Up to so many bytes from an offset; fewer at the end of the file."""
-        first = offset - self._start
-        if first < 0 or first + length > len(self._bytes):
-            return self._elsewhere(offset, length)
-        return self._bytes[first : first + length]
-
-    def after(self, offset: int) -> bytes:
-        """What was read from there on."""
-        return self._bytes[offset - self._start :]
+        for start, data in self._pieces:
+            if start <= offset and offset + length <= start + len(data):
+                return data[offset - start : offset - start + length]
+        return self._elsewhere(offset, length)
 
 
 def _check_before(segment: Segment, read: Read, file: OnceRead) -> None:
@@ -153,7 +169,7 @@ def conclude(
     """The answer to a read, with the fingerprints of the new position."""
     judged = read.start + report.bytes
     length = min(FINGERPRINT_BYTES, judged)
-    known = segment.anchor.position
+    head, known = segment.anchor.head, segment.anchor.position
     return Judged(
         at=clock(),
         segment=read.segment,
@@ -161,7 +177,7 @@ def conclude(
         read=judged + report.pending_bytes,
         rules_id=rules.reports_id,
         report=report,
-        head=print_of(file, 0, length),
+        head=head if head.length == length <= read.start else print_of(file, 0, length),
         marker=print_of(file, judged - length, length),
         sketch=extended(segment.sketch, file, known, judged) if judged > known else None,
         digests=digests,

@@ -26,6 +26,9 @@ from auditwatch.trail.scan import Scan
 _READ_BYTES: Final = 1 << 17
 """Bytes per read; after a range in larger pieces the allocator hands the memory back, and gets it anew page by page."""
 
+EDGE_BYTES: Final = 4096
+"""Of the judged bytes, so many first and last ones are what a file is known by later."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedRange:
@@ -36,12 +39,14 @@ class JudgedRange:
         digest: BLAKE3-256 of the range up to its last newline; empty if not asked for.
         marks: Running count of lines at the end of each piece of `CHUNK_BYTES`; empty if no digest was asked for.
         blocks: Digests of the blocks that the judged bytes belong to; empty if they were not asked for.
+        edges: The first and the last of the judged bytes, up to `EDGE_BYTES` each; empty if no blocks were asked for.
     """
 
     report: Report
     digest: bytes
     marks: tuple[int, ...] = ()
     blocks: tuple[BlockDigest, ...] = ()
+    edges: tuple[bytes, bytes] = (b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +241,23 @@ def rebuilt(descriptor: int, until: int, open_block: BlockDigest | None) -> Bloc
 
 
 class _Blocks:
-    """Hashes what is judged, from where the bytes before it were hashed."""
+    """Hashes what is judged, from where the bytes before it were hashed, and keeps its edges.
+
+    Attributes:
+        edges: The first and the last bytes that passed.
+    """
 
     def __init__(self, start: int, hasher: BlockHasher | None) -> None:
         self._position = start
+        self._is_asked = hasher is not None
         self._hasher = hasher if hasher and start <= hasher.position else None
+        self.edges = (b"", b"")
 
     def feed(self, chunk: bytes) -> None:
+        if self._is_asked:
+            first, last = self.edges
+            last = chunk[-EDGE_BYTES:] if len(chunk) >= EDGE_BYTES else (last + chunk)[-EDGE_BYTES:]
+            self.edges = (first + chunk[: EDGE_BYTES - len(first)], last)
         if self._hasher is not None:
             self._hasher.feed(chunk[max(0, self._hasher.position - self._position) :])
             self._position += len(chunk)
@@ -276,8 +291,9 @@ def _judged(
             marks[done // CHUNK_BYTES :] = [scan.lines]
         done += len(chunk)
     report = scan.finish(final)
+    edges = blocks.edges if report.bytes == done else (b"", b"")  # otherwise the file was cut meanwhile
     report = replace(report, pending_bytes=report.pending_bytes + pending)
-    return JudgedRange(report, digest.digest() if hashed else b"", tuple(marks), blocks.taken())
+    return JudgedRange(report, digest.digest() if hashed else b"", tuple(marks), blocks.taken(), edges)
 
 
 def _lines_end(descriptor: int, start: int, end: int) -> tuple[int, int]:

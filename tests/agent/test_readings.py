@@ -1,8 +1,10 @@
-"""A few bytes, judged on the spot: what is remembered of them is what was read, not what is there afterwards."""
+"""What is remembered of bytes is what was read when they were judged, not what is there afterwards."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +14,14 @@ from blake3 import blake3
 from auditwatch.agent import readings
 from auditwatch.agent.held import Held
 from auditwatch.agent.place import Place
-from auditwatch.agent.readings import read_small
+from auditwatch.agent.readings import check_large, conclude_large, read_small
 from auditwatch.errors import Unreadable
 from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Judged
 from auditwatch.ledger.segment import Anchor, Fingerprint, Segment
 from auditwatch.trail.report import Report
 from auditwatch.trail.rules import Rules
+from auditwatch.validation.ranges import Hashed, judge_range
 from tests.agent.running import records
 
 BEFORE = records(200)
@@ -69,3 +72,41 @@ def test_bytes_after_others_than_those_that_were_judged_get_no_verdict(trail: Pa
     trail.write_bytes(BEFORE[:-5] + b"0000\n" + AFTER)
     with pytest.raises(Unreadable, match="changed since it was looked at"):
         read_rest(trail)
+
+
+@pytest.fixture
+def opened(trail: Path) -> Iterator[int]:
+    trail.write_bytes(BEFORE + AFTER * 5_000)
+    descriptor = os.open(trail, os.O_RDONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def read_large(trail: Path, start: int) -> Read:
+    return Read(1, start=start, resume=start, end=trail.stat().st_size)
+
+
+@pytest.mark.parametrize("start", [0, len(BEFORE)])
+def test_a_file_that_changes_while_a_worker_judges_it_is_remembered_as_judged(
+    trail: Path, opened: int, start: int
+) -> None:
+    content, read = trail.read_bytes(), read_large(trail, start)
+    found = judge_range(opened, start, read.end, Rules(), hashed=False, before=Hashed(start))
+    trail.write_bytes(records(400, 9))
+    judged = conclude_large(opened, known(trail), read, found, Rules(), time.time)
+    assert judged.report.records == content[start:].count(b"\n")
+    assert (judged.head, judged.marker) == (print_of(content[:4096]), print_of(content[-4096:]))
+
+
+def test_what_a_worker_is_to_judge_must_follow_what_was_judged(trail: Path, opened: int) -> None:
+    check_large(opened, known(trail), read_large(trail, len(BEFORE)))
+    trail.write_bytes(BEFORE[:-5] + b"0000\n" + AFTER * 5_000)
+    with pytest.raises(Unreadable, match="changed since it was looked at"):
+        check_large(opened, known(trail), read_large(trail, len(BEFORE)))
+
+
+def test_edges_are_not_those_of_bytes_that_were_cut_off_meanwhile(trail: Path, opened: int) -> None:
+    read = read_large(trail, 0)
+    os.truncate(trail, read.end - 10)
+    found = judge_range(opened, 0, read.end, Rules(), final=True, hashed=False, before=Hashed(0))
+    assert found.edges[1] == trail.read_bytes()[-4096:]

@@ -70,6 +70,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
         is_cut: Whether that content could not be read to its end.
         blocks: Digests of the blocks that the judged bytes belong to.
         distinct: How many different lines end in its first bytes.
+        edges: The first and the last of the judged bytes.
     """
 
     report: Report
@@ -83,6 +84,7 @@ class RangeAnswer(msgspec.Struct, frozen=True):
     is_cut: bool = False
     blocks: tuple[BlockDigest, ...] = ()
     distinct: int = 0
+    edges: tuple[bytes, bytes] = (b"", b"")
 
 
 AnyRequest = RangeRequest | ArchiveRequest | PrintRequest

@@ -90,7 +90,7 @@ class WorkerPool:
             WorkerDied: The worker ended before it answered; the next call starts another.
         """
         answer = await self._answer(fd, RangeRequest(start, end, rules, final, hashed, recorded, before))
-        return JudgedRange(answer.report, answer.digest, answer.marks, answer.blocks)
+        return JudgedRange(answer.report, answer.digest, answer.marks, answer.blocks, answer.edges)
 
     async def judge_archive(
         self,

@@ -94,7 +94,7 @@ def _range(request: RangeRequest, descriptor: int) -> RangeAnswer:
         recorded=request.recorded,
         before=request.before,
     )
-    return RangeAnswer(found.report, found.digest, 0.0, 0, marks=found.marks, blocks=found.blocks)
+    return RangeAnswer(found.report, found.digest, 0.0, 0, marks=found.marks, blocks=found.blocks, edges=found.edges)
 
 
 def _archive(request: ArchiveRequest, descriptor: int) -> RangeAnswer:
