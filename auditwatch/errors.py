@@ -31,6 +31,9 @@ from typing import Final, Literal
 DAMAGED: Final = 1
 """Exit status of a command that checked and found damage."""
 
+UNKNOWN: Final = 3
+"""Exit status of a command that could not check."""
+
 Stored = Literal["no", "unknown"]
 """Whether a record that was not acknowledged may be in the trail nevertheless."""
 

@@ -15,6 +15,7 @@ from typing import Final
 from auditwatch.agent.budget import Budget
 from auditwatch.agent.handover import Handover
 from auditwatch.agent.housekeeping import Housekeeping
+from auditwatch.agent.local_door import LocalDoor
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
 from auditwatch.agent.proofs import Proofs
@@ -23,6 +24,7 @@ from auditwatch.agent.recorder import News
 from auditwatch.agent.roster import Roster, Services
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
+from auditwatch.config.places import AGENT_SOCKET
 from auditwatch.config.settings import Config
 from auditwatch.errors import AuditwatchError, StateFull, StateUnwritable
 from auditwatch.files.watcher import Watcher
@@ -157,12 +159,15 @@ class Agent:
     async def serve(self, sock: socket.socket, reload: Reload | None, came: list[int]) -> None:
         """Watch and answer until asked to stop, also by signals that have already arrived; then take one last look."""
         keeper = self._housekeeping
-        server = Server(create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready), sock)
+        app = create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready)
+        server, door = Server(app, sock), LocalDoor(app, self._state.path, log.warning)
         self._catch_signals(reload, came)
         await self._begin(self._config)
         self._guarded("housekeeping", keeper.run)
         self._guarded("re-verification", self._proofs.run)
         self._timetable.start()
+        door.open()
+        self._guarded(AGENT_SOCKET, door.run)
         answering = asyncio.create_task(server.serve())
         log.info("state directory: %s", self._state.path)
         log.info("watching %s; page and metrics: %s", _names(self._config), server.url)

@@ -9,7 +9,7 @@ import click
 
 from auditwatch.cli import options
 from auditwatch.cli.asking import ask, login_name, one_line
-from auditwatch.cli.sources import chosen_state_dir
+from auditwatch.cli.sources import agents_directory
 from auditwatch.errors import UnknownFinding, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913  click passes one argument an option
     has this id, 3 if a running agent does not apply the request in time.
     """
     request = _request(ids or undo, trail, _scope(ids, undo, trail, take_all, inherited), by, reason, undo=bool(undo))
-    ask(chosen_state_dir(state_dir), request, poll_interval)
+    ask(agents_directory(state_dir), request, poll_interval)
 
 
 def _scope(ids: tuple[str, ...], undo: tuple[str, ...], trail: str | None, take_all: bool, inherited: bool) -> Scope:

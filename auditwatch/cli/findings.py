@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from auditwatch.cli import options
-from auditwatch.cli.sources import chosen_state_dir, from_agent
-from auditwatch.errors import DAMAGED, UsageError
+from auditwatch.cli.sources import answered, say
+from auditwatch.errors import DAMAGED, UNKNOWN, UsageError
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.trail.names import printable
 
@@ -50,17 +50,19 @@ def command(  # noqa: PLR0913  click passes one argument an option
 ) -> int:
     """List damaged lines and violations.
 
-    Asks the running agent; if there is none, reads its state directory. With --show it always reads the state
-    directory, because the contents of lines are never served.
+    Asks the running agent; if none answers, says so, and what its state directory says. With --show it always reads the
+    state directory, because the contents of lines are never served. Exit status with --exit-code: 1 if anything is
+    open, 3 if no agent answers.
     """
     if show and url:
         raise UsageError("--show reads the trail on this host: use --state-dir instead of --url")
     query = _query(trail, kind, since, open_only)
-    asked_dir = chosen_state_dir(state_dir) if show else state_dir
-    found = from_agent(url, asked_dir, "/api/v1/findings", query)
-    if found is None:
-        found = _stored(chosen_state_dir(state_dir), query, show)
-    click.echo(json.dumps(found, indent=2) if output_format == "json" else "\n".join(_lines(found)))
+    stored = partial(_stored, query, show)
+    asked = answered(url, state_dir, "/api/v1/findings", query, stored, only_stored=show)
+    found = asked.content
+    say(asked, output_format, _lines(found))
+    if exit_code and asked.notice:
+        return UNKNOWN
     return DAMAGED if exit_code and _is_any_open(found) else 0
 
 
@@ -93,7 +95,7 @@ def instant(text: str, now: float) -> float:
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _stored(state_dir: str, query: Mapping[str, str], show: bool) -> dict[str, Any]:
+def _stored(query: Mapping[str, str], show: bool, state_dir: str) -> dict[str, Any]:
     from auditwatch.agent.offline import load_snapshot
     from auditwatch.web.status import findings_json
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from auditwatch.cli import options
-from auditwatch.cli.sources import fetch
+from auditwatch.cli.sources import agents_directory, fetch, fetch_locally
 from auditwatch.errors import AgentSilent
+
+_HEALTHY: Final = "/-/healthy"
 
 
 @click.command("healthcheck")
 @options.url
-def command(url: str | None) -> int:
+@options.state_dir
+def command(url: str | None, state_dir: str | None) -> int:
     """Ask a running agent whether it is alive.
 
     Says nothing about trails: an agent that has found damage is healthy. Exit status: 0 or 1.
     """
     try:
-        fetch(url or options.DEFAULT_URL, "/-/healthy")
+        found = fetch(url, _HEALTHY) if url else fetch_locally(agents_directory(state_dir), _HEALTHY)
+        silent = "no agent answers; is it running?" if found is None else ""
     except AgentSilent as error:
-        click.echo(f"auditwatch: {error}", err=True)
-        return 1
-    return 0
+        silent = str(error)
+    if silent:
+        click.echo(f"auditwatch: {silent}", err=True)
+    return 1 if silent else 0

@@ -6,15 +6,17 @@ from typing import Final
 
 import click
 
-DEFAULT_URL: Final = "http://127.0.0.1:9973"
+EXAMPLE_URL: Final = "http://127.0.0.1:9973"
 
 state_dir = click.option(
     "--state-dir",
     metavar="DIR",
     help="The agent's state directory. Default: $STATE_DIRECTORY, else /var/lib/auditwatch as root, else "
-    "$XDG_STATE_HOME/auditwatch.",
+    "$XDG_STATE_HOME/auditwatch; if nothing is there, that of the only agent on this host.",
 )
-url = click.option("--url", metavar="URL", help=f"Address of the agent.  [default: {DEFAULT_URL}]")
+url = click.option(
+    "--url", metavar="URL", help=f"Ask the agent at this address, such as {EXAMPLE_URL}, not that of a state directory."
+)
 output_format = click.option(
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )

@@ -8,7 +8,7 @@ import click
 
 from auditwatch.cli import options
 from auditwatch.cli.asking import ask, login_name, one_line
-from auditwatch.cli.sources import chosen_state_dir
+from auditwatch.cli.sources import agents_directory
 
 
 @click.command("rebaseline")
@@ -35,4 +35,4 @@ def command(*, trail: str, reason: str | None, by: str | None, poll_interval: st
         reason=one_line(reason or "", "--reason"),
         trail=trail,
     )
-    ask(chosen_state_dir(state_dir), request, poll_interval)
+    ask(agents_directory(state_dir), request, poll_interval)

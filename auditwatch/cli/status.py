@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import click
 
 from auditwatch.cli import options
-from auditwatch.cli.sources import chosen_state_dir, from_agent
-from auditwatch.errors import DAMAGED
+from auditwatch.cli.sources import answered, say
+from auditwatch.errors import DAMAGED, UNKNOWN
 from auditwatch.trail.names import printable
 from auditwatch.trail.words import count_text, size_text
 
@@ -24,10 +23,14 @@ from auditwatch.trail.words import count_text, size_text
 def command(url: str | None, state_dir: str | None, output_format: str, exit_code: bool) -> int:
     """Show the state of each trail.
 
-    Asks the running agent; if there is none, reads its state directory.
+    Asks the running agent; if none answers, says so, and what its state directory says. Exit status with --exit-code: 1
+    if anything is open, 3 if no agent answers.
     """
-    status = from_agent(url, state_dir, "/api/v1/status") or _stored(chosen_state_dir(state_dir))
-    click.echo(json.dumps(status, indent=2) if output_format == "json" else "\n".join(status_lines(status)))
+    asked = answered(url, state_dir, "/api/v1/status", None, _stored)
+    status = asked.content
+    say(asked, output_format, status_lines(status))
+    if exit_code and asked.notice:
+        return UNKNOWN
     return DAMAGED if exit_code and any(_is_open(trail) for trail in status["trails"]) else 0
 
 

@@ -1,9 +1,16 @@
-"""Where the agent keeps its state by default."""
+"""Where the agent keeps its state by default, and what commands look for there."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Final
+
+AGENT_SOCKET: Final = "agent.sock"
+"""Name of the socket in the state directory on which the agent answers its own commands."""
+
+STEP_NAME: Final = "state.step"
+"""Name of the file in the state directory that says how far the store has come; written after each transaction."""
 
 
 def default_state_directory(environ: Mapping[str, str], uid: int) -> str:

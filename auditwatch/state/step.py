@@ -24,8 +24,6 @@ from auditwatch.state.lock import give_to_owner_of
 from auditwatch.state.rows import DamagedRow, checksum, decoded, encoded
 from auditwatch.state.store_file import identity
 
-STEP_NAME: Final = "state.step"
-
 _PAGE_BYTES: Final = 4096
 _RECORD_BYTES: Final = 1024
 _SHARED: Final = _PAGE_BYTES // _RECORD_BYTES

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from auditwatch.config.places import STEP_NAME
 from auditwatch.errors import StateFull, StateUnwritable
 from auditwatch.host.boots import boot_id
 from auditwatch.ledger.damage import Finding
@@ -32,7 +33,7 @@ from auditwatch.state.opening import (
     opened_store,
 )
 from auditwatch.state.schema import STEP, STORE_ID, SUPERSEDES, copy_store, new_id
-from auditwatch.state.step import STEP_NAME, Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
+from auditwatch.state.step import Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
 from auditwatch.state.store_file import identity, looked_at, set_aside, unwritable
 from auditwatch.state.tables import Rows, Tables
 

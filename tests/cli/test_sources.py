@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -49,7 +49,7 @@ def url() -> Iterator[str]:
 
 def test_an_answer_is_read_whatever_proxy_the_environment_names(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert sources.from_agent(url, None, "/api/v1/status") == {"trails": []}
+    assert asked(url, "/api/v1/status") == {"trails": []}
 
 
 def test_a_query_is_escaped(url: str) -> None:
@@ -59,19 +59,22 @@ def test_a_query_is_escaped(url: str) -> None:
 
 def test_what_answers_with_something_else_is_no_agent(url: str) -> None:
     with pytest.raises(AgentSilent, match="but is not auditwatch"):
-        sources.from_agent(url, None, "/page")
+        asked(url, "/page")
     with pytest.raises(AgentSilent, match="answers 500"):
-        sources.from_agent(url, None, "/error")
+        asked(url, "/error")
 
 
 def test_a_query_that_the_agent_refuses_is_usage(url: str) -> None:
     with pytest.raises(UsageError, match=r"^trail: unknown$"):
-        sources.from_agent(url, None, "/bad")
+        asked(url, "/bad")
 
 
-def test_without_an_agent_at_the_default_url_the_state_directory_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "DEFAULT_URL", "http://127.0.0.1:9")
-    assert sources.from_agent(None, None, "/api/v1/status") is None
+def stored(_directory: str) -> dict[str, Any]:
+    raise AssertionError("an agent answers")
+
+
+def asked(url: str, path: str) -> dict[str, Any]:
+    return sources.answered(url, None, path, None, stored).content
 
 
 @pytest.mark.parametrize("wrong", ["file:///etc/passwd", "ftp://x/", "nonsense", "http://"])

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from auditwatch.config.places import STEP_NAME
 from auditwatch.ledger.damage import Acknowledgement, ViolationRow
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.loss import FoundStore, author, fault_of_store
 from auditwatch.state.opening import PREVIOUS_NAME, STORE_NAME
-from auditwatch.state.step import STEP_NAME, Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
+from auditwatch.state.step import Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
 from auditwatch.state.store import Store, trail_key
 from auditwatch.trail.kinds import Kind, Violation
 from tests.state.test_store import KEY, NOW, become_version_2, finding, known, rows_of

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from auditwatch.config.places import STEP_NAME
 from auditwatch.errors import StateNewer, StateUnwritable
 from auditwatch.ledger.damage import Acknowledgement, Finding, FindingState, Opened, Rebaseline, Tally, ViolationRow
 from auditwatch.ledger.runs import RunRecord
@@ -26,7 +27,6 @@ from auditwatch.ledger.writes import Counts, Failures, Writes
 from auditwatch.state import schema
 from auditwatch.state.opening import PREVIOUS_NAME, STORE_NAME
 from auditwatch.state.rows import checksum, trail_row_key
-from auditwatch.state.step import STEP_NAME
 from auditwatch.state.store import Store, trail_key
 from auditwatch.state.tables import StaleStep
 from auditwatch.trail.kinds import Kind, Violation

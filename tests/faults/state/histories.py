@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from auditwatch.agent.recorder import Recorder
+from auditwatch.config.places import STEP_NAME
 from auditwatch.ledger.damage import FindingState
 from auditwatch.ledger.effects import Effect
 from auditwatch.ledger.events import Event
 from auditwatch.state.opening import PREVIOUS_NAME, STORE_NAME
-from auditwatch.state.step import STEP_NAME
 from auditwatch.state.store import Store, trail_key
 from tests.ledger.trails import POLICY, Trail
 

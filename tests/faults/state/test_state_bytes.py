@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from auditwatch.config.places import STEP_NAME
 from auditwatch.errors import StateNewer
 from auditwatch.ledger.damage import Finding
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.opening import STORE_NAME
 from auditwatch.state.rows import DamagedRow
-from auditwatch.state.step import STEP_NAME
 from auditwatch.state.store import Store
 from auditwatch.state.store_file import text
 from auditwatch.state.tables import Tables
