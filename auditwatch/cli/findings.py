@@ -29,6 +29,14 @@ _KINDS = [*(kind.value for kind in Kind), *(kind.value for kind in Violation)]
 )
 @click.option("--since", metavar="TIME", help="Only those found since: 7d, 2026-03-01 or 2026-03-01T12:00:00Z.")
 @click.option("--open", "open_only", is_flag=True, help="Only those that are not acknowledged.")
+@click.option("--inherited", is_flag=True, help="Only damage that was there before watching began.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 1000),
+    metavar="N",
+    help="At most so many damaged lines, and so many violations; 1000 by default.",
+)
+@click.option("--offset", type=click.IntRange(0, 10**9), metavar="N", help="Leave out so many of each first.")
 @click.option(
     "--show", is_flag=True, help="Also print the lines, read from the trail, with control characters escaped."
 )
@@ -42,6 +50,9 @@ def command(  # noqa: PLR0913  click passes one argument an option
     kind: str | None,
     since: str | None,
     open_only: bool,
+    inherited: bool,
+    limit: int | None,
+    offset: int | None,
     show: bool,
     url: str | None,
     state_dir: str | None,
@@ -50,13 +61,13 @@ def command(  # noqa: PLR0913  click passes one argument an option
 ) -> int:
     """List damaged lines and violations.
 
-    Asks the running agent; if none answers, says so, and what its state directory says. With --show it always reads the
-    state directory, because the contents of lines are never served. Exit status with --exit-code: 1 if anything is
-    open, 3 if no agent answers.
+    The newest come first. Asks the running agent; if none answers, says so, and what its state directory says. With
+    --show it always reads the state directory, because the contents of lines are never served. Exit status with
+    --exit-code: 1 if anything is open, 3 if no agent answers.
     """
     if show and url:
         raise UsageError("--show reads the trail on this host: use --state-dir instead of --url")
-    query = _query(trail, kind, since, open_only)
+    query = _query(trail, kind, since, open=open_only, inherited=inherited) | _page(limit, offset)
     stored = partial(_stored, query, show)
     asked = answered(url, state_dir, "/api/v1/findings", query, stored, only_stored=show)
     found = asked.content
@@ -66,11 +77,15 @@ def command(  # noqa: PLR0913  click passes one argument an option
     return DAMAGED if exit_code and _is_any_open(found) else 0
 
 
-def _query(trail: str | None, kind: str | None, since: str | None, open_only: bool) -> dict[str, str]:
-    query = {"trail": trail, "kind": kind, "open": "true" if open_only else None}
+def _query(trail: str | None, kind: str | None, since: str | None, **flags: bool) -> dict[str, str]:
+    query = {"trail": trail, "kind": kind, **{name: "true" if flag else None for name, flag in flags.items()}}
     if since is not None:
         query["since"] = repr(instant(since, time.time()))
     return {key: value for key, value in query.items() if value is not None}
+
+
+def _page(limit: int | None, offset: int | None) -> dict[str, str]:
+    return {name: str(number) for name, number in (("limit", limit), ("offset", offset)) if number is not None}
 
 
 def instant(text: str, now: float) -> float:
@@ -119,13 +134,13 @@ def _wanted(query: Mapping[str, str]) -> FindingsQuery:
         kind=None if kind is None else Kind(kind) if kind in set(Kind) else Violation(kind),
         since=float(query.get("since", "0")),
         open_only="open" in query,
+        inherited_only="inherited" in query,
+        **{name: int(query[name]) for name in ("limit", "offset") if name in query},
     )
 
 
 def _is_any_open(found: Mapping[str, Any]) -> bool:
-    return bool(found["beyond_open"]) or any(
-        row["state"] == "open" for row in (*found["findings"], *found["violations"])
-    )
+    return bool(found["beyond_open"] or found["open_total"])
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:

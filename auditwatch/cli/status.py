@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from auditwatch.cli import options
 from auditwatch.cli.sources import answered, say
-from auditwatch.errors import DAMAGED, UNKNOWN
+from auditwatch.errors import DAMAGED, UNKNOWN, UsageError
 from auditwatch.trail.names import printable
 from auditwatch.trail.words import count_text, size_text
 
+_WORST_FIRST = ("damaged", "unchecked", "whole")
+
 
 @click.command("status")
+@click.option("--trail", metavar="NAME", help="Only this trail.")
 @options.url
 @options.state_dir
 @options.output_format
 @options.exit_code
-def command(url: str | None, state_dir: str | None, output_format: str, exit_code: bool) -> int:
+def command(*, trail: str | None, url: str | None, state_dir: str | None, output_format: str, exit_code: bool) -> int:
     """Show the state of each trail.
 
-    Asks the running agent; if none answers, says so, and what its state directory says. Exit status with --exit-code: 1
-    if anything is open, 3 if no agent answers.
+    The worst come first. Asks the running agent; if none answers, says so, and what its state directory says. Exit
+    status with --exit-code: 1 if anything is open, 3 if no agent answers.
     """
     asked = answered(url, state_dir, "/api/v1/status", None, _stored)
-    status = asked.content
-    say(asked, output_format, status_lines(status))
+    status = _ordered(asked.content, trail)
+    say(replace(asked, content=status), output_format, status_lines(status))
     if exit_code and asked.notice:
         return UNKNOWN
     return DAMAGED if exit_code and any(_is_open(trail) for trail in status["trails"]) else 0
+
+
+def _ordered(status: dict[str, Any], name: str | None) -> dict[str, Any]:
+    """The worst trails first, of these the ones with the newest damage; only one, if a name is given.
+
+    Raises:
+        UsageError: No trail has this name.
+    """
+    trails = [trail for trail in status["trails"] if name in (None, trail["name"])]
+    if name is not None and not trails:
+        raise UsageError(f"no trail is named {printable(name)!r}; `auditwatch status` lists them")
+    return {**status, "trails": sorted(trails, key=_badness)}
+
+
+def _badness(trail: Mapping[str, Any]) -> tuple[int, float, str]:
+    return _WORST_FIRST.index(trail["verdict"]), -trail["last_damage"], trail["name"]
 
 
 def _stored(state_dir: str) -> dict[str, Any]:
@@ -48,10 +69,15 @@ def _is_open(trail: Mapping[str, Any]) -> bool:
 
 def status_lines(status: Mapping[str, Any]) -> Iterator[str]:
     """The status as a person reads it."""
-    if not status["trails"]:
+    trails = status["trails"]
+    if not trails:
         yield "no trails are known"
-    for trail in status["trails"]:
+    for trail in trails:
         yield from _trail_lines(trail)
+    if len(trails) > 1:
+        counts = Counter(trail["verdict"] for trail in trails)
+        said = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in _WORST_FIRST if counts[verdict])
+        yield f"{count_text(len(trails), 'trail')}: {said}"
     yield f"as of {_instant(status['at'])}"
 
 

@@ -25,7 +25,7 @@ from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.collector import Exposition, SnapshotSource
 from auditwatch.web.page import render_page
 from auditwatch.web.snapshot import Snapshot
-from auditwatch.web.status import FindingsQuery, findings_json, status_json
+from auditwatch.web.status import FINDINGS_PER_ANSWER, FindingsQuery, findings_json, status_json
 
 STATIC: Final = {
     "auditwatch.css": "text/css; charset=utf-8",
@@ -36,6 +36,9 @@ STATIC: Final = {
 
 AGES_SECONDS: Final = 15
 """An unchanged answer is rendered again after this long, because the ages in it have grown."""
+
+_LARGEST_OFFSET: Final = 10**9
+_MOST_DIGITS: Final = 10
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -181,7 +184,10 @@ def _wanted(request: Request, snapshot: Snapshot) -> FindingsQuery:
         trail=trail,
         kind=_kind(query["kind"]) if "kind" in query else None,
         since=_since(query.get("since", "0")),
-        open_only=_flag(query.get("open", "false")),
+        open_only=_flag(query.get("open", "false"), "open"),
+        inherited_only=_flag(query.get("inherited", "false"), "inherited"),
+        limit=_number(query.get("limit", str(FINDINGS_PER_ANSWER)), "limit", FINDINGS_PER_ANSWER),
+        offset=_number(query.get("offset", "0"), "offset", _LARGEST_OFFSET),
     )
 
 
@@ -202,10 +208,16 @@ def _since(text: str) -> float:
     return since
 
 
-def _flag(text: str) -> bool:
+def _flag(text: str, name: str) -> bool:
     if text not in ("", "1", "true", "0", "false"):
-        raise HTTPException(400, "open: give true or false")
+        raise HTTPException(400, f"{name}: give true or false")
     return text not in ("0", "false")
+
+
+def _number(text: str, name: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= most):
+        raise HTTPException(400, f"{name}: give a number, at most {most}")
+    return int(text)
 
 
 def _is_known(request: Request, tag: str) -> bool:

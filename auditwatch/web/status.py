@@ -216,32 +216,44 @@ class FindingsQuery:
         kind: Only those of this kind; None = of all kinds.
         since: Only those found at or after this time.
         open_only: Leave out what was acknowledged.
+        inherited_only: Only damage that was there before watching began.
+        limit: The most findings, and the most violations, in the answer.
+        offset: How many of each to leave out first.
     """
 
     trail: str | None = None
     kind: Kind | Violation | None = None
     since: float = 0.0
     open_only: bool = False
+    inherited_only: bool = False
+    limit: int = FINDINGS_PER_ANSWER
+    offset: int = 0
 
     def trails(self, snapshot: Snapshot) -> Iterator[TrailSnapshot]:
         """The trails asked for."""
         return (trail for trail in snapshot.trails if self.trail in (None, trail.name))
 
-    def has(self, kind: Kind | Violation, seen: float, *, is_open: bool) -> bool:
+    def has(self, kind: Kind | Violation, seen: float, *, is_open: bool, is_inherited: bool = False) -> bool:
         """Whether one of this kind, found at this time, is asked for."""
-        return self.kind in (None, kind) and seen >= self.since and (is_open or not self.open_only)
+        is_meant = (is_open or not self.open_only) and (is_inherited or not self.inherited_only)
+        return self.kind in (None, kind) and seen >= self.since and is_meant
+
+    @property
+    def page(self) -> slice:
+        """Which of all that match are listed."""
+        return slice(self.offset, self.offset + self.limit)
 
 
-def findings_json(
-    snapshot: Snapshot, wanted: FindingsQuery = FindingsQuery(), limit: int = FINDINGS_PER_ANSWER
-) -> dict[str, Any]:
-    """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines.
+def findings_json(snapshot: Snapshot, wanted: FindingsQuery = FindingsQuery()) -> dict[str, Any]:
+    """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines; the newest first.
 
-    At most `limit` are listed; `total` counts all that are stored and match, `beyond` those that are only counted
-    because their segment has too many, and `beyond_ids` are the ids that stand for them, one a trail.
+    `total` counts all that are stored and match, `beyond` those that are only counted because their segment has too
+    many, and `beyond_ids` are the ids that stand for them, one a trail.
     """
     found = [place for trail in wanted.trails(snapshot) for place in _findings(trail, wanted)]
+    found.sort(key=lambda place: -place[2].first_seen)  # those of one look stay in the order of their places
     broken = [row for trail in wanted.trails(snapshot) for row in _violations(trail, wanted)]
+    broken.sort(key=lambda row: -row["latest"]["seen"])
     as_open = replace(wanted, open_only=True)
     return {
         "at": snapshot.at,
@@ -250,9 +262,11 @@ def findings_json(
         "beyond": sum(_beyond(trail, wanted) for trail in wanted.trails(snapshot)),
         "beyond_open": sum(_beyond(trail, as_open) for trail in wanted.trails(snapshot)),
         "beyond_ids": [unlisted_id(trail.name) for trail in wanted.trails(snapshot) if _beyond(trail, wanted)],
-        "findings": [_finding(*place) for place in found[:limit]],
-        "violations": broken[:limit],
+        "findings": [_finding(*place) for place in found[wanted.page]],
+        "violations": broken[wanted.page],
         "violations_total": len(broken),
+        "open_total": sum(f.state is FindingState.OPEN for _, _, f in found)
+        + sum(r["state"] == "open" for r in broken),
         "rebaselines": _rebaselines(snapshot, wanted),
     }
 
@@ -260,7 +274,8 @@ def findings_json(
 def _findings(trail: TrailSnapshot, wanted: FindingsQuery) -> Iterator[tuple[TrailSnapshot, Segment, Finding]]:
     for segment in trail.state.segments:
         for finding in segment.findings:
-            if wanted.has(finding.kind, finding.first_seen, is_open=finding.state is FindingState.OPEN):
+            is_open, inherited = finding.state is FindingState.OPEN, finding.inherited
+            if wanted.has(finding.kind, finding.first_seen, is_open=is_open, is_inherited=inherited):
                 yield trail, segment, finding
 
 
@@ -343,4 +358,6 @@ def _beyond(trail: TrailSnapshot, wanted: FindingsQuery) -> int:
 
 def _counted(tallies: Iterable[tuple[Kind, Any]], wanted: FindingsQuery) -> int:
     asked = (tally for kind, tally in tallies if wanted.kind in (None, kind))
+    if wanted.inherited_only:
+        return sum(tally.inherited for tally in asked)
     return sum(tally.open + (0 if wanted.open_only else tally.acknowledged) for tally in asked)

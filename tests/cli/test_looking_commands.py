@@ -69,6 +69,33 @@ def test_status_says_verdict_and_counts_and_is_1_only_when_asked(cli: Cli) -> No
     assert json.loads(cli("status", "--format", "json")[1])["verdict"] == "damaged"
 
 
+def test_the_worst_trails_come_first_and_all_are_counted(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "fine.jsonl").write_bytes(b"{}\n")
+    (tmp_path / "risk.jsonl").write_bytes(TRAIL)
+    asked = [str(tmp_path / name) for name in ("fine.jsonl", "gone.jsonl", "risk.jsonl")]
+    assert cli("run", "--once", *asked)[0] == 1
+    lines = cli("status")[1].splitlines()
+    assert lines[0].startswith("no agent answers: ")
+    assert [line.split()[0] for line in lines[1:-2] if not line.startswith(" ")] == ["risk", "gone", "fine"]
+    assert lines[-2] == "3 trails: 1 damaged, 1 unchecked, 1 whole"
+    assert [trail["name"] for trail in json.loads(cli("status", "--format", "json")[1])["trails"]] == [
+        "risk",
+        "gone",
+        "fine",
+    ]
+    one = cli("status", "--trail", "fine")[1].splitlines()
+    assert (one[1].split()[0], one[-1].split()[0]) == ("fine", "as")
+    assert cli("status", "--trail", "none")[0] == 2
+
+
+@pytest.mark.usefixtures("trail")
+def test_findings_are_listed_in_parts(cli: Cli) -> None:
+    every = found(cli)
+    assert found(cli, "--limit", "1", "--offset", "1") == every[1:2]
+    assert found(cli, "--inherited") == [row for row in every if row["inherited"]]
+    assert cli("findings", "--limit", "1001")[0] == 2
+
+
 @pytest.mark.usefixtures("trail")
 def test_findings_give_places_and_no_contents(cli: Cli) -> None:
     status, printed = cli("findings")

@@ -115,8 +115,30 @@ def test_findings_can_be_asked_for_by_trail_kind_time_and_openness(populated: An
 
 def test_more_findings_than_fit_are_counted(build: Any) -> None:
     found = tuple(build.finding(line, line * 10) for line in range(1, 30))
-    answer = findings_json(build.snapshot(build.trail(build.segment(900, findings=found))), limit=10)
+    answer = findings_json(build.snapshot(build.trail(build.segment(900, findings=found))), FindingsQuery(limit=10))
     assert (len(answer["findings"]), answer["total"]) == (10, 29)
+
+
+def test_a_part_of_the_findings_can_be_asked_for_the_newest_first(build: Any) -> None:
+    older = tuple(replace(build.finding(line, line * 10), first_seen=100.0) for line in (1, 2))
+    newer = tuple(replace(build.finding(line, line * 10), first_seen=200.0) for line in (3, 4))
+    snapshot = build.snapshot(build.trail(build.segment(900, findings=(*older, *newer))))
+
+    def lines(**asked: Any) -> list[int]:
+        return [row["line"] for row in findings_json(snapshot, FindingsQuery(**asked))["findings"]]
+
+    assert lines() == [3, 4, 1, 2]
+    assert lines(limit=1, offset=1) == [4]
+    assert lines(limit=9, offset=3) == [2]
+    assert lines(limit=0) == lines(offset=4) == []
+    assert findings_json(snapshot, FindingsQuery(limit=1))["open_total"] == 4
+
+
+def test_inherited_damage_can_be_asked_for_alone(populated: Any) -> None:
+    answer = findings_json(populated, FindingsQuery(inherited_only=True))
+    assert all(row["inherited"] for row in answer["findings"])
+    assert answer["total"] == sum(row["inherited"] for row in findings_json(populated)["findings"])
+    assert answer["violations"] == []
 
 
 def test_hostile_names_are_shown_as_escapes(build: Any) -> None:
