@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from auditwatch.agent.about import absence_text
 from auditwatch.agent.archives import Archives, ArchiveServices, Unpacking
 from auditwatch.agent.held import Held, Stirred
 from auditwatch.agent.place import Place
@@ -42,7 +43,7 @@ class TrailServices:
     Attributes:
         changed: Called after each change of anything that is shown.
         measured: Called with the seconds from an append until it was judged.
-        troubled: Called with a trail and the reason why a file beside it could not be looked at.
+        troubled: Called with a trail and the reason why its file, or one beside it, could not be looked at.
         clock: Seconds since 1970.
     """
 
@@ -246,12 +247,16 @@ class Monitor:
             self.looked = seen.at
         else:
             self._note_trouble(seen.trouble)
-        return self._apply(seen)
+        needs = self._apply(seen)
+        if self.looks == 1 and self.state.standing is Standing.MISSING:
+            self.services.troubled(self.name, absence_text(self.config.path))
+        return needs
 
     def _note_trouble(self, trouble: Trouble) -> None:
-        """An error is counted when it begins, not at each poll."""
+        """An error is counted, and told, when it begins, not at each poll."""
         if self.state.trouble != trouble:
             self._count_error()
+            self.services.troubled(self.name, trouble.message)
 
     async def _read_and_look(self, read: Read) -> Sequence[Need]:
         """Perform a read; during a long history look again now and then, because rotations happen then too."""

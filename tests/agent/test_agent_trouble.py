@@ -149,3 +149,20 @@ def test_a_name_full_of_odd_bytes_neither_forges_a_line_nor_breaks_a_scrape(agen
     log = agent.stop()
     assert "\x1b" not in log
     assert all(line.startswith("20") for line in log.splitlines())
+
+
+def test_what_is_not_there_or_is_no_trail_is_told_once_at_the_start(agents: Agents, tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    names = ("gone.jsonl", "*.jsonl", "directory", "pipe.jsonl")
+    agent = agents.start(*(f"t{number}={tmp_path / name}" for number, name in enumerate(names)))
+    until(lambda: all(f" t{number}: " in agent.log() for number in range(len(names))))
+    agent.stop()
+    said = [line.partition("WARNING ")[2] for line in agent.log().splitlines() if "WARNING " in line]
+    assert len(said) == len(names)
+    by_trail = {line[:2]: line for line in said}
+    assert "no file is at" in by_trail["t0"]
+    assert "pattern" not in by_trail["t0"]
+    assert "looks like a pattern" in by_trail["t1"]
+    assert "directory" in by_trail["t2"]
+    assert "pipe" in by_trail["t3"]
