@@ -24,12 +24,14 @@ class LocalDoor:
     Args:
         app: What answers.
         directory: The state directory.
+        is_ours: Whether no other agent has taken the directory meanwhile; its socket is left alone then.
         warn: Told once, if there can be no socket.
     """
 
-    def __init__(self, app: ASGIApp, directory: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, app: ASGIApp, directory: str, is_ours: Callable[[], bool], warn: Callable[[str], None]) -> None:
         self._app = app
         self._directory = directory
+        self._is_ours = is_ours
         self._path = os.path.join(directory, AGENT_SOCKET)
         self._warn = warn
         self._is_warned = False
@@ -42,7 +44,7 @@ class LocalDoor:
         try:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
-                if self._known is None or self._identity() != self._known:
+                if self._is_ours() and (self._known is None or self._identity() != self._known):
                     await self._close()
                     self.open()
         finally:

@@ -160,7 +160,8 @@ class Agent:
         """Watch and answer until asked to stop, also by signals that have already arrived; then take one last look."""
         keeper = self._housekeeping
         app = create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready)
-        server, door = Server(app, sock), LocalDoor(app, self._state.path, log.warning)
+        server = Server(app, sock)
+        door = LocalDoor(app, self._state.path, lambda: self._state.lock.is_in_place, log.warning)
         self._catch_signals(reload, came)
         await self._begin(self._config)
         self._guarded("housekeeping", keeper.run)

@@ -26,7 +26,7 @@ def agent(agents: Agents, trail: Path) -> Agent:
 
 def older_copy(state: Path, aside: Path) -> None:
     """A state directory that is restored from a backup."""
-    shutil.copytree(state, aside)
+    shutil.copytree(state, aside, ignore=shutil.ignore_patterns("*.sock"))
     shutil.rmtree(state)
     aside.rename(state)
 

@@ -37,7 +37,7 @@ def killed(agents: Agents, trail: Path, before: Path) -> Agent:
 def only_step(state: Path, _: Path) -> None:
     for path in state.iterdir():
         if path.name != "state.step":
-            path.unlink() if path.is_file() else shutil.rmtree(path)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def older_store(state: Path, before: Path) -> None:
