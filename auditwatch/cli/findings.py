@@ -61,13 +61,16 @@ def command(  # noqa: PLR0913  click passes one argument an option
 ) -> int:
     """List damaged lines and violations.
 
-    The newest come first. Asks the running agent; if none answers, says so, and what its state directory says. With
+    The newest come first, as JSON in the order of their places. Asks the running agent; if none answers, says so, and
+    what its state directory says. With
     --show it always reads the state directory, because the contents of lines are never served. Exit status with
     --exit-code: 1 if anything is open, 3 if no agent answers.
     """
     if show and url:
         raise UsageError("--show reads the trail on this host: use --state-dir instead of --url")
-    query = _query(trail, kind, since, open=open_only, inherited=inherited) | _page(limit, offset)
+    query = _query(trail, kind, since, open=open_only, inherited=inherited, newest=output_format == "text") | _page(
+        limit, offset
+    )
     stored = partial(_stored, query, show)
     asked = answered(url, state_dir, "/api/v1/findings", query, stored, only_stored=show)
     found = asked.content
@@ -135,6 +138,7 @@ def _wanted(query: Mapping[str, str]) -> FindingsQuery:
         since=float(query.get("since", "0")),
         open_only="open" in query,
         inherited_only="inherited" in query,
+        newest_first="newest" in query,
         **{name: int(query[name]) for name in ("limit", "offset") if name in query},
     )
 

@@ -37,7 +37,6 @@ STATIC: Final = {
 AGES_SECONDS: Final = 15
 """An unchanged answer is rendered again after this long, because the ages in it have grown."""
 
-_LARGEST_OFFSET: Final = 10**9
 _MOST_DIGITS: Final = 10
 
 SECURITY_HEADERS: Final = {
@@ -186,8 +185,9 @@ def _wanted(request: Request, snapshot: Snapshot) -> FindingsQuery:
         since=_since(query.get("since", "0")),
         open_only=_flag(query.get("open", "false"), "open"),
         inherited_only=_flag(query.get("inherited", "false"), "inherited"),
-        limit=_number(query.get("limit", str(FINDINGS_PER_ANSWER)), "limit", FINDINGS_PER_ANSWER),
-        offset=_number(query.get("offset", "0"), "offset", _LARGEST_OFFSET),
+        newest_first=_flag(query.get("newest", "false"), "newest"),
+        limit=min(_number(query.get("limit", str(FINDINGS_PER_ANSWER)), "limit"), FINDINGS_PER_ANSWER),
+        offset=_number(query.get("offset", "0"), "offset"),
     )
 
 
@@ -214,9 +214,9 @@ def _flag(text: str, name: str) -> bool:
     return text not in ("0", "false")
 
 
-def _number(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= most):
-        raise HTTPException(400, f"{name}: give a number, at most {most}")
+def _number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise HTTPException(400, f"{name}: give a number of at most {_MOST_DIGITS} digits")
     return int(text)
 
 

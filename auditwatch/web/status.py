@@ -217,6 +217,7 @@ class FindingsQuery:
         since: Only those found at or after this time.
         open_only: Leave out what was acknowledged.
         inherited_only: Only damage that was there before watching began.
+        newest_first: Whether the newest come first, those of one look in the order of their places.
         limit: The most findings, and the most violations, in the answer.
         offset: How many of each to leave out first.
     """
@@ -226,6 +227,7 @@ class FindingsQuery:
     since: float = 0.0
     open_only: bool = False
     inherited_only: bool = False
+    newest_first: bool = False
     limit: int = FINDINGS_PER_ANSWER
     offset: int = 0
 
@@ -245,15 +247,16 @@ class FindingsQuery:
 
 
 def findings_json(snapshot: Snapshot, wanted: FindingsQuery = FindingsQuery()) -> dict[str, Any]:
-    """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines; the newest first.
+    """What `/api/v1/findings` answers: places and kinds, never contents and never hashes of lines.
 
     `total` counts all that are stored and match, `beyond` those that are only counted because their segment has too
     many, and `beyond_ids` are the ids that stand for them, one a trail.
     """
     found = [place for trail in wanted.trails(snapshot) for place in _findings(trail, wanted)]
-    found.sort(key=lambda place: -place[2].first_seen)  # those of one look stay in the order of their places
     broken = [row for trail in wanted.trails(snapshot) for row in _violations(trail, wanted)]
-    broken.sort(key=lambda row: -row["latest"]["seen"])
+    if wanted.newest_first:
+        found.sort(key=lambda place: -place[2].first_seen)
+        broken.sort(key=lambda row: -row["latest"]["seen"])
     as_open = replace(wanted, open_only=True)
     return {
         "at": snapshot.at,

@@ -127,9 +127,10 @@ def test_a_part_of_the_findings_can_be_asked_for_the_newest_first(build: Any) ->
     def lines(**asked: Any) -> list[int]:
         return [row["line"] for row in findings_json(snapshot, FindingsQuery(**asked))["findings"]]
 
-    assert lines() == [3, 4, 1, 2]
-    assert lines(limit=1, offset=1) == [4]
-    assert lines(limit=9, offset=3) == [2]
+    assert lines() == [1, 2, 3, 4]
+    assert lines(newest_first=True) == [3, 4, 1, 2]
+    assert lines(newest_first=True, limit=1, offset=1) == [4]
+    assert lines(newest_first=True, limit=9, offset=3) == [2]
     assert lines(limit=0) == lines(offset=4) == []
     assert findings_json(snapshot, FindingsQuery(limit=1))["open_total"] == 4
 
