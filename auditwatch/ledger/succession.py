@@ -45,14 +45,7 @@ def placed(
 def put_first(
     active_name: str, closed: Sequence[Segment], segment: Segment, look: Iterable[FileSight]
 ) -> tuple[Segment, ...]:
-    """The closed segments with one more: after the last that is older by the names that they have in one look.
-
-    Args:
-        active_name: Name of the active file, without its directory.
-        closed: In their order.
-        segment: As it was seen in that look.
-        look: What was seen in it; other segments have names from before, which say nothing.
-    """
+    """The same as `placed`, but after the last that is older by those names, and at the start if none is."""
     older = _named_around(active_name, closed, segment, look)[0]
     place = max((n + 1 for n, known in enumerate(closed) if known.number in older), default=0)
     return (*closed[:place], segment, *closed[place:])
