@@ -62,9 +62,8 @@ def command(  # noqa: PLR0913  click passes one argument an option
     """List damaged lines and violations.
 
     The newest come first, as JSON in the order of their places. Asks the running agent; if none answers, says so, and
-    what its state directory says. With
-    --show it always reads the state directory, because the contents of lines are never served. Exit status with
-    --exit-code: 1 if anything is open, 3 if no agent answers.
+    what its state directory says. With --show it always reads the state directory, because the contents of lines are
+    never served. Exit status with --exit-code: 1 if anything is open, 3 if no agent answers.
     """
     if show and url:
         raise UsageError("--show reads the trail on this host: use --state-dir instead of --url")

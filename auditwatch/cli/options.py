@@ -12,7 +12,7 @@ state_dir = click.option(
     "--state-dir",
     metavar="DIR",
     help="The agent's state directory. Default: $STATE_DIRECTORY, else /var/lib/auditwatch as root, else "
-    "$XDG_STATE_HOME/auditwatch; if nothing is there, that of the only agent on this host.",
+    "$XDG_STATE_HOME/auditwatch; if nothing is there, that of this user's only agent.",
 )
 url = click.option(
     "--url", metavar="URL", help=f"Ask the agent at this address, such as {EXAMPLE_URL}, not that of a state directory."

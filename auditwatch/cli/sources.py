@@ -2,7 +2,7 @@
 
 An agent is asked on the socket in its state directory, whatever address, password or certificate its port has. The
 directory is the one that was named, else the one that an agent has by default; if neither an agent nor a state is
-there, it is that of the only agent on this host that we may ask.
+there, it is that of the only agent on this host that runs as the same user.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def say(answered: Answered, output_format: str, lines: Iterable[str]) -> None:
 
 
 def agents_directory(state_dir: str | None) -> str:
-    """The state directory that was named, else the default one, else that of the only agent that we may ask.
+    """The state directory that was named, else the default one, else that of the only agent of this user.
 
     Raises:
         UsageError: There is nothing in the default one, and there are several agents.

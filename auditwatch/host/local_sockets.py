@@ -55,14 +55,24 @@ def connection_to(directory: str, name: str, timeout_seconds: float) -> socket.s
 
 
 def directories_with(name: str) -> list[str]:
-    """The directories in which somebody on this host listens at this name, as far as the kernel tells; sorted."""
+    """The directories in which this user listens at this name, as far as the kernel tells; sorted.
+
+    Others may listen there as well, and root may talk to all of them: what they say is not asked for.
+    """
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as lines:
             sockets = [line.rstrip("\n").split(maxsplit=_FIELDS - 1) for line in lines]
     except OSError:
         return []
     paths = {found[-1] for found in sockets[1:] if len(found) == _FIELDS and int(found[3], 16) & _LISTENS}
-    return sorted(os.path.dirname(path) for path in paths if os.path.basename(path) == name and os.path.exists(path))
+    return sorted(os.path.dirname(path) for path in paths if os.path.basename(path) == name and _is_ours(path))
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 @contextmanager

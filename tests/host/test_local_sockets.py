@@ -69,3 +69,12 @@ def test_a_socket_that_only_connects_is_not_listed(tmp_path: Path) -> None:
         sock.bind(str(tmp_path / NAME))
         assert os.path.exists(tmp_path / NAME)
         assert str(tmp_path) not in directories_with(NAME)
+
+
+def test_who_listens_as_another_user_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever it is could otherwise have root read, and write, in a directory of their own."""
+    with listening(str(tmp_path), NAME):
+        assert str(tmp_path) in directories_with(NAME)
+        other = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: other)
+        assert str(tmp_path) not in directories_with(NAME)
