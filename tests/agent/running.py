@@ -151,14 +151,18 @@ class Agent:
         return found
 
     def follows(self, path: Path, trail: str = "") -> Agent:
-        """Wait until every byte that the file contains now is judged or pending."""
+        """Wait until every byte that the file contains now is judged or pending.
+
+        After a restart the agent answers with what was stored until it has looked: an active file that is larger than
+        this one was another.
+        """
         size = path.stat().st_size
-        until(lambda: self._has_read(size, trail))
+        until(lambda: self._has_read(path, size, trail))
         return self
 
-    def _has_read(self, size: int, trail: str) -> bool:
-        status = self.status(trail)
-        return status["bytes"]["active"] >= size and not status["bytes"]["unverified"]
+    def _has_read(self, path: Path, size: int, trail: str) -> bool:
+        seen = self.status(trail)["bytes"]
+        return size <= seen["active"] <= path.stat().st_size and not seen["unverified"]
 
     def stop(self) -> str:
         """SIGTERM: it must end by itself, in time, with 0, and never show a traceback. Gives its log."""
