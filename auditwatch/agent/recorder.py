@@ -52,6 +52,7 @@ class Recorder:
     Attributes:
         state: As of the last event.
         failures: How many commits failed.
+        trouble: Why the last one that was tried did not reach the store; empty if it did.
         is_retired: Whether another recorder may have taken over the trail; this one changes nothing any more.
     """
 
@@ -69,7 +70,7 @@ class Recorder:
         self.is_retired = False
         self._is_behind = False
         self._saved_at = float("-inf")
-        self._is_saved = True
+        self.trouble = ""
 
     def tell_loss(self) -> None:
         """Have the trail say what was lost of it, if anything was."""
@@ -151,13 +152,13 @@ class Recorder:
 
     def keep_up(self) -> None:
         """Store what is not stored yet, if it is time: what failed at once, growth a second after the last commit."""
-        if not self._is_saved or (self._is_behind and time.monotonic() - self._saved_at >= GROWTH_SECONDS):
+        if self.trouble or (self._is_behind and time.monotonic() - self._saved_at >= GROWTH_SECONDS):
             self.save()
 
     @property
     def is_saved(self) -> bool:
         """Whether the last commit that was tried reached the store."""
-        return self._is_saved
+        return not self.trouble
 
     def save(self) -> bool:
         """Store everything that is not stored yet, in one transaction; False if the store cannot be written."""
@@ -168,11 +169,11 @@ class Recorder:
             self._store.commit(
                 self._key, self._saved, self.state, self._unsaved.values(), runs, self._undropped.values()
             )
-        except StateUnwritable:
+        except StateUnwritable as error:
             self.failures += 1
-            self._is_saved = False
+            self.trouble = str(error)
             return False
-        self._is_saved, self._is_behind, self._saved_at = True, False, time.monotonic()
+        self.trouble, self._is_behind, self._saved_at = "", False, time.monotonic()
         self._saved = self.state
         self._unsaved.clear()
         self._undropped.clear()
