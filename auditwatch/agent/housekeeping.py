@@ -144,7 +144,7 @@ class Housekeeping:
         else:
             self._can_answer = True
         for complaint in sorted(set(complaints) - self._complaints):
-            self._warn("inbox", complaint)
+            self._warn(complaint.partition(" ")[0], complaint)  # by the path that it is about
         self._complaints = frozenset(complaints)
 
     def _answered(self, request: inbox.Request) -> inbox.Answer | None:
