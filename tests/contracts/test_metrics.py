@@ -43,7 +43,7 @@ NAMES = """
     trail_verified_bytes trail_unverified_bytes trail_pending_bytes
     trail_pending_seconds trail_oldest_unverified_seconds
     trail_appended_bytes_total trail_appended_lines_total
-    trail_last_append_timestamp_seconds trail_expected_append_interval_seconds
+    trail_last_append_timestamp_seconds trail_first_seen_timestamp_seconds trail_expected_append_interval_seconds
     trail_corrupt_lines trail_corrupt_lines_inherited trail_corrupt_lines_acknowledged
     trail_corrupt_lines_detected_total trail_last_corrupt_line_timestamp_seconds
     trail_violations trail_violations_acknowledged
@@ -58,6 +58,7 @@ NAMES = """
     validation_runs_total validation_errors_total
     validation_duration_seconds
     validation_last_attempt_timestamp_seconds validation_last_success_timestamp_seconds validation_interval_seconds
+    validation_due_timestamp_seconds
     validation_last_corrupt_lines validation_running validation_progress_ratio
     sample_corrupt_ratio_upper_bound
     detection_latency_seconds
@@ -82,6 +83,7 @@ LABELS = {
     "write_lock_wait_seconds": {"trail"},
     "writer_counters_up": {"trail"},
     "validation_runs_total": {"trail", "mode"},
+    "validation_due_timestamp_seconds": {"trail", "mode"},
     "validation_duration_seconds": {"mode"},
     "detection_latency_seconds": set(),
     "scheduler_missed_runs_total": {"reason"},
