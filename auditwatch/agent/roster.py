@@ -156,4 +156,5 @@ class Roster:
 
     def _plan(self, monitor: Monitor, mode: Mode, schedule: Schedule, run: Callable[[], Awaitable[None]]) -> None:
         last_success = monitor.recorder.run(mode).last_success
-        self._services.timetable.add(f"{monitor.name}/{mode}", schedule, last_success, run)
+        planned = partial(self._services.publisher.planned, monitor.name, mode)
+        self._services.timetable.add(f"{monitor.name}/{mode}", schedule, last_success, run, planned)

@@ -12,6 +12,7 @@ from auditwatch.cli.main import COMMANDS, auditwatch
 from auditwatch.runbooks import runbook, runbook_names
 from auditwatch.trail.kinds import Kind, Violation
 from tests.contracts.pages import ROOT, links
+from tests.contracts.test_metrics import WITHOUT_AN_AGENT, rules
 
 INDEX = ROOT / "docs/operate/runbooks/README.md"
 PAGES = sorted((ROOT / "auditwatch/runbooks").glob("*.md"))
@@ -28,6 +29,17 @@ def severity(alert: str) -> str:
 def typed(page: str) -> list[str]:
     """The commands of ours that a page asks to type."""
     return re.findall(r"(?:`|^ {4})(auditwatch [^`\n]+)", page, re.MULTILINE)
+
+
+def assert_can_be_typed(line: str) -> None:
+    """Its command and its options are there."""
+    program, *words = line.split()
+    assert program == "auditwatch"
+    assert words[0] in {*COMMANDS, "--version"}, line
+    if words[0] == "explain":
+        assert words[1] in {*Kind, *Violation, "KIND", *runbook_names()}, line
+    given, known = options(words)
+    assert given <= known, line
 
 
 def options(words: list[str]) -> tuple[set[str], set[str]]:
@@ -57,12 +69,25 @@ def test_a_page_says_what_it_means_how_to_look_what_to_do_and_what_ends_it(alert
 @pytest.mark.parametrize("alert", runbook_names())
 def test_what_a_page_asks_to_type_is_there(alert: str) -> None:
     for line in typed(runbook(alert)):
-        words = line.split()[1:]
-        assert words[0] in {*COMMANDS, "--version"}, line
-        if words[0] == "explain":
-            assert words[1] in {*Kind, *Violation, "KIND", *runbook_names()}, line
-        given, known = options(words)
-        assert given <= known, line
+        assert_can_be_typed(line)
+
+
+def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
+    assert {rule["alert"]: rule["labels"]["severity"] for rule in rules()} == {
+        alert: severity(alert) for alert in runbook_names()
+    }
+
+
+def test_an_alert_leads_to_its_runbook_to_the_page_of_its_trail_and_to_one_command() -> None:
+    for rule in rules():
+        alert, notes = rule["alert"], rule["annotations"]
+        if alert in WITHOUT_AN_AGENT:
+            assert f"auditwatch explain {alert}" in notes["action"] + notes["command"]
+        else:
+            assert notes["runbook_url"] == f"http://{{{{ $labels.instance }}}}/runbooks/{alert}"
+            page = "#trail-{{ $labels.trail }}" if "{{ $labels.trail }}" in notes["summary"] else ""
+            assert notes["page_url"] == "http://{{ $labels.instance }}/" + page
+        assert_can_be_typed(notes["command"].replace("{{ $labels.trail }}", "risk"))
 
 
 def test_the_index_leads_to_every_page_and_gives_its_severity() -> None:
