@@ -124,13 +124,14 @@ class Prometheus(_Process):
             if alert["state"] == "firing"
         )
 
-    def rounds(self) -> Callable[[], float]:
-        """How often the rules were evaluated and the agent scraped since now."""
-        before = self._evaluations()
-        return lambda: self._evaluations() - before
+    def rounds(self, counted: str = "sum_over_time(up[1h])") -> Callable[[], float]:
+        """How often the agent was scraped since now, with success if nothing else is counted, and rules evaluated."""
 
-    def _evaluations(self) -> float:
-        return sum(self.values("sum_over_time(up[1h])"))
+        def number() -> float:
+            return sum(self.values(counted))
+
+        before = number()
+        return lambda: number() - before
 
 
 class Webhook:
@@ -164,14 +165,28 @@ class Webhook:
     def firing(self, *but: str) -> dict[tuple[str, str], str]:
         """Who was told of each alert (name and trail) that was not said to be resolved since; of these names none."""
         state: dict[tuple[str, str], str] = {}
-        for receiver, name, trail, status in list(self.told):
-            if name in but:
-                continue
+        for receiver, name, trail, status in self._told_of(but):
             if status == "firing":
                 state[name, trail] = receiver
             else:
                 state.pop((name, trail), None)
         return state
+
+    def begun(self, *but: str) -> list[tuple[str, str, str]]:
+        """Receiver, name and trail each time that an alert began; not when it is told again while it lasts."""
+        lasting: set[tuple[str, str, str]] = set()
+        found: list[tuple[str, str, str]] = []
+        for *alert, status in self._told_of(but):
+            receiver, name, trail = alert
+            if status != "firing":
+                lasting.discard((receiver, name, trail))
+            elif (receiver, name, trail) not in lasting:
+                lasting.add((receiver, name, trail))
+                found.append((receiver, name, trail))
+        return found
+
+    def _told_of(self, but: tuple[str, ...]) -> list[tuple[str, str, str, str]]:
+        return [told for told in list(self.told) if told[1] not in but]
 
     def __enter__(self) -> Self:
         return self
