@@ -124,7 +124,10 @@ def _apply(state_dir: str) -> None:
 
 def _report(answer: Answer, notice: str) -> None:
     if answer.unknown:
-        raise UnknownFinding(f"{answer.message}; `auditwatch status` and `auditwatch findings` list what there is")
+        aside = " (no agent answers: this is what its state says)" if notice else ""
+        raise UnknownFinding(
+            f"{answer.message}{aside}; `auditwatch status` and `auditwatch findings` list what there is"
+        )
     if not answer.applied:
         raise NotApplied(answer.message or "not applied")
     if notice:

@@ -52,6 +52,8 @@ def _denial(path: str) -> str:
     owner = _user(status.st_uid)
     if status.st_uid == uid:
         help_ = "give yourself the right to it (chmod u+rwX)"
+    elif status.st_uid == 0:
+        help_ = "run this as root (sudo auditwatch ...)"
     else:
         help_ = f"run this as its user (sudo -u {_login(status.st_uid)} auditwatch ...), or as root"
     mode = stat.S_IMODE(status.st_mode)
