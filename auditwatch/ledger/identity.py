@@ -290,12 +290,18 @@ def _is_telling(segment: Segment, sight: FileSight) -> bool:
 
 
 def _archive_of_its_name(segment: Segment, others: Iterable[FileSight], *, by_name: bool) -> FileSight | None:
-    """If nothing of it was judged yet, its name has to do: there is no history that it could violate."""
+    """If nothing of it was judged yet, its name has to do: there is no history that it could violate.
+
+    While a rotation gives new names, an empty file may as well be the next one, empty as well.
+    """
     name = uncompressed(segment.name)
     named = [sight for sight in others if sight.packed and uncompressed(sight.name) == name]
     if segment.anchor.position:
         return _archive(segment, named)
-    return next((s for s in named if s.size == segment.size or (by_name and s.size > segment.size)), None)
+    is_equal = by_name or segment.size > 0
+    return next(
+        (s for s in named if (is_equal and s.size == segment.size) or (by_name and s.size > segment.size)), None
+    )
 
 
 def repeats(segment: Segment, sight: FileSight) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 from auditwatch.ledger.events import FileSight, Observed
@@ -17,19 +18,19 @@ from auditwatch.ledger.identity import (
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_closed
 from auditwatch.ledger.state import TrailState
-from auditwatch.ledger.succession import oldest_first, placed
+from auditwatch.ledger.succession import oldest_first, placed, set_right
 
 
 def is_away(state: TrailState, event: Observed) -> bool:
     """Whether the directory itself is not there, or another file system hides it: then nothing in it was removed.
 
-    If the trail is there, or all its closed segments are, the devices were only numbered anew.
+    If the trail is there, or all its closed segments that were there before, the devices were only numbered anew.
     """
     if state.directory in (0, event.directory):
         return False
     if event.active is not None and state.active is not None and fault(state.active, event.active) is None:
         return False
-    closed = [segment for segment in state.closed if not segment.vanished]
+    closed = [segment for segment in state.closed if not segment.vanished and segment.missing_since is None]
     return not event.directory or not closed or len(known_as(closed, event.others or ())) < len(closed)
 
 
@@ -95,20 +96,26 @@ def with_archives(state: TrailState, event: Observed) -> TrailState:
     return state if copies == state.copies else replace(state, copies=copies)
 
 
+def with_order(before: TrailState, state: TrailState, event: Observed) -> TrailState:
+    """With the closed segments in the order that their names tell, if those are not the ones of the look before."""
+    if event.others is None or event.is_unpacking or state.closed is before.closed:
+        return state
+    return set_right(state, event.others)
+
+
 def with_found(state: TrailState, sight: FileSight, event: Observed, *, is_later: bool = False) -> TrailState:
     """With a segment that nobody had seen: a rotation that was missed, or one from before first sight, found late."""
-    name = state.policy.file_name
     if event.at < state.first_seen or not _is_history(state, sight):  # a clock that is set back says nothing
-        *known, found = with_closed(state, sight, event.at, history=0).closed
-        found = replace(found, is_later=is_later)
+        found = replace(with_closed(state, sight, event.at, history=0).closed[-1], is_later=is_later)
         # A plain file would have been seen before; a compressed one may have been in the making for some time.
-        closed = placed(name, known, found, event.others or ()) if sight.packed else (*known, found)
+        closed = placed(state, found, event.others or ()) if sight.packed else (*state.closed, found)
         return replace(state, closed=closed, next_number=state.next_number + 1, rotations=state.rotations + 1)
     *known, found = with_closed(state, sight, event.at, history=sight.size).closed
     count = next((n for n, segment in enumerate(known) if not segment.is_history), len(known))
     gone = [segment for segment in known[:count] if segment.vanished]
     there = [segment for segment in known[:count] if not segment.vanished]
-    closed = (*gone, *oldest_first(name, (*there, found)), *known[count:])
+    ordered = oldest_first(state.policy.file_name, (*there, found), is_rising=state.are_counts_rising)
+    closed = (*gone, *ordered, *known[count:])
     return replace(state, closed=closed, next_number=state.next_number + 1)
 
 
@@ -129,8 +136,9 @@ def with_missed(state: TrailState, event: Observed) -> TrailState:
 
 
 def unknown(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
-    """Strangers that are no copies, whenever they were written."""
-    return tuple(sight for sight in strangers(state, event) if _is_news(state, sight))
+    """Strangers that are no copies, whenever they were written, from the oldest to the newest."""
+    found = tuple(sight for sight in strangers(state, event) if _is_news(state, sight))
+    return oldest_first(state.policy.file_name, found, is_rising=True) if state.are_counts_rising else found
 
 
 def _is_news(state: TrailState, sight: FileSight) -> bool:
@@ -142,8 +150,13 @@ def _is_news(state: TrailState, sight: FileSight) -> bool:
 
 def strangers(state: TrailState, event: Observed) -> tuple[FileSight, ...]:
     """Neighbours that are neither known closed segments nor the active file, renamed since it was looked at."""
-    # The inode of a file that is gone may be reused: by one that was born later.
+    # The inode of a file that is gone may be reused: by one that was born later, or by the archive of another segment.
     closed = (segment for segment in state.closed if not segment.vanished and segment.missing_since is None)
-    known = {(file.device, file.inode): file for file in (*closed, *((event.active,) if event.active else ()))}
-    others = ((sight, known.get((sight.device, sight.inode))) for sight in event.others or ())
-    return tuple(sight for sight, file in others if file is None or not is_same_inode(file, sight))
+    known: defaultdict[tuple[int, int], list[Segment | FileSight]] = defaultdict(list)
+    for file in (*closed, *((event.active,) if event.active else ())):
+        known[file.device, file.inode].append(file)
+    return tuple(
+        sight
+        for sight in event.others or ()
+        if not any(is_same_inode(file, sight) for file in known.get((sight.device, sight.inode), ()))
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -26,6 +26,7 @@ from auditwatch.ledger.neighbours import (
     with_found,
     with_missed,
     with_neighbours,
+    with_order,
 )
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.sighted import sighted, with_active, with_closed, without_active
@@ -72,11 +73,11 @@ def _again(state: TrailState, effects: tuple[Effect, ...], lost: GoneFindings = 
     return (*others, Commit(lost), *wanted(state))
 
 
-def _later_look(state: TrailState, event: Observed) -> Step:
-    state, effects = _looked_at_path(with_neighbours(state, event), event)
+def _later_look(before: TrailState, event: Observed) -> Step:
+    state, effects = _looked_at_path(with_neighbours(before, event), event)
     if state.suspicion is not None or LookAgain() in effects:
         return state, effects
-    after = with_archives(state, event)
+    after = with_order(before, with_archives(state, event), event)
     is_found = after.active is None or is_quiet(after, event)  # else a rotation is not yet seen to its end
     if is_found and (gone := overdue(after, event.at)):
         after = let_go(after, gone, event.at)
@@ -351,19 +352,12 @@ def _differs(one: Suspicion, other: Suspicion) -> bool:
     return seen != again
 
 
-def _with_left(state: TrailState, left: Segment, look: Sequence[FileSight]) -> tuple[Segment, ...]:
-    """With the segment that was the active one until now, before those that came after it and were found earlier."""
-    later = next((n for n, s in enumerate(state.closed) if s.is_later and s.number > left.number), len(state.closed))
-    return (*state.closed[:later], *put_first(state.policy.file_name, state.closed[later:], left, look))
-
-
 def _rotated(state: TrailState, active: Segment, sight: FileSight, event: Observed) -> Step:
     """The file was renamed and lives on as a closed segment, perhaps with others that we did not see."""
     others = (other for other in unknown(state, event) if other is not sight)
     left = replace(sighted(active, sight, event.at), closed=True)
-    state = replace(
-        state, active=None, closed=_with_left(state, left, event.others or ()), rotations=state.rotations + 1
-    )
+    closed = put_first(state, left, event.others or ())
+    state = replace(state, active=None, closed=closed, rotations=state.rotations + 1)
     for other in others:
         state = with_found(state, other, event)
     if event.active is None:

@@ -130,6 +130,7 @@ class Segment:
         archive: Digests of the pieces of its file if that is compressed, once it was hashed.
         proved: When the bytes that were not hashed again for the longest time were, as last stored; 0 = never.
         is_later: Whether it was found before the file that was the active one until then was found again.
+        is_found: Whether it was closed when it was first seen: its place among the others is by its name or time.
     """
 
     number: int
@@ -166,6 +167,7 @@ class Segment:
     archive: tuple[BlockDigest, ...] = ()
     proved: float = 0.0
     is_later: bool = False
+    is_found: bool = False
 
     def __post_init__(self) -> None:
         """Whatever the findings come in, what is summed up over them is kept with them."""

@@ -52,7 +52,7 @@ def _without_pending(segment: Segment) -> Segment:
 
 def with_closed(state: TrailState, sight: FileSight, at: float, history: int) -> TrailState:
     """The state with one more closed segment."""
-    segment = replace(_segment(state, sight, at, history), closed=True)
+    segment = replace(_segment(state, sight, at, history), closed=True, is_found=True)
     return replace(state, closed=(*state.closed, segment), next_number=state.next_number + 1)
 
 

@@ -115,6 +115,7 @@ class TrailState:
         expired: Closed segments that retention removed since the first look.
         expired_unread: Those of them that had not been read to their end: their last lines have no verdict.
         rotations_settled: How many there had been when every closed segment was last found.
+        are_counts_rising: Whether rotation gives a younger file the higher count; None until that was seen.
         is_resumed: Whether nothing was looked at since the agent started: much may have happened meanwhile.
         step: How many steps were to be stored so far; `advance` counts them. What is opened knows the step that did it.
         unlisted_note: Who last acknowledged unlisted damaged lines; None if that never happened or was undone.
@@ -148,6 +149,7 @@ class TrailState:
     expired: int = 0
     expired_unread: int = 0
     rotations_settled: int = 0
+    are_counts_rising: bool | None = None
     is_resumed: bool = False
     step: int = 0
     unlisted_note: Acknowledgement | None = None

@@ -146,3 +146,33 @@ def test_of_those_that_are_found_at_once_names_say_which_is_older() -> None:
         f"{NAME}.1",
     ]
     check(trail)
+
+
+def test_an_empty_archive_of_the_next_rotation_is_not_the_one_that_had_its_name() -> None:
+    """Two rotations of a file that nobody wrote to: each leaves an empty archive of one name, and retention goes on."""
+    trail = rotated(1)
+    trail.pack(b"", f"{NAME}.2.gz")
+    trail.look()
+    del trail.files[f"{NAME}.2.gz"], trail.files[f"{NAME}.1"]
+    trail.append(lines(5, 1000))
+    trail.look()
+    trail.rename(NAME, f"{NAME}.1")
+    trail.create()
+    trail.pack(b"", f"{NAME}.2.gz")
+    check(trail)
+    assert trail.state.expired == 1
+
+
+def test_an_archive_with_the_inode_of_another_segment_that_is_being_compressed_is_not_found_twice() -> None:
+    trail = rotated(3)
+    freed = trail.files.pop(f"{NAME}.2")
+    trail.is_unpacking = True
+    trail.compress(f"{NAME}.3")
+    trail.now += 1
+    trail.reuse(f"{NAME}.3.gz", freed.inode)
+    trail.look()
+    trail.look()
+    trail.is_unpacking = False
+    trail.pack(bytes(freed.data), f"{NAME}.2.gz")
+    check(trail)
+    assert trail.state.rotations == 3

@@ -334,3 +334,20 @@ def test_a_file_with_the_inode_of_a_closed_one_is_another_if_it_was_born_later()
     reborn, unknown = replace(again, born_ns=known.born_ns + 1), replace(again, born_ns=0)
     looks = (Observed(trail.now, None, others=(sight,)) for sight in (again, reborn, unknown))
     assert [strangers(trail.state, look) for look in looks] == [(), (reborn,), ()]
+
+
+def test_other_device_numbers_after_a_reboot_change_nothing_while_a_segment_is_missing() -> None:
+    trail = Trail(GOOD)
+    trail.look()
+    trail.rename(NAME, f"{NAME}.2001")
+    trail.create()
+    trail.rename(NAME, f"{NAME}.2002")
+    trail.create()
+    trail.look()
+    del trail.files[NAME], trail.files[f"{NAME}.2002"]
+    trail.look()
+    trail.device = 2
+    trail.restart()
+    trail.create()
+    pass_absence(trail)
+    assert (trail.state.violations, trail.state.appended_lines) == ((), 0)

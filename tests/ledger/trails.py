@@ -65,6 +65,7 @@ class Trail:
         self.trouble: Trouble | None = None
         self.device = 1
         self.is_away = False
+        self.is_unpacking = False
         self.held: File | None = None
         self.renamed_while_looked_at: str | None = None
         if data is not None:
@@ -96,6 +97,11 @@ class Trail:
         file = replace(self._file(data), is_packed=True, is_cut=is_cut, since=self.now)
         file.begins = tuple((self.device, other.inode) for other in self.files.values() if _begins(other, file))
         self.files[name] = file
+
+    def reuse(self, name: str, inode: int) -> None:
+        """A file with the inode of one that is gone."""
+        self.files[name].inode = inode
+        self._born[inode] = self.now
 
     def look(self, neighbours: bool = True) -> None:
         """One poll of the agent: look, look again where asked to, read everything."""
@@ -212,6 +218,7 @@ class Trail:
                 sights if neighbours else None,
                 former,
                 directory=0 if self.is_away else self.device,
+                is_unpacking=self.is_unpacking,
             )
         )
 
@@ -236,16 +243,25 @@ class Trail:
         file = self.files.get(name)
         return self._sight_of(file, name, expected) if file else None
 
+    def _archive_of(self, file: File) -> tuple[int, int, int, int]:
+        """What tells the agent that it unpacked this file before."""
+        return self.device, file.inode, self._birth(file), len(file.data) // 2 + 1
+
+    def _birth(self, file: File) -> int:
+        return int(self._born.get(file.inode, 0.0) * 1e9) + file.inode
+
     def _sight_of(self, file: File, name: str, expected: Expectation) -> FileSight:
         if file.is_packed:
-            prints = {n: _prints(file, one) for n, one in expectations(self.state).items()}
+            known = any((s.device, s.inode, s.born_ns, s.packed) == self._archive_of(file) for s in self.state.closed)
+            prints = {} if known else {n: _prints(file, one) for n, one in expectations(self.state).items()}
             return FileSight(
                 name,
                 self.device,
                 file.inode,
                 len(file.data),
                 self.now,
-                packed=len(file.data) // 2 + 1,
+                packed=self._archive_of(file)[-1],
+                born_ns=self._birth(file),
                 prints=prints,
                 is_cut=file.is_cut,
                 since=file.since,
@@ -260,7 +276,7 @@ class Trail:
             inode=file.inode,
             size=len(data),
             modified=self.now,
-            born_ns=int(self._born.get(file.inode, 0.0) * 1e9) + file.inode,
+            born_ns=self._birth(file),
             head=printed(data[: expected.head_length]) if len(data) >= expected.head_length else None,
             marker=printed(data[expected.marker_offset : end]) if len(data) >= end else None,
             prints=self._presumed(name, file),
