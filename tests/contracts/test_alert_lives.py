@@ -183,7 +183,10 @@ LIVES = {
     ),
     "StateNotWritable": Life({"state_writable{}": (1.0, 0.0)}),
     "SelftestFailing": Life(
-        {"selftest_last_success_timestamp_seconds{}": (now, stays)}, {"selftest_failures_total{}": (0.0, 1.0)}, lasts=60
+        {"selftest_last_success_timestamp_seconds{}": (now, stays), "process_start_time_seconds{}": (begun, begun)},
+        {"selftest_failures_total{}": (0.0, 1.0)},
+        bad_minutes=150,  # long enough for a test that is missed
+        lasts=60,
     ),
     "SelftestMissed": Life(
         {"selftest_last_success_timestamp_seconds{}": (now, stays), "process_start_time_seconds{}": (begun, begun)},
