@@ -1,4 +1,4 @@
-"""A trail's state over time: each event advances it, each commit stores it."""
+"""A trail's state over time: each event advances it, each commit stores it, growth of all trails together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from auditwatch.ledger.violations import news_of
 from auditwatch.ledger.writes import Writes, by_reason, is_success_alone
 from auditwatch.state.marks import is_growth_alone
 from auditwatch.state.store import Store
+from auditwatch.state.tables import Rows, TrailStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,63 @@ GROWTH_SECONDS: Final = 1.0
 OnNews = Callable[[News], None]
 
 
+class Growth:
+    """What only grew since it was stored: one transaction for all trails, as each costs its pages and their journal."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, Recorder] = {}
+        self._stored_at = float("-inf")
+
+    def add(self, recorder: Recorder) -> None:
+        """Store this one with the next transaction."""
+        self._waiting[recorder.key] = recorder
+
+    def discard(self, recorder: Recorder) -> None:
+        """It was stored, or is retired."""
+        if self._waiting.get(recorder.key) is recorder:
+            del self._waiting[recorder.key]
+
+    def keep_up(self) -> None:
+        """Store all that wait, if it is time."""
+        if self._waiting and time.monotonic() - self._stored_at >= GROWTH_SECONDS:
+            self._stored_at = time.monotonic()
+            self.save(tuple(self._waiting.values()))
+
+    def save(self, recorders: Sequence[Recorder]) -> bool:
+        """Store everything of these that is not stored yet, in one transaction; False if it cannot be written."""
+        recorders = [recorder for recorder in recorders if not recorder.is_retired]
+        if not recorders:
+            return True
+        try:
+            self._store.commit_all([recorder.unsaved() for recorder in recorders])
+        except StateUnwritable as error:
+            for recorder in recorders:
+                recorder.not_saved(str(error))
+            return False
+        for recorder in recorders:
+            recorder.saved()
+            self.discard(recorder)
+        return True
+
+
 class Recorder:
     """The state of one trail, in memory and in the store.
 
     A commit that fails loses nothing: the state in memory advances, and the next commit includes what is unsaved.
 
     Attributes:
+        key: How the store knows the trail.
         state: As of the last event.
         failures: How many commits failed.
         trouble: Why the last one that was tried did not reach the store; empty if it did.
         is_retired: Whether another recorder may have taken over the trail; this one changes nothing any more.
     """
 
-    def __init__(self, store: Store, key: str, policy: Policy, found: OnNews) -> None:
+    def __init__(self, store: Store, key: str, policy: Policy, found: OnNews, growth: Growth | None = None) -> None:
         self._store = store
-        self._key = key
+        self._growth = growth or Growth(store)
+        self.key = key
         self._found = found
         self._saved = store.load(key)
         self._unsaved: dict[tuple[int, int, str], tuple[int, Finding]] = {}
@@ -68,23 +111,22 @@ class Recorder:
         self.state: TrailState = resume(self._saved, policy) if self._saved else begin(key.partition("=")[0], policy)
         self.failures = 0
         self.is_retired = False
-        self._is_behind = False
-        self._saved_at = float("-inf")
         self.trouble = ""
 
     def tell_loss(self) -> None:
         """Have the trail say what was lost of it, if anything was."""
-        told = self._store.lost(self._key)
+        told = self._store.lost(self.key)
         if told is None:
             return
         self.apply(told)
         if self.is_saved:
             with suppress(StateUnwritable):  # it is told again, and knows it
-                self._store.settle(self._key)
+                self._store.settle(self.key)
 
     def retire(self) -> None:
         """Save what is unsaved, then store nothing more: another recorder may take over the trail."""
         self.save()
+        self._growth.discard(self)
         self.is_retired = True
 
     def apply(self, event: Event) -> tuple[Need, ...]:
@@ -103,10 +145,10 @@ class Recorder:
         changed = [pair for commit in commits for pair in commit.findings]
         for commit in commits:
             self._note(commit)
-        self._is_behind = True
         if self._unsaved or self._undropped or not self._may_wait():
             self.save()
         else:
+            self._growth.add(self)
             self.keep_up()
         findings = tuple(f for _, f in changed if f.first_seen == f.last_seen and f.state is FindingState.OPEN)
         violations = news_of(before.violations, self.state.violations)
@@ -124,7 +166,7 @@ class Recorder:
 
     def store_anew(self) -> bool:
         """Store everything that is known, because the store may hold anything; False if it cannot be written."""
-        self._saved = self._store.load(self._key)
+        self._saved = self._store.load(self.key)
         self._unsaved = _findings(self.state)
         stored = _findings(self._saved) if self._saved else {}
         self._undropped = {key: pair for key, pair in stored.items() if key not in self._unsaved}
@@ -151,9 +193,11 @@ class Recorder:
         self._unsaved_runs.add(mode)
 
     def keep_up(self) -> None:
-        """Store what is not stored yet, if it is time: what failed at once, growth a second after the last commit."""
-        if self.trouble or (self._is_behind and time.monotonic() - self._saved_at >= GROWTH_SECONDS):
+        """Store what is not stored yet, if it is time: what failed at once, growth a second after the last."""
+        if self.trouble:
             self.save()
+        else:
+            self._growth.keep_up()
 
     @property
     def is_saved(self) -> bool:
@@ -162,23 +206,26 @@ class Recorder:
 
     def save(self) -> bool:
         """Store everything that is not stored yet, in one transaction; False if the store cannot be written."""
-        if self.is_retired:
-            return True
-        runs = [(mode.value, self._runs[mode]) for mode in self._unsaved_runs]
-        try:
-            self._store.commit(
-                self._key, self._saved, self.state, self._unsaved.values(), runs, self._undropped.values()
-            )
-        except StateUnwritable as error:
-            self.failures += 1
-            self.trouble = str(error)
-            return False
-        self.trouble, self._is_behind, self._saved_at = "", False, time.monotonic()
+        return self.is_retired or self._growth.save((self,))
+
+    def unsaved(self) -> TrailStep:
+        """The step from what is stored to what is known."""
+        runs = tuple((mode.value, self._runs[mode]) for mode in self._unsaved_runs)
+        rows = Rows(tuple(self._unsaved.values()), runs, tuple(self._undropped.values()))
+        return TrailStep(self.key, self._saved, self.state, rows)
+
+    def saved(self) -> None:
+        """That step was stored."""
+        self.trouble = ""
         self._saved = self.state
         self._unsaved.clear()
         self._undropped.clear()
         self._unsaved_runs.clear()
-        return True
+
+    def not_saved(self, why: str) -> None:
+        """That step could not be stored: the next one includes it."""
+        self.failures += 1
+        self.trouble = why
 
 
 def _findings(state: TrailState) -> dict[tuple[int, int, str], tuple[int, Finding]]:

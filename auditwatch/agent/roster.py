@@ -12,7 +12,7 @@ from typing import Final
 from auditwatch.agent.logbook import OnTrouble
 from auditwatch.agent.monitor import Monitor, TrailServices
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.recorder import OnNews, Recorder
+from auditwatch.agent.recorder import Growth, OnNews, Recorder
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
 from auditwatch.agent.volumes import VolumeWatch, volume_names
@@ -66,6 +66,7 @@ class Roster:
     def __init__(self, monitors: dict[str, Monitor], services: Services) -> None:
         self.monitors = monitors
         self._services = services
+        self._growth = Growth(services.store)
         self._volumes: dict[str, VolumeWatch] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._at: dict[str, list[Monitor]] = {}
@@ -120,6 +121,10 @@ class Roster:
         """One more look at every trail, before the end."""
         await asyncio.gather(*(monitor.last_look() for monitor in self.monitors.values()))
 
+    def save(self) -> None:
+        """Store everything that is not stored yet, of all trails."""
+        self._growth.save([monitor.recorder for monitor in self.monitors.values()])
+
     def _volume(self, name: str) -> VolumeWatch:
         if name not in self._volumes:
             volume = VolumeWatch(name, self._room, self._services.clock)
@@ -142,7 +147,8 @@ class Roster:
             rotation=config.rotation,
             file_name=os.path.basename(config.path),
         )
-        recorder = Recorder(services.store, trail_key(config.name, config.path), policy, services.found)
+        key = trail_key(config.name, config.path)
+        recorder = Recorder(services.store, key, policy, services.found, self._growth)
         recorder.tell_loss()
         means = TrailServices(
             volume.prober,

@@ -218,8 +218,7 @@ class Agent:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for monitor in self._roster.monitors.values():
-            monitor.recorder.save()
+        self._roster.save()
         await self._pool.close()
 
     async def _last_look(self) -> None:

@@ -59,6 +59,11 @@ def _found(state: TrailState, event: Observed, others: tuple[FileSight, ...]) ->
     """The closed segments among the neighbours; one that is long gone does not take what the active one became."""
     living = [segment for segment in state.closed if not segment.vanished]
     found = known_as(living, others, by_name=are_names_settled(state, event))
+    if state.active and not is_quiet(state, event):  # its bytes tell more than the size of one that nobody read
+        unread = [segment.number for segment in living if not segment.anchor.position and not segment.packed]
+        for number in unread:
+            if number in found and found[number].packed and repeats(state.active, found[number]):
+                del found[number]
     taken = {id(sight) for sight in found.values()}  # to compare each with each would take longer the more there are
     left = [sight for sight in others if id(sight) not in taken]
     if state.active and not is_quiet(state, event):

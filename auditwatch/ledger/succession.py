@@ -71,7 +71,9 @@ def set_right(state: TrailState, look: Iterable[FileSight]) -> TrailState:
     """
     there = _there(state.closed, look)
     state = _with_direction(state, there)
-    if state.are_counts_rising is None or not any(known.is_found for known in there):
+    names = [segment_order(state.policy.file_name, known.name) for known in there]
+    is_guess = state.are_counts_rising is None and any(map(_is_counted, names))
+    if is_guess or not any(known.is_found for known in there):
         return state
     ordered = _by_name(state.policy.file_name, there, state.are_counts_rising)
     if ordered is None or ordered == there:

@@ -173,13 +173,13 @@ class StepFile:
         """Whether the file that is written is still the one at its path."""
         return identity(self._path) == self._file
 
-    def write(self, committed: int, durable: int, mark: TrailMark | None = None) -> None:
-        """Say how far the store has come; nothing is durable before `sync`.
+    def write(self, committed: int, durable: int, marks: Iterable[TrailMark] = ()) -> None:
+        """Say how far the store has come, and some of its trails; nothing is durable before `sync`.
 
         Raises:
             OSError: It cannot be written; what it says then is no more than is true.
         """
-        if mark:
+        for mark in marks:
             self._write_mark(mark)
         head = Head(self.head.serial + 1, self.head.boot, self.head.store, committed, durable)
         os.pwrite(self._descriptor, _packed(head), _head_offsets()[head.serial % 2])

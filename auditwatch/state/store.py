@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from auditwatch.ledger.events import Forgotten
 from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.loss import Loss, author, loss_at_start, remembered
-from auditwatch.state.marks import is_growth_alone, mark_after
+from auditwatch.state.marks import mark_after
 from auditwatch.state.opening import (
     CREATED,
     PREVIOUS_NAME,
@@ -35,7 +35,7 @@ from auditwatch.state.opening import (
 from auditwatch.state.schema import STEP, STORE_ID, SUPERSEDES, copy_store, new_id
 from auditwatch.state.step import Head, StepFile, Steps, TrailMark, steps_of, trail_digest, trail_mark
 from auditwatch.state.store_file import identity, looked_at, set_aside, unwritable
-from auditwatch.state.tables import Rows, Tables
+from auditwatch.state.tables import Rows, Tables, TrailStep
 
 _LOST: Final = "lost"
 _RESETS: Final = "resets"
@@ -253,30 +253,29 @@ class Store:
         runs: Iterable[tuple[str, RunRecord]] = (),
         dropped: Iterable[tuple[int, Finding]] = (),
     ) -> None:
-        """Store one step of a trail: position, counters, findings and runs together or not at all.
+        """Store one step of a trail; `TrailStep` and `Rows` say what the arguments are, `commit_all` what it raises."""
+        self.commit_all((TrailStep(trail, before, after, Rows(tuple(findings), tuple(runs), tuple(dropped))),))
+
+    def commit_all(self, steps: Sequence[TrailStep]) -> None:
+        """Store steps of several trails in one transaction: all of them or none.
 
         What is more than growth survives a power cut once this returns; growth does so within a minute.
 
-        Args:
-            trail: Its key.
-            before: The state as last stored; None for a trail that is not stored yet.
-            after: The state to store.
-            findings: New and changed ones, with the number of their segment.
-            runs: Changed records, by mode.
-            dropped: Findings to forget, with the number of their segment.
-
         Raises:
-            StaleStep: If the store is not at the position of `before`.
+            StaleStep: If the store is not at the position from which one of them was taken.
             StateUnwritable: If it cannot be written; nothing was stored.
         """
         if self._waits_since is not None:
             raise StateFull(f"{self._path}: there was no room for it at the start; free space")
-        rows = Rows(tuple(findings), tuple(runs), tuple(dropped))
-        matters = bool(rows.findings or rows.dropped) or not is_growth_alone(before, after)
-        with self._transaction(matters):
-            self._tables.save(trail, before, after, rows, self._step + 1)
-        known = self._steps.marks.get(trail_digest(trail)) if self._steps else None
-        self._say(mark_after(trail, known, before, after, self._step, is_growth=not matters))
+        is_growth = [step.is_growth for step in steps]
+        with self._transaction(matters=not all(is_growth)):
+            for step in steps:
+                self._tables.save(step, self._step + 1)
+        known = self._steps.marks if self._steps else {}
+        self._say(
+            mark_after(s.trail, known.get(trail_digest(s.trail)), s.before, s.after, self._step, is_growth=growth)
+            for s, growth in zip(steps, is_growth, strict=True)
+        )
 
     def put(self, key: str, value: str) -> None:
         """Store one of the agent's own figures.
@@ -388,12 +387,12 @@ class Store:
         if matters:
             self._durable = self._step
 
-    def _say(self, mark: TrailMark | None = None) -> None:
+    def _say(self, marks: Iterable[TrailMark] = ()) -> None:
         """Have `state.step` say how far the store is now: what it says is never more than is true."""
         if self._steps is None:
             return
         try:
-            self._steps.write(self._step, self._durable, mark)
+            self._steps.write(self._step, self._durable, marks)
             if self._durable == self._step:
                 self._steps.sync()
             self.is_witnessed = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from auditwatch.ledger.runs import RunRecord
 from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import TrailState
 from auditwatch.state.digests import save_digests, with_digests
+from auditwatch.state.marks import is_growth_alone
 from auditwatch.state.rows import (
     DamagedRow,
     decoded,
@@ -55,9 +56,31 @@ class Rows:
         dropped: Findings to forget, with the number of their segment.
     """
 
-    findings: Iterable[tuple[int, Finding]] = ()
-    runs: Iterable[tuple[str, RunRecord]] = ()
-    dropped: Iterable[tuple[int, Finding]] = ()
+    findings: Sequence[tuple[int, Finding]] = ()
+    runs: Sequence[tuple[str, RunRecord]] = ()
+    dropped: Sequence[tuple[int, Finding]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrailStep:
+    """A step of one trail, which is stored as a whole or not at all.
+
+    Attributes:
+        trail: Its key.
+        before: The state as last stored; None for a trail that is not stored yet.
+        after: The state to store.
+        rows: What else changed.
+    """
+
+    trail: str
+    before: TrailState | None
+    after: TrailState
+    rows: Rows = Rows()
+
+    @property
+    def is_growth(self) -> bool:
+        """Whether it may be lost in a power cut: what it says would be judged again."""
+        return not self.rows.findings and not self.rows.dropped and is_growth_alone(self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +120,13 @@ class Tables:
         """After a transaction that failed: what was known of it is not so."""
         self._totals.clear()
 
-    def save(self, trail: str, before: TrailState | None, after: TrailState, rows: Rows, step: int) -> None:
-        """Write one step of a trail.
+    def save(self, taken: TrailStep, step: int) -> None:
+        """Write one step of a trail, in the transaction with this number.
 
         Raises:
-            StaleStep: If the store is not at the position of `before`.
+            StaleStep: If the store is not at the position from which it was taken.
         """
+        trail, before, after, rows = taken.trail, taken.before, taken.after, taken.rows
         self._save_closed(trail, before.closed if before else None, after)
         save_digests(self._connection, trail, before, after)
         self._drop(_FINDINGS, trail, ((segment, finding.offset, finding.sha256) for segment, finding in rows.dropped))

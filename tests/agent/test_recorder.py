@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from auditwatch.agent import recorder as recorders
-from auditwatch.agent.recorder import Recorder
+from auditwatch.agent.recorder import Growth, Recorder
 from auditwatch.ledger.effects import Effect
 from auditwatch.ledger.events import Counted, Event
 from auditwatch.ledger.state import TrailState
@@ -26,10 +26,10 @@ KEY = "risk=/logs/audit.jsonl"
 class Recorded(Trail):
     """A trail in memory whose state a recorder stores; its clock stands still until a test moves it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, key: str = KEY, growth: Growth | None = None) -> None:
         super().__init__(GOOD)
         self.store = store
-        self.recorder = Recorder(store, KEY, POLICY, lambda _news: None)
+        self.recorder = Recorder(store, key, POLICY, lambda _news: None, growth)
 
     def step(self, event: Event) -> tuple[Effect, ...]:
         needs = self.recorder.apply(event)
@@ -39,7 +39,7 @@ class Recorded(Trail):
     @property
     def kept(self) -> TrailState:
         """What a kill would leave."""
-        found = self.store.load(KEY)
+        found = self.store.load(self.recorder.key)
         assert found
         return found
 
@@ -61,17 +61,61 @@ def trail(tmp_path: Path, clock: list[float]) -> Iterator[Recorded]:
         yield trail
 
 
+def grow(trail: Recorded) -> None:
+    trail.append(GOOD)
+    trail.look()
+
+
 def test_growth_alone_is_stored_once_a_second(trail: Recorded, clock: list[float]) -> None:
+    grow(trail)
     before = trail.kept
+    assert before.appended_lines == trail.state.appended_lines, "the first after a quiet second"
     for _ in range(5):
-        trail.append(GOOD)
-        trail.look()
+        grow(trail)
     assert trail.kept == before
     assert trail.state.appended_lines == before.appended_lines + 5 * GOOD.count(b"\n")
     clock[0] += recorders.GROWTH_SECONDS
     trail.recorder.keep_up()
     assert trail.kept.appended_lines == trail.state.appended_lines
     assert trail.kept.step == trail.state.step
+
+
+def test_what_grew_is_stored_for_all_trails_in_one_transaction(tmp_path: Path, clock: list[float]) -> None:
+    with closing(Store.open(tmp_path, 1.0)) as store:
+        growth = Growth(store)
+        trails = [Recorded(store, f"{name}=/logs/{name}.jsonl", growth) for name in ("risk", "orders", "fills")]
+        for trail in trails:
+            trail.look()
+            grow(trail)
+        before = store.step
+        for trail in trails:
+            grow(trail)
+        assert store.step == before
+        clock[0] += recorders.GROWTH_SECONDS
+        trails[0].recorder.keep_up()
+        assert store.step == before + 1
+        assert [trail.kept for trail in trails] == [trail.state for trail in trails]
+        trails[1].recorder.keep_up()
+        assert store.step == before + 1
+
+
+def test_growth_that_could_not_be_stored_is_tried_again_for_each_trail(tmp_path: Path, clock: list[float]) -> None:
+    with closing(Store.open(tmp_path, 1.0)) as store:
+        growth = Growth(store)
+        trails = [Recorded(store, f"{name}=/logs/{name}.jsonl", growth) for name in ("risk", "orders")]
+        for trail in trails:
+            trail.look()
+            grow(trail)
+            grow(trail)
+        store.guard = lambda: False
+        clock[0] += recorders.GROWTH_SECONDS
+        trails[0].recorder.keep_up()
+        assert [(trail.recorder.is_saved, trail.recorder.failures) for trail in trails] == [(False, 1)] * 2
+        store.guard = lambda: True
+        for trail in trails:
+            trail.recorder.keep_up()
+        assert [trail.kept for trail in trails] == [trail.state for trail in trails]
+        assert [trail.recorder.is_saved for trail in trails] == [True] * 2
 
 
 def test_what_is_more_than_growth_is_stored_at_once(trail: Recorded) -> None:
@@ -88,6 +132,7 @@ def test_what_is_more_than_growth_is_stored_at_once(trail: Recorded) -> None:
 
 def test_what_writers_stored_waits_like_growth_and_what_failed_does_not(trail: Recorded, clock: list[float]) -> None:
     failed = (1, *NO_FAILURES[1:])
+    grow(trail)
     trail.step(Counted(trail.now, "aa", Counts(5)))
     assert trail.kept.writes.total.stored == 5, "a counters file that is new"
     trail.step(Counted(trail.now, "aa", Counts(9)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import FileSight, Observed
 from auditwatch.ledger.segment import Fingerprint
 from tests.ledger.trails import NAME, POLICY, Trail
@@ -176,3 +177,21 @@ def test_an_archive_with_the_inode_of_another_segment_that_is_being_compressed_i
     trail.pack(bytes(freed.data), f"{NAME}.2.gz")
     check(trail)
     assert trail.state.rotations == 3
+
+
+def test_the_archive_of_the_active_file_is_not_taken_for_one_that_nobody_read() -> None:
+    trail = rotated(1)
+    trail.append(lines(20, 200))
+    rotate(trail)
+    trail.append(lines(30, 300))
+    effects = trail.glance()
+    reads = [effect for effect in effects if isinstance(effect, Read)]
+    active = trail.state.active
+    assert active
+    trail.read(next(read for read in reads if read.segment == active.number))
+    del trail.files[f"{NAME}.2"], trail.files[f"{NAME}.1"]
+    trail.append(lines(30, 400))
+    whole = bytes(trail.files.pop(NAME).data)
+    trail.pack(whole, f"{NAME}.1.gz")
+    trail.create(lines(7, 500))
+    check(trail)

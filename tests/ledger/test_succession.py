@@ -109,6 +109,11 @@ def test_a_guessed_place_is_set_right_by_the_names_of_a_later_look(rising: bool)
     assert names(set_right(state, look).closed) == [first, second, third]
 
 
+def test_dates_need_no_direction() -> None:
+    state, look = closed("a-20260102.jsonl", "a-20260101.jsonl", found=1)
+    assert names(set_right(state, look).closed) == ["a-20260101.jsonl", "a-20260102.jsonl"]
+
+
 def test_nothing_is_set_right_without_a_direction_or_a_guess() -> None:
     guessed, look = closed("a.jsonl.1", "a.jsonl.2", found=1)
     assert set_right(guessed, look).closed == guessed.closed

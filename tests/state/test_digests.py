@@ -14,7 +14,7 @@ from auditwatch.ledger.segment import Segment
 from auditwatch.ledger.state import Policy, TrailState, begin
 from auditwatch.state.rows import DamagedRow
 from auditwatch.state.schema import migrate
-from auditwatch.state.tables import Rows, Tables
+from auditwatch.state.tables import Tables, TrailStep
 from auditwatch.trail.grid import BlockDigest
 
 KEY = "risk=/var/log/risk.jsonl"
@@ -44,14 +44,14 @@ def written(tables: Tables, before: TrailState | None, after: TrailState) -> lis
     """What a step did to digests."""
     said: list[str] = []
     tables._connection.set_trace_callback(said.append)
-    tables.save(KEY, before, after, Rows(), 1)
+    tables.save(TrailStep(KEY, before, after), 1)
     tables._connection.set_trace_callback(None)
     assert tables.state(KEY) == after
     return [statement.split(" VALUES")[0] for statement in said if "digests" in statement]
 
 
 def test_they_come_back_as_they_were(tables: Tables) -> None:
-    tables.save(KEY, None, known(), Rows(), 1)
+    tables.save(TrailStep(KEY, None, known()), 1)
     assert tables.state(KEY) == known()
     assert tables._connection.execute("SELECT count(*) FROM digests").fetchone() == (6,)
     tables.verify()
@@ -59,7 +59,7 @@ def test_they_come_back_as_they_were(tables: Tables) -> None:
 
 def test_a_step_writes_only_what_was_sealed_by_it(tables: Tables) -> None:
     before = known()
-    tables.save(KEY, None, before, Rows(), 1)
+    tables.save(TrailStep(KEY, None, before), 1)
     assert before.active is not None
     grown = replace(before.active, judged=48, open_block=BlockDigest(40, 48, "grown"))
     after = replace(before, active=grown)
@@ -70,7 +70,7 @@ def test_a_step_writes_only_what_was_sealed_by_it(tables: Tables) -> None:
 
 def test_an_accepted_digest_replaces_the_one_that_was_recorded(tables: Tables) -> None:
     before = known()
-    tables.save(KEY, None, before, Rows(), 1)
+    tables.save(TrailStep(KEY, None, before), 1)
     assert before.active is not None
     accepted = tuple(replace(block, digest="new") if block.start == 20 else block for block in before.active.sealed)
     written(tables, before, replace(before, active=replace(before.active, sealed=accepted)))
@@ -78,7 +78,7 @@ def test_an_accepted_digest_replaces_the_one_that_was_recorded(tables: Tables) -
 
 def test_a_rotation_writes_none_and_a_segment_that_is_gone_takes_its_own_along(tables: Tables) -> None:
     before = known()
-    tables.save(KEY, None, before, Rows(), 1)
+    tables.save(TrailStep(KEY, None, before), 1)
     assert before.active is not None
     left = replace(before.active, closed=True)
     rotated = replace(before, closed=(*before.closed, left), active=segment(4, 0), next_number=5)
@@ -90,14 +90,14 @@ def test_a_rotation_writes_none_and_a_segment_that_is_gone_takes_its_own_along(t
 
 @pytest.mark.parametrize("start", [0, 20, 30])
 def test_a_row_that_is_missing_is_damage(tables: Tables, start: int) -> None:
-    tables.save(KEY, None, known(), Rows(), 1)
+    tables.save(TrailStep(KEY, None, known()), 1)
     tables._connection.execute("DELETE FROM digests WHERE segment = 3 AND start = ?", (start,))
     with pytest.raises(DamagedRow):
         tables.state(KEY)
 
 
 def test_a_row_of_another_block_is_damage(tables: Tables) -> None:
-    tables.save(KEY, None, known(), Rows(), 1)
+    tables.save(TrailStep(KEY, None, known()), 1)
     tables._connection.execute("UPDATE digests SET start = 21 WHERE segment = 3 AND start = 20")
     with pytest.raises(DamagedRow):
         tables.verify()

@@ -65,8 +65,8 @@ class TestFile:
     def test_what_was_written_last_is_read(self, steps: StepFile, tmp_path: Path) -> None:
         marks = {trail: TrailMark(trail, 10) for trail in map(trail_digest, map(str, range(30)))}
         for number, mark in enumerate(marks.values()):
-            steps.write(10 + number, 7, mark)
-        steps.write(50, 50, replace(MARK, step=50, judged=200))
+            steps.write(10 + number, 7, [mark])
+        steps.write(50, 50, [replace(MARK, step=50, judged=200)])
         found = steps_of(tmp_path / STEP_NAME)
         assert found
         assert found.head == Head(4 + 31, "boot", "store", 50, 50)
@@ -76,9 +76,9 @@ class TestFile:
     def test_a_torn_write_leaves_what_was_written_before(self, steps: StepFile, tmp_path: Path, writes: int) -> None:
         path = tmp_path / STEP_NAME
         for number in range(writes):
-            steps.write(10 + number, 7, replace(MARK, step=10 + number))
+            steps.write(10 + number, 7, [replace(MARK, step=10 + number)])
         before = path.read_bytes(), steps_of(path)
-        steps.write(20, 7, replace(MARK, step=20))
+        steps.write(20, 7, [replace(MARK, step=20)])
         after = path.read_bytes()
         changed = [place for place in range(len(after)) if after[place] != before[0][place]]
         for torn in changed:
@@ -91,7 +91,7 @@ class TestFile:
 
     def test_no_flipped_bit_gives_another_answer(self, steps: StepFile, tmp_path: Path) -> None:
         path = tmp_path / STEP_NAME
-        steps.write(10, 7, replace(MARK, step=10))
+        steps.write(10, 7, [replace(MARK, step=10)])
         data = path.read_bytes()
         for place in range(len(data)):
             if not any(data[max(0, place - 40) : place + 40]):
@@ -108,8 +108,8 @@ class TestFile:
         counts = {kind.value: 1 << 40 for kind in Kind}
         mark = trail_mark(KEY, replace(known(), violations=rows), 1 << 50)
         fullest = replace(mark, judged=1 << 50, open=counts)
-        steps.write(1 << 50, 1 << 50, fullest)
-        steps.write(1 << 50, 1 << 50, replace(MARK, step=1))
+        steps.write(1 << 50, 1 << 50, [fullest])
+        steps.write(1 << 50, 1 << 50, [replace(MARK, step=1)])
         found = steps_of(tmp_path / STEP_NAME)
         assert found
         assert found.trails[mark.trail] == fullest
