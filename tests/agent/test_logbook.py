@@ -88,12 +88,12 @@ def test_the_first_is_told_at_once_and_the_rest_as_a_total_a_minute(kept: Kept) 
     for second in range(60):
         kept.at(second)
         log_news(News("risk", failed={"disk_full": 400}))
-    assert kept.lines == ["WARNING risk: 400 failed writes: disk_full"]
+    assert kept.lines == ["WARNING risk: 400 failed writes: disk_full 400"]
     kept.at(60)
     (total,) = kept.lines[1:]
     assert total == (
         "WARNING risk: 23600 more in the last minute (23600 failed writes: disk_full); "
-        "the latest: 400 failed writes: disk_full"
+        "the latest: 400 failed writes: disk_full 400"
     )
     kept.at(119)
     assert len(kept.lines) == 2
