@@ -59,7 +59,7 @@ def log_news(news: News) -> None:
         _log(logging.INFO, news.trail, "from before watching began", message, inherited)
     _log_findings(news)
     for reason, number in news.failed.items():
-        message = f"{news.trail}: {count_text(number, 'failed write')}: {reason}"
+        message = f"{news.trail}: {count_text(number, 'failed write')}: {reason} {number}"
         _log(logging.WARNING, news.trail, f"failed writes: {reason}", message, number)
     for row in news.violations:
         segment, detail = (row.latest_segment, row.latest) if row.latest else (row.segment, row.detail)

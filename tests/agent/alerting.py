@@ -139,24 +139,28 @@ class Webhook:
 
     Attributes:
         url: Where it listens; `/NAME` is what the receiver NAME is sent to.
+        said: The newest annotations of each alert, by its name and trail.
     """
 
     def __init__(self) -> None:
         told: list[tuple[str, str, str, str]] = []
+        said: dict[tuple[str, str], dict[str, str]] = {}
 
         class Told(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 for alert in sent["alerts"]:
                     labels = alert["labels"]
-                    told.append((self.path[1:], labels["alertname"], labels.get("trail", ""), alert["status"]))
+                    name, trail = labels["alertname"], labels.get("trail", "")
+                    said[name, trail] = alert["annotations"]
+                    told.append((self.path[1:], name, trail, alert["status"]))
                 self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_args: object) -> None:
                 pass
 
-        self.told = told
+        self.told, self.said = told, said
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()

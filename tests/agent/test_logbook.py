@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from auditwatch.agent.logbook import Logbook, log_error, log_news, log_trouble, 
 from auditwatch.agent.recorder import News
 from auditwatch.ledger.damage import Finding, FindingState
 from auditwatch.trail.kinds import Kind
+from tests.agent.running import Agents, append, until
 
 MORE = re.compile(r"(\d+) more in the last minute")
 
@@ -86,12 +88,12 @@ def test_the_first_is_told_at_once_and_the_rest_as_a_total_a_minute(kept: Kept) 
     for second in range(60):
         kept.at(second)
         log_news(News("risk", failed={"disk_full": 400}))
-    assert kept.lines == ["WARNING risk: 400 failed writes: disk_full"]
+    assert kept.lines == ["WARNING risk: 400 failed writes: disk_full 400"]
     kept.at(60)
     (total,) = kept.lines[1:]
     assert total == (
         "WARNING risk: 23600 more in the last minute (23600 failed writes: disk_full); "
-        "the latest: 400 failed writes: disk_full"
+        "the latest: 400 failed writes: disk_full 400"
     )
     kept.at(119)
     assert len(kept.lines) == 2
@@ -232,3 +234,14 @@ def test_two_full_disks_for_ten_minutes_under_load_are_at_most_30_lines(kept: Ke
             log_trouble("risk", "recorded blocks", "the next full validation will parse blocks: disk is full")
     stack.close()
     assert len(kept.lines) <= 30
+
+
+def test_a_real_agent_tells_at_its_stop_what_it_held_back(agents: Agents, trail: Path) -> None:
+    agent = agents.start(trail).follows(trail)
+    for number in range(1, 4):
+        append(trail, b"not JSON %d\n" % number)
+        until(lambda number=number: agent.value("trail_corrupt_lines") == number)
+    said = [line for line in agent.stop().splitlines() if "invalid_json" in line]
+    assert len(said) == 2
+    assert "WARNING risk: invalid_json: line 4, " in said[0]
+    assert "WARNING risk: 2 more in the last minute (2 invalid_json); the latest: invalid_json: line 6, " in said[1]
