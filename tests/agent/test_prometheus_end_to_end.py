@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from auditwatch.runbooks import runbook
 from tests.agent.alerting import Prometheus
 from tests.agent.running import SPLICED, Agent, Agents, append, command, until
 
@@ -44,6 +47,28 @@ def test_new_damage_fires_and_an_acknowledgement_resolves(
     append(trail, b"not JSON\n")
     until(lambda: ("AuditwatchTrailDamaged", "risk") in prometheus.firing())  # later damage was not meant
     again.stop()
+
+
+def test_what_an_alert_says_leads_where_it_says(prometheus: Prometheus, agent: Agent, trail: Path) -> None:
+    append(trail, SPLICED)
+    until(lambda: ("AuditwatchTrailDamaged", "risk") in prometheus.firing())
+    alerts = prometheus.ask("/api/v1/alerts")["alerts"]
+    (says,) = [found["annotations"] for found in alerts if found["labels"]["alertname"] == "AuditwatchTrailDamaged"]
+    assert re.match(
+        r"2 damaged lines found since watching began and not acknowledged: "
+        r"(interleaved 1, torn 1|torn 1, interleaved 1)\. "
+        r"Last damaged line in this trail: 20[\d.: -]+ \+0000 UTC\. As of 20[\d.: -]+ \+0000 UTC\.$",
+        says["description"],
+    ), says["description"]
+    with urllib.request.urlopen(says["runbook_url"], timeout=10) as page:
+        assert page.read().decode() == runbook("AuditwatchTrailDamaged")
+    address, _, anchor = says["page_url"].partition("#")
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert f' id="{anchor}"' in page.read().decode()
+    program, *words = says["command"].split()
+    typed = command(*words, env={**os.environ, "STATE_DIRECTORY": str(agent.state_dir)})  # as its unit has it
+    assert (program, typed.returncode) == ("auditwatch", 0), typed.stderr
+    assert "interleaved" in typed.stdout
 
 
 def test_the_target_is_up_and_its_metrics_are_stored_as_they_were_scraped(

@@ -8,7 +8,8 @@ the same histories. A history is a word, a letter a minute: `g` all is well, `b`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,7 +183,10 @@ LIVES = {
     ),
     "StateNotWritable": Life({"state_writable{}": (1.0, 0.0)}),
     "SelftestFailing": Life(
-        {"selftest_last_success_timestamp_seconds{}": (now, stays)}, {"selftest_failures_total{}": (0.0, 1.0)}, lasts=60
+        {"selftest_last_success_timestamp_seconds{}": (now, stays), "process_start_time_seconds{}": (begun, begun)},
+        {"selftest_failures_total{}": (0.0, 1.0)},
+        bad_minutes=150,  # long enough for a test that is missed
+        lasts=60,
     ),
     "SelftestMissed": Life(
         {"selftest_last_success_timestamp_seconds{}": (now, stays), "process_start_time_seconds{}": (begun, begun)},
@@ -206,31 +210,37 @@ OTHER_LIVES = {"AgentDown", "AgentAbsent", "Heartbeat", "StateReset", "StateStep
 
 
 def series(life: Life, instance: str, history: str) -> list[dict[str, str]]:
-    """As promtool takes them; counters begin at 0 after a gap."""
-    found = []
-    for name, states in life.gauges.items():
-        value, values = 0.0, []
-        for minute, letter in enumerate(history):
-            if letter != "_":
-                state = states[letter == "b"]
-                before = 0.0 if letter == "n" != history[minute - 1] else value
-                value = state(60 * minute, before) if callable(state) else state
-                value = 0.0 if letter == "n" and state is now else value
-            values.append("_" if letter == "_" else f"{value:.0f}")
-        found.append(_written(name, instance, values))
-    for name, (well, bad) in life.counters.items():
-        total, values = 0.0, []
-        for letter in history:
-            total = 0.0 if letter in "_n" else total + (bad if letter == "b" else well)
-            values.append("_" if letter == "_" else f"{total:.0f}")
-        found.append(_written(name, instance, values))
-    return found
+    """As promtool takes them; a gap begins as Prometheus marks it, and counters begin at 0 after it."""
+    named = {name: list(_gauge(*states, history)) for name, states in life.gauges.items()}
+    named |= {name: list(_counter(*rises, history)) for name, rises in life.counters.items()}
+    return [_written(name, instance, values, history) for name, values in named.items()]
 
 
-def _written(name: str, instance: str, values: list[str]) -> dict[str, str]:
+def _gauge(well: Value | float, bad: Value | float, history: str) -> Iterator[float]:
+    value = 0.0
+    for minute, letter in enumerate(history):
+        state = bad if letter == "b" else well
+        before = 0.0 if letter == "n" != history[minute - 1] else value
+        if letter != "_":
+            value = state(60 * minute, before) if callable(state) else state
+        if letter == "n" and state is now:
+            value = 0.0
+        yield value
+
+
+def _counter(well: float, bad: float, history: str) -> Iterator[float]:
+    total = 0.0
+    for letter in history:
+        total = 0.0 if letter in "_n" else total + (bad if letter == "b" else well)
+        yield total
+
+
+def _written(name: str, instance: str, values: list[float], history: str) -> dict[str, str]:
     prefix = "" if name.startswith("process_") else "auditwatch_"
     labels = f'job="auditwatch",instance="{instance}",'
-    return {"series": prefix + name.replace("{", "{" + labels).replace(",}", "}"), "values": " ".join(values)}
+    shown = [f"{value:.0f}" if letter != "_" else "_" for value, letter in zip(values, history, strict=True)]
+    written = re.sub(r"(?<=\d )_", "stale", " ".join(shown))
+    return {"series": prefix + name.replace("{", "{" + labels).replace(",}", "}"), "values": written}
 
 
 def only(alert: str, instance: str, minute: int, *, fires: bool) -> dict[str, object]:
@@ -242,17 +252,21 @@ def only(alert: str, instance: str, minute: int, *, fires: bool) -> dict[str, ob
 
 def checks(alert: str, life: Life) -> list[dict[str, object]]:
     bad, after = life.bad_minutes, life.bad_minutes + life.lasts
+    patience = next(int(rule.get("for", "0m")[:-1]) for rule in rules() if rule["alert"] == f"Auditwatch{alert}")
     began = f'ALERTS_FOR_STATE{{alertname="Auditwatch{alert}",instance="restart"}}'
     same = f"count({began} == {began} offset {GAP_MINUTES + 20}m)"
     return [
         *(only(alert, "silent", minute, fires=False) for minute in range(5, 3 * bad, 10)),
         only(alert, "fires", 9, fires=False),
+        only(alert, "fires", 9 + patience, fires=False),
         only(alert, "fires", 9 + bad, fires=True),
         only(alert, "born", bad - 1, fires=life.is_born),
         only(alert, "restart", 9 + bad, fires=True),
+        only(alert, "restart", 9 + bad + GAP_MINUTES, fires=True),
         only(alert, "restart", 9 + bad + GAP_MINUTES + 20, fires=True),
         {"expr": same, "eval_time": f"{9 + bad + GAP_MINUTES + 20}m", "exp_samples": [{"labels": "{}", "value": 1}]},
         only(alert, "gone", bad - 1, fires=life.is_born),
+        only(alert, "gone", bad + 8, fires=life.is_born),
         only(alert, "gone", after + REMEMBERED_MINUTES + 5, fires=False),
         only(alert, "acknowledged", after + (1 if life.lasts else 0), fires=False),
         only(alert, "acknowledged", after + 9, fires=False),
