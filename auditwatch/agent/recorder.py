@@ -194,10 +194,10 @@ class Recorder:
 
     def keep_up(self) -> None:
         """Store what is not stored yet, if it is time: what failed at once, growth a second after the last."""
-        if self.trouble:
-            self.save()
-        else:
+        if not self.trouble:
             self._growth.keep_up()
+        else:
+            self.save()
 
     @property
     def is_saved(self) -> bool:
@@ -222,10 +222,10 @@ class Recorder:
         self._undropped.clear()
         self._unsaved_runs.clear()
 
-    def not_saved(self, why: str) -> None:
+    def not_saved(self, trouble: str) -> None:
         """That step could not be stored: the next one includes it."""
         self.failures += 1
-        self.trouble = why
+        self.trouble = trouble
 
 
 def _findings(state: TrailState) -> dict[tuple[int, int, str], tuple[int, Finding]]:
