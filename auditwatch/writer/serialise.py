@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
 from enum import Enum
-from types import NoneType
+from types import CoroutineType, NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from uuid import UUID
 
@@ -207,11 +207,16 @@ def _answer(hook: Callable[[Any], Any], value: object, name: str) -> object:
         UnserialisableError: If it raises an Exception, which is then the cause. Its text may hold the record.
     """
     try:
-        return hook(value)
+        answer = hook(value)
+        if isinstance(answer, CoroutineType):
+            answer.close()  # or else Python warns, before anybody sees the error, that it was never awaited
     except MemoryError:
         raise
     except Exception as error:
         raise UnserialisableError(f"{name}= raised {type(error).__name__}") from error
+    if isinstance(answer, CoroutineType):
+        raise UnserialisableError(f"{name}= returned a coroutine: it must not be async")
+    return answer
 
 
 def _parsed(line: bytes) -> object:
