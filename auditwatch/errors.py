@@ -12,6 +12,7 @@
     |-- StateError                         3  the state directory cannot be used
     |   |-- StateLocked                    3  another agent uses it
     |   |-- StateNewer                     3  the state was written by a later version
+    |   |-- StateDenied                    3  this user may not look at it, or not write to it
     |   `-- StateUnwritable                3  it cannot be created or written
     |       `-- StateFull                  3  there is no room for it
     |-- ListenError                        3  the listen address is in use or does not belong to this host
@@ -140,6 +141,10 @@ class StateLocked(StateError):
 
 class StateNewer(StateError):
     """The state was written by a later version of auditwatch."""
+
+
+class StateDenied(StateError):
+    """This user may not look at the state, or not ask its agent; the message says whose it is and what would help."""
 
 
 class StateUnwritable(StateError):

@@ -234,9 +234,10 @@ class Archives:
                 self._read[_key(sight)] = await self._sight(sight, compared)
                 self._compared_with[_key(sight)] = compared.expected
             except (Unreadable, WorkerDied) as error:
+                if error.reason in ("changed", "missing"):
+                    continue  # a rotation goes on: the next look will show under which name, however often
                 self._failing.setdefault(_key(sight), _Failing()).failed(self._services.clock())
-                if error.reason not in ("changed", "missing"):  # then the next look will show
-                    self._services.troubled(f"{sight.name}: {error}")
+                self._services.troubled(f"{sight.name}: {error}")
         self._services.wake()
 
     async def _sight(self, sight: FileSight, compared: _Compared) -> FileSight:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from auditwatch.agent.logbook import OnWarning
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
 from auditwatch.agent.prober import Prober
@@ -45,7 +46,7 @@ class Housekeeping:
         monitors: Mapping[str, Monitor],
         watcher: Watcher,
         pool: WorkerPool,
-        warn: Callable[[str], None],
+        warn: OnWarning,
     ) -> None:
         self._state = state
         self._warn = warn
@@ -118,7 +119,8 @@ class Housekeeping:
         except StateError as error:
             self._next_attempt = self._turned + ATTEMPT_SECONDS
             if was_in_place:
-                self._warn(f"the state directory was removed or replaced, and cannot be written again: {error}")
+                said = f"the state directory was removed or replaced, and cannot be written again: {error}"
+                self._warn("state directory", said)
             return
         with suppress(StateUnwritable):  # then the commits say so, too
             remember_watched(self._state.store, ((m.name, m.config.path) for m in self._monitors.values()))
@@ -127,7 +129,7 @@ class Housekeeping:
         self._is_in_place, waited, self._waits_for_room = True, self._waits_for_room, False
         self._publisher.change_agent(state_created=self._state.store.created, state_resets=self._state.store.resets)
         why = "there is room again" if waited else "was removed or replaced under the agent"
-        self._warn(f"{self._state.path}: {why}: everything known is stored")
+        self._warn("state directory", f"{self._state.path}: {why}: everything known is stored")
 
     def _answer_requests(self) -> None:
         """A request whose answer cannot be written stays, and does not hold up anything else."""
@@ -142,7 +144,7 @@ class Housekeeping:
         else:
             self._can_answer = True
         for complaint in sorted(set(complaints) - self._complaints):
-            self._warn(complaint)
+            self._warn(complaint.partition(" ")[0], complaint)  # by the path that it is about
         self._complaints = frozenset(complaints)
 
     def _answered(self, request: inbox.Request) -> inbox.Answer | None:
@@ -182,6 +184,9 @@ class Housekeeping:
             "watcher_rescans": self._watcher.rescans,
         }
         agent = self._publisher.agent
+        if agent.state_writable and not figures["state_writable"]:
+            why = next((recorder.trouble for recorder in recorders if recorder.trouble), "it cannot be written")
+            self._warn("state", f"not saved: {why}; what is found is kept in memory until it can be saved")
         if any(getattr(agent, name) != value for name, value in figures.items()):
             self._publisher.change_agent(**figures)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
+from auditwatch.agent.logbook import OnWarning
 from auditwatch.config.places import AGENT_SOCKET
 from auditwatch.host.local_sockets import listening
 from auditwatch.web.server import Server
@@ -28,7 +29,7 @@ class LocalDoor:
         warn: Told once, if there can be no socket.
     """
 
-    def __init__(self, app: ASGIApp, directory: str, is_ours: Callable[[], bool], warn: Callable[[str], None]) -> None:
+    def __init__(self, app: ASGIApp, directory: str, is_ours: Callable[[], bool], warn: OnWarning) -> None:
         self._app = app
         self._directory = directory
         self._is_ours = is_ours
@@ -81,4 +82,5 @@ class LocalDoor:
     def _complain(self, error: OSError) -> None:
         if not self._is_warned:
             self._is_warned = True
-            self._warn(f"{self._path}: commands cannot ask this agent here: {error.strerror}; they read its state")
+            said = f"{self._path}: commands cannot ask this agent here: {error.strerror}; they read its state"
+            self._warn("socket", said)

@@ -12,6 +12,7 @@ from typing import Final
 from auditwatch.agent.about import absence_text
 from auditwatch.agent.archives import Archives, ArchiveServices, Unpacking
 from auditwatch.agent.held import Held, Stirred
+from auditwatch.agent.logbook import OnTrouble
 from auditwatch.agent.place import Place
 from auditwatch.agent.prober import Prober
 from auditwatch.agent.probes import Count, Glance, look, look_at_counters
@@ -43,7 +44,7 @@ class TrailServices:
     Attributes:
         changed: Called after each change of anything that is shown.
         measured: Called with the seconds from an append until it was judged.
-        troubled: Called with a trail and the reason why its file, or one beside it, could not be looked at.
+        troubled: Called when the trail's file, or one beside it, could not be looked at.
         clock: Seconds since 1970.
     """
 
@@ -51,7 +52,7 @@ class TrailServices:
     pool: WorkerPool
     changed: Callable[[str], None]
     measured: Callable[[float], None]
-    troubled: Callable[[str, str], None] = lambda _trail, _message: None
+    troubled: OnTrouble = lambda _trail, _reason, _message: None
     clock: Clock = time.time
 
 
@@ -249,14 +250,14 @@ class Monitor:
             self._note_trouble(seen.trouble)
         needs = self._apply(seen)
         if self.looks == 1 and self.state.standing is Standing.MISSING:
-            self.services.troubled(self.name, absence_text(self.config.path))
+            self.services.troubled(self.name, "missing", absence_text(self.config.path))
         return needs
 
     def _note_trouble(self, trouble: Trouble) -> None:
         """An error is counted, and told, when it begins, not at each poll."""
         if self.state.trouble != trouble:
             self._count_error()
-            self.services.troubled(self.name, trouble.message)
+            self.services.troubled(self.name, trouble.reason, trouble.message)
 
     async def _read_and_look(self, read: Read) -> Sequence[Need]:
         """Perform a read; during a long history look again now and then, because rotations happen then too."""
@@ -361,7 +362,8 @@ class Monitor:
 
     def _could_not_unpack(self, message: str) -> None:
         self._count_error()
-        self.services.troubled(self.name, f"a compressed segment could not be looked at: {message}")
+        said = f"a compressed segment could not be looked at: {message}"
+        self.services.troubled(self.name, "compressed segments", said)
 
     def _count_error(self) -> None:
         self.recorder.record(Mode.TAIL, errors=self.recorder.run(Mode.TAIL).errors + 1)

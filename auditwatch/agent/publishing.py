@@ -28,6 +28,7 @@ class Publisher:
         progress: Of validation runs in progress, by trail and mode: 0 to 1.
         volumes: By trail.
         proofs: By trail: when the bytes that were not hashed again for the longest time were.
+        due: By trail and mode: when a validation run is due.
         watching: By trail: whether changes are noticed, and whether by polling only.
     """
 
@@ -36,6 +37,7 @@ class Publisher:
         self.progress: dict[tuple[str, Mode], float] = {}
         self.volumes: dict[str, Volume] = {}
         self.proofs: dict[str, float | None] = {}
+        self.due: dict[tuple[str, Mode], float] = {}
         self.watching: dict[str, tuple[bool, bool]] = {}
         self._monitors = monitors
         self._clock = clock
@@ -55,6 +57,11 @@ class Publisher:
     def proved(self, name: str, oldest: float | None) -> None:
         """Show how old the oldest proof of a trail is."""
         self.proofs[name] = oldest
+        self.changed(name)
+
+    def planned(self, name: str, mode: Mode, due: float) -> None:
+        """Show when a run is due; 0 = never."""
+        self.due[name, mode] = due
         self.changed(name)
 
     def snapshot(self) -> Snapshot:
@@ -95,6 +102,7 @@ class Publisher:
         status = replace(
             stored_run(monitor.recorder, monitor.config, mode),
             progress=self.progress.get((monitor.name, mode)),
+            due=self.due.get((monitor.name, mode), 0.0),
         )
         if mode is not Mode.TAIL:
             return status

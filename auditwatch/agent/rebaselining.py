@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 from auditwatch.agent.compaction import kept_of
+from auditwatch.agent.logbook import OnWarning
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.place import open_segment
 from auditwatch.errors import StateUnwritable, Unreadable
@@ -38,9 +39,7 @@ class Rebaselining:
         say: Called with what was done, for the log.
     """
 
-    def __init__(
-        self, state_dir: str, monitors: Mapping[str, Monitor], blocks: BlockStore, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, state_dir: str, monitors: Mapping[str, Monitor], blocks: BlockStore, say: OnWarning) -> None:
         self._state_dir = state_dir
         self._monitors = monitors
         self._blocks = blocks
@@ -66,7 +65,7 @@ class Rebaselining:
         try:
             answer(self._state_dir, request.id, given)
         except StateUnwritable as error:
-            self._say(f"{request.trail}: the answer to a request cannot be written: {error}")
+            self._say("inbox", f"{request.trail}: the answer to a request cannot be written: {error}")
         del self._tasks[request.id]
 
     async def _rebaselined(self, monitor: Monitor, request: Request) -> Answer:
@@ -80,7 +79,8 @@ class Rebaselining:
             return Answer(False, message="applied, but not saved yet: the state cannot be written now")
         self._forget_blocks(monitor)
         taken = count_text(monitor.state.rebaselines[-1].violations, "violation")
-        self._say(f"{monitor.name}: rebaseline by {request.by}: {request.reason} ({taken} acknowledged; {proof})")
+        said = f"{monitor.name}: rebaseline by {request.by}: {request.reason} ({taken} acknowledged; {proof})"
+        self._say(f"rebaseline of {monitor.name}", said)
         return Answer(True, message=f"acknowledged: {taken}; {proof}")
 
     def _forget_blocks(self, monitor: Monitor) -> None:

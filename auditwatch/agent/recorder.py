@@ -75,9 +75,9 @@ class Growth:
             return True
         try:
             self._store.commit_all([recorder.unsaved() for recorder in recorders])
-        except StateUnwritable:
+        except StateUnwritable as error:
             for recorder in recorders:
-                recorder.not_saved()
+                recorder.not_saved(str(error))
             return False
         for recorder in recorders:
             recorder.saved()
@@ -94,6 +94,7 @@ class Recorder:
         key: How the store knows the trail.
         state: As of the last event.
         failures: How many commits failed.
+        trouble: Why the last one that was tried did not reach the store; empty if it did.
         is_retired: Whether another recorder may have taken over the trail; this one changes nothing any more.
     """
 
@@ -110,7 +111,7 @@ class Recorder:
         self.state: TrailState = resume(self._saved, policy) if self._saved else begin(key.partition("=")[0], policy)
         self.failures = 0
         self.is_retired = False
-        self._is_saved = True
+        self.trouble = ""
 
     def tell_loss(self) -> None:
         """Have the trail say what was lost of it, if anything was."""
@@ -193,15 +194,15 @@ class Recorder:
 
     def keep_up(self) -> None:
         """Store what is not stored yet, if it is time: what failed at once, growth a second after the last."""
-        if self._is_saved:
-            self._growth.keep_up()
-        else:
+        if self.trouble:
             self.save()
+        else:
+            self._growth.keep_up()
 
     @property
     def is_saved(self) -> bool:
         """Whether the last commit that was tried reached the store."""
-        return self._is_saved
+        return not self.trouble
 
     def save(self) -> bool:
         """Store everything that is not stored yet, in one transaction; False if the store cannot be written."""
@@ -215,16 +216,16 @@ class Recorder:
 
     def saved(self) -> None:
         """That step was stored."""
-        self._is_saved = True
+        self.trouble = ""
         self._saved = self.state
         self._unsaved.clear()
         self._undropped.clear()
         self._unsaved_runs.clear()
 
-    def not_saved(self) -> None:
+    def not_saved(self, why: str) -> None:
         """That step could not be stored: the next one includes it."""
         self.failures += 1
-        self._is_saved = False
+        self.trouble = why
 
 
 def _findings(state: TrailState) -> dict[tuple[int, int, str], tuple[int, Finding]]:

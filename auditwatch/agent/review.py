@@ -86,7 +86,7 @@ async def review_archive(monitor: Monitor, segment: Segment) -> Report:
         raise Unreadable("changed", f"{segment.name}: it was changed while it was read")
     head, marker = (Fingerprint(length, digest.hex()) for (_, length), digest in zip(spans, found.prints, strict=True))
     at, report = monitor.services.clock(), replace(found.report, pending_bytes=0)
-    monitor.apply(Unpacked(at, segment.number, packed, found.size, found.is_cut, head, marker))
+    monitor.apply(Unpacked(at, segment.number, anchor.position, packed, found.size, found.is_cut, head, marker))
     if report.lines:
         monitor.apply(Reviewed(at, segment.number, 0, 0, rules.reports_id, report))
     return report

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from auditwatch.agent.logbook import OnTrouble
 from auditwatch.agent.monitor import Monitor, TrailServices
 from auditwatch.agent.publishing import Publisher
 from auditwatch.agent.recorder import Growth, OnNews, Recorder
@@ -38,7 +39,7 @@ class Services:
     Attributes:
         found: Called with new damage, after it is stored.
         measured: Called with the seconds from an append until it was judged.
-        troubled: Called with a trail and the reason why a file beside it could not be looked at.
+        troubled: Called when the file of a trail, or one beside it, could not be looked at.
         guarded: Starts the tasks.
     """
 
@@ -50,7 +51,7 @@ class Services:
     watcher: Watcher
     found: OnNews
     measured: Callable[[float], None]
-    troubled: Callable[[str, str], None]
+    troubled: OnTrouble
     guarded: Guarded
     clock: Clock
 
@@ -161,4 +162,5 @@ class Roster:
 
     def _plan(self, monitor: Monitor, mode: Mode, schedule: Schedule, run: Callable[[], Awaitable[None]]) -> None:
         last_success = monitor.recorder.run(mode).last_success
-        self._services.timetable.add(f"{monitor.name}/{mode}", schedule, last_success, run)
+        planned = partial(self._services.publisher.planned, monitor.name, mode)
+        self._services.timetable.add(f"{monitor.name}/{mode}", schedule, last_success, run, planned)

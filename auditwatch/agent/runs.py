@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count, takewhile
 
+from auditwatch.agent.logbook import OnTrouble
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.place import open_segment
 from auditwatch.agent.publishing import Publisher
@@ -31,7 +32,7 @@ from auditwatch.validation.sample import draw_sample, upper_bound
 class Runs:
     """Full and sampled validation of the agent's trails."""
 
-    def __init__(self, publisher: Publisher, blocks: BlockStore, report_error: Callable[[str, str], None]) -> None:
+    def __init__(self, publisher: Publisher, blocks: BlockStore, report_error: OnTrouble) -> None:
         self._publisher = publisher
         self._blocks = blocks
         self._report_error = report_error
@@ -52,9 +53,8 @@ class Runs:
             async with asyncio.timeout((closes - now).total_seconds() if closes else 0):
                 await self.full(monitor)
         except TimeoutError:
-            self._report_error(
-                monitor.name, "the full validation had not ended when `full_window` closed; the next one goes on faster"
-            )
+            said = "the full validation had not ended when `full_window` closed; the next one goes on faster"
+            self._report_error(monitor.name, "full_window", said)
 
     async def sample(self, monitor: Monitor) -> None:
         """Judge some lines, and some blocks if configured; damage that is not known yet starts a full run at once.
@@ -95,7 +95,8 @@ class Runs:
         try:
             report = await look(monitor)
         except (Unreadable, WorkerDied) as error:
-            self._report_error(monitor.name, f"{mode} validation could not look at the trail: {error}")
+            said = f"{mode} validation could not look at the trail: {error}"
+            self._report_error(monitor.name, f"{mode} validation", said)
             monitor.recorder.record(mode, errors=monitor.recorder.run(mode).errors + 1)
         else:
             self._finish(monitor, mode, started, report)
@@ -146,9 +147,8 @@ class Runs:
             self._could_not_record(monitor, error)
 
     def _could_not_record(self, monitor: Monitor, error: StateUnwritable) -> None:
-        self._report_error(
-            monitor.name, f"the next full validation will parse blocks that it could have hashed: {error}"
-        )
+        said = f"the next full validation will parse blocks that it could have hashed: {error}"
+        self._report_error(monitor.name, "recorded blocks", said)
 
     def _show_reviewed(self, monitor: Monitor, mode: Mode, before: int, total: int, done: int) -> None:
         self._show(monitor, mode, (before + done) / total)

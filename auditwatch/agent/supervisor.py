@@ -1,14 +1,14 @@
-"""The one place where the agent is wired together, and the only one that logs."""
+"""The one place where the agent is wired together; with its logbook the only one that logs."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +16,11 @@ from auditwatch.agent.budget import Budget
 from auditwatch.agent.handover import Handover
 from auditwatch.agent.housekeeping import Housekeeping
 from auditwatch.agent.local_door import LocalDoor
+from auditwatch.agent.logbook import Logbook, log, log_error, log_news, log_trouble, log_warning, logbook_kept
 from auditwatch.agent.monitor import Monitor
 from auditwatch.agent.offline import remember_watched
 from auditwatch.agent.proofs import Proofs
 from auditwatch.agent.publishing import Publisher
-from auditwatch.agent.recorder import News
 from auditwatch.agent.roster import Roster, Services
 from auditwatch.agent.runs import Runs
 from auditwatch.agent.timetable import Timetable
@@ -31,7 +31,6 @@ from auditwatch.files.watcher import Watcher
 from auditwatch.host.descriptors import raise_limit
 from auditwatch.host.signals import ENDING, held_signals, run_in_loop
 from auditwatch.state.directory import StateDirectory, state_directory_open
-from auditwatch.trail.words import count_text
 from auditwatch.validation.workers.pool import WorkerPool
 from auditwatch.web.app import create_app
 from auditwatch.web.collector import Exposition
@@ -44,10 +43,11 @@ RESTART_SECONDS: Final = 1.0
 LAST_LOOK_SECONDS: Final = 5.0
 """How long the last look may take: all of stopping must stay below the promised ten seconds."""
 
-LOGGED_FINDINGS: Final = 5
-"""The most findings of one step that are logged individually."""
+LOGGED_NAMES: Final = 5
+"""The most trails that are named when the agent says what it watches."""
 
-log = logging.getLogger("auditwatch")
+LOG_SECONDS: Final = 2.0
+"""How often the log is asked for totals that are due."""
 
 Reload = Callable[[], Config]
 
@@ -67,8 +67,8 @@ def run_agent(config: Config, *, state_dir: str, reload: Reload | None = None) -
     raise_limit()
     with state_directory_open(state_dir, time.time(), waits_for_room=True) as state:
         _keep_generation(state)
-        with listen(config.web.listen_address) as sock, held_signals() as came:
-            asyncio.run(_serve(config, state, reload, sock, came))
+        with listen(config.web.listen_address) as sock, held_signals() as came, logbook_kept() as book:
+            asyncio.run(_serve(config, state, reload, sock, came, book))
     return 0
 
 
@@ -94,7 +94,7 @@ def run_once(config: Config, *, state_dir: str, metrics_file: str | None = None)
         StateError: The state directory cannot be used, or another agent does.
     """
     raise_limit()
-    with state_directory_open(state_dir, time.time()) as state:
+    with state_directory_open(state_dir, time.time()) as state, logbook_kept():
         snapshot = run_in_loop(lambda: _once(config, state))
     if metrics_file:
         _write_metrics(metrics_file, snapshot)
@@ -112,9 +112,14 @@ def _write_metrics(path: str, snapshot: Snapshot) -> None:
 
 
 async def _serve(
-    config: Config, state: StateDirectory, reload: Reload | None, sock: socket.socket, came: list[int]
+    config: Config,
+    state: StateDirectory,
+    reload: Reload | None,
+    sock: socket.socket,
+    came: list[int],
+    book: Logbook,
 ) -> None:
-    await Agent(config, state).serve(sock, reload, came)
+    await Agent(config, state).serve(sock, reload, came, book)
 
 
 async def _once(config: Config, state: StateDirectory) -> Snapshot:
@@ -136,10 +141,10 @@ class Agent:
         self._pool = WorkerPool(max((trail.workers for trail in config.trails), default=1))
         self._timetable = Timetable(self._missed)
         self._watcher = Watcher(Handover(self._woken).give, beside=Handover(self._moved_beside).give)
-        self._runs = Runs(self._publisher, state.blocks, _log_blindness)
+        self._runs = Runs(self._publisher, state.blocks, log_trouble)
         self._proofs = Proofs(monitors, Budget(config.rehash_core_share, config.rehash_bytes), self._publisher.proved)
         self._roster = Roster(monitors, self._services())
-        self._housekeeping = Housekeeping(state, self._publisher, monitors, self._watcher, self._pool, log.warning)
+        self._housekeeping = Housekeeping(state, self._publisher, monitors, self._watcher, self._pool, log_warning)
 
     def _services(self) -> Services:
         return Services(
@@ -149,19 +154,19 @@ class Agent:
             runs=self._runs,
             timetable=self._timetable,
             watcher=self._watcher,
-            found=_log_news,
+            found=log_news,
             measured=self._measured,
-            troubled=_log_blindness,
+            troubled=log_trouble,
             guarded=self._guarded,
             clock=time.time,
         )
 
-    async def serve(self, sock: socket.socket, reload: Reload | None, came: list[int]) -> None:
+    async def serve(self, sock: socket.socket, reload: Reload | None, came: list[int], book: Logbook) -> None:
         """Watch and answer until asked to stop, also by signals that have already arrived; then take one last look."""
         keeper = self._housekeeping
         app = create_app(self._publisher.snapshot, keeper.is_healthy, keeper.is_ready)
         server = Server(app, sock)
-        door = LocalDoor(app, self._state.path, lambda: self._state.lock.is_in_place, log.warning)
+        door = LocalDoor(app, self._state.path, lambda: self._state.lock.is_in_place, log_warning)
         self._catch_signals(reload, came)
         await self._begin(self._config)
         self._guarded("housekeeping", keeper.run)
@@ -169,6 +174,7 @@ class Agent:
         self._timetable.start()
         door.open()
         self._guarded(AGENT_SOCKET, door.run)
+        self._guarded("log", partial(_keep_telling, book))
         answering = asyncio.create_task(server.serve())
         log.info("state directory: %s", self._state.path)
         log.info("watching %s; page and metrics: %s", _names(self._config), server.url)
@@ -248,7 +254,7 @@ class Agent:
             config = await asyncio.to_thread(reload)
         except AuditwatchError as error:
             self._publisher.change_agent(config_last_reload_successful=False)
-            log.error("SIGHUP: the new configuration was rejected: %s", error)  # noqa: TRY400  one line for each mistake
+            log.error("SIGHUP: the new configuration was rejected: %s", error)
             return
         if config.web != self._config.web:
             log.warning("SIGHUP: a new listen address needs a restart")
@@ -267,8 +273,8 @@ class Agent:
         while True:
             try:
                 await work()
-            except Exception:
-                log.exception("%s: an error in auditwatch itself; continuing", name)
+            except Exception as error:  # noqa: BLE001  logged, and tried again
+                log_error(name, error)
                 await asyncio.sleep(RESTART_SECONDS)
 
     def _woken(self, path: str) -> None:
@@ -286,30 +292,13 @@ class Agent:
         self._publisher.change_agent(detection_latency=self._publisher.agent.detection_latency.observed(seconds))
 
 
+async def _keep_telling(book: Logbook) -> None:
+    while True:
+        await asyncio.sleep(LOG_SECONDS)
+        book.tell_due()
+
+
 def _names(config: Config) -> str:
     """The trails in a few words."""
     names = [trail.name for trail in config.trails]
-    return ", ".join(names) if len(names) <= LOGGED_FINDINGS else f"{len(names)} trails"
-
-
-def _log_blindness(trail: str, message: str) -> None:
-    log.warning("%s: %s", trail, message)
-
-
-def _log_news(news: News) -> None:
-    """Places and kinds; never contents, never hashes."""
-    inherited = sum(finding.inherited for finding in news.findings)
-    fresh = [finding for finding in news.findings if not finding.inherited]
-    if inherited:
-        log.info("%s: %s from before watching began", news.trail, count_text(inherited, "damaged line"))
-    for finding in fresh[:LOGGED_FINDINGS]:
-        place = (finding.line, finding.offset, finding.length)
-        log.warning("%s: %s: line %d, offset %d, length %d (%s)", news.trail, finding.kind, *place, finding.id)
-    if len(fresh) > LOGGED_FINDINGS:
-        log.warning("%s: and %s", news.trail, count_text(len(fresh) - LOGGED_FINDINGS, "more damaged line"))
-    if news.failed:
-        reasons = ", ".join(f"{reason} {number}" for reason, number in news.failed.items())
-        log.warning("%s: %s: %s", news.trail, count_text(sum(news.failed.values()), "failed write"), reasons)
-    for row in news.violations:
-        segment, detail = (row.latest_segment, row.latest) if row.latest else (row.segment, row.detail)
-        log.warning("%s: %s: %s: %s (%s)", news.trail, row.kind, segment, detail, row.id)
+    return ", ".join(names) if len(names) <= LOGGED_NAMES else f"{len(names)} trails"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Final
 
@@ -37,6 +37,7 @@ class Timetable:
         self, missed: Callable[[str], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._clock = clock
+        self._planned: dict[str, Callable[[float], None]] = {}
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(
             lambda event: missed(_MISSED[event.code]), EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES | EVENT_JOB_ERROR
@@ -45,13 +46,22 @@ class Timetable:
     def start(self) -> None:
         """Start running."""
         self._scheduler.start()
+        for key in self._planned:
+            self._tell(key)
 
     def stop(self) -> None:
         """Start no more runs."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def add(self, key: str, schedule: Schedule, last_success: float, run: Callable[[], Awaitable[None]]) -> None:
+    def add(
+        self,
+        key: str,
+        schedule: Schedule,
+        last_success: float,
+        run: Callable[[], Awaitable[None]],
+        planned: Callable[[float], None],
+    ) -> None:
         """Run on this schedule; soon, if the last success is longer ago than it allows.
 
         Args:
@@ -59,11 +69,14 @@ class Timetable:
             schedule: When it is due; one that is never due adds nothing.
             last_success: Seconds since 1970; 0 = never.
             run: Begins it; called in the loop.
+            planned: Called with the time when it is due, in seconds since 1970; 0 = never. While a run waits for its
+                turn or goes on, that is the time when this run was due.
         """
         trigger = _trigger(schedule)
+        self._planned[key] = planned
         if trigger is not None:
             self._scheduler.add_job(
-                run,
+                partial(self._run, key, run),
                 trigger,
                 id=key,
                 next_run_time=self._first(trigger, schedule.window, last_success),
@@ -71,11 +84,26 @@ class Timetable:
                 coalesce=True,
                 max_instances=1,
             )
+        self._tell(key)
 
     def remove(self, key: str) -> None:
         """This job no longer runs."""
         if self._scheduler.get_job(key):
             self._scheduler.remove_job(key)
+        self._tell(key)
+        del self._planned[key]
+
+    async def _run(self, key: str, run: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await run()
+        finally:
+            self._tell(key)
+
+    def _tell(self, key: str) -> None:
+        """Before the start nothing is due: who looks once runs everything itself."""
+        job = self._scheduler.get_job(key) if self._scheduler.running else None
+        if key in self._planned:
+            self._planned[key](job.next_run_time.timestamp() if job and job.next_run_time else 0.0)
 
     def _first(self, trigger: BaseTrigger, window: Hours | None, last_success: float) -> datetime:
         now = self._clock()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from auditwatch.cli.permissions import check_permission
+from auditwatch.cli.sources import silence
 from auditwatch.errors import NotApplied, StateLocked, UnknownFinding, UsageError
 from auditwatch.trail.names import printable
 
@@ -25,7 +27,7 @@ _GROUPS: Final = ("u", "w")
 
 
 def ask(state_dir: str, request: Request, poll_interval: str) -> None:
-    """Put a request to the agent, or apply it if there is none, and print what became of it.
+    """Put a request to the agent, or apply it if there is none, and print what became of it, and that there is none.
 
     Args:
         state_dir: The agent's.
@@ -35,6 +37,7 @@ def ask(state_dir: str, request: Request, poll_interval: str) -> None:
     Raises:
         UsageError: The poll interval is not a duration.
         StateError: The state cannot be read or written.
+        StateDenied: Not by this user.
         UnknownFinding: There is no such trail or finding.
         NotApplied: It was refused, or not applied in time.
     """
@@ -44,7 +47,10 @@ def ask(state_dir: str, request: Request, poll_interval: str) -> None:
         timeout = duration_seconds(poll_interval) + GRACE_SECONDS
     except ValueError as error:
         raise UsageError(f"--poll-interval {error}") from None
-    _report(_carried_out(state_dir, replace(request, seen=_seen(state_dir, request)), timeout))
+    check_permission(state_dir, to_ask=True)
+    notice = silence(state_dir, "applied to {}")
+    answer, is_by_agent = _carried_out(state_dir, replace(request, seen=_seen(state_dir, request)), timeout)
+    _report(answer, "" if is_by_agent else notice)
 
 
 def _seen(state_dir: str, request: Request) -> dict[str, Seen]:
@@ -96,16 +102,16 @@ def login_name() -> str:
         return f"uid {os.getuid()}"
 
 
-def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> Answer:
-    """Submit the request; the one writer of the state answers it, which is this process if there is no agent."""
+def _carried_out(state_dir: str, request: Request, timeout_seconds: float) -> tuple[Answer, bool]:
+    """The answer of the one writer of the state, which is this process if there is no agent; whether there is one."""
     from auditwatch.state.inbox import await_answer, submit
 
     submit(state_dir, request)
     try:
         _apply(state_dir)
     except StateLocked:
-        return await_answer(state_dir, request.id, timeout_seconds)
-    return await_answer(state_dir, request.id, 0.0)
+        return await_answer(state_dir, request.id, timeout_seconds), True
+    return await_answer(state_dir, request.id, 0.0), False
 
 
 def _apply(state_dir: str) -> None:
@@ -116,9 +122,14 @@ def _apply(state_dir: str) -> None:
         apply_pending(state_dir, lambda complaint: click.echo(printable(f"auditwatch: {complaint}"), err=True))
 
 
-def _report(answer: Answer) -> None:
+def _report(answer: Answer, notice: str) -> None:
     if answer.unknown:
-        raise UnknownFinding(f"{answer.message}; `auditwatch status` and `auditwatch findings` list what there is")
+        aside = " (no agent answers: this is what its state says)" if notice else ""
+        raise UnknownFinding(
+            f"{answer.message}{aside}; `auditwatch status` and `auditwatch findings` list what there is"
+        )
     if not answer.applied:
         raise NotApplied(answer.message or "not applied")
+    if notice:
+        click.echo(notice)
     click.echo(answer.message or "done")

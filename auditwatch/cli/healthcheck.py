@@ -8,7 +8,7 @@ import click
 
 from auditwatch.cli import options
 from auditwatch.cli.sources import agents_directory, fetch, fetch_locally
-from auditwatch.errors import AgentSilent
+from auditwatch.errors import AgentSilent, StateDenied
 
 _HEALTHY: Final = "/-/healthy"
 
@@ -24,7 +24,7 @@ def command(url: str | None, state_dir: str | None) -> int:
     try:
         found = fetch(url, _HEALTHY) if url else fetch_locally(agents_directory(state_dir), _HEALTHY)
         silent = "no agent answers; is it running?" if found is None else ""
-    except AgentSilent as error:
+    except (AgentSilent, StateDenied) as error:
         silent = str(error)
     if silent:
         click.echo(f"auditwatch: {silent}", err=True)

@@ -15,10 +15,6 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 _OWN: Final = "auditwatch"
 
-_SAME_AGAIN_SECONDS: Final = 60.0
-_MOST_MESSAGES: Final = 100
-"""How many messages of other packages are remembered; beyond that, the oldest is forgotten."""
-
 
 class _Text(logging.Formatter):
     """`2026-11-23T08:27:59.120Z INFO message`; control characters are escaped, so that no line can be forged."""
@@ -44,35 +40,15 @@ class _Json(logging.Formatter):
         return json.dumps(fields)
 
 
-class _Seldom(logging.Filter):
-    """Lets the same message of another package pass once a minute: watchdog reports every queue that overflows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed: dict[tuple[str, str], float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] == _OWN:
-            return True
-        key = (record.name, str(record.msg))
-        if record.created - self._passed.get(key, -_SAME_AGAIN_SECONDS) < _SAME_AGAIN_SECONDS:
-            return False
-        if len(self._passed) >= _MOST_MESSAGES:
-            del self._passed[next(iter(self._passed))]
-        self._passed[key] = record.created
-        return True
-
-
 def _instant(record: logging.LogRecord) -> str:
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def reset() -> None:
-    """Text from level info up; messages of other packages from warning up, and not again and again."""
+    """Text from level info up; messages of other packages from warning up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Text())
-    handler.addFilter(_Seldom())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(_OWN).setLevel(logging.INFO)
     logging.raiseExceptions = False  # a closed standard error must not print tracebacks onto itself

@@ -41,7 +41,7 @@ COMMANDS: Final = {
         "auditwatch.cli.rebaseline",
         "Take what lies there now as the history of TRAIL, after a planned change.",
     ),
-    "explain": ("auditwatch.cli.explain", "Explain a kind of damage: what it is, its usual cause, and what to do."),
+    "explain": ("auditwatch.cli.explain", "Explain a kind of damage, a violation, a reason or an alert."),
     "config": ("auditwatch.cli.config", "Check the configuration file, or print its schema."),
     "healthcheck": ("auditwatch.cli.healthcheck", "Ask a running agent whether it is alive."),
     "demo": ("auditwatch.cli.demo", "Watch a trail being damaged before your eyes."),

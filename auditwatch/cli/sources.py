@@ -18,7 +18,8 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from auditwatch.cli.options import EXAMPLE_URL
-from auditwatch.config.places import AGENT_SOCKET, STEP_NAME, default_state_directory
+from auditwatch.cli.permissions import check_permission
+from auditwatch.config.places import AGENT_SOCKET, STEP_NAME, SYSTEM_STATE_DIRECTORY, default_state_directory
 from auditwatch.errors import AgentSilent, UsageError
 from auditwatch.host.local_sockets import connection_to, directories_with
 from auditwatch.trail.names import printable
@@ -72,7 +73,7 @@ def answered(
     directory = agents_directory(state_dir)
     found = fetch_locally(directory, path, query)
     if found is None:
-        return Answered(stored(directory), _notice(directory))
+        return Answered(stored(directory), silence(directory, "this is what {} says"))
     return Answered(stored(directory) if only_stored else _decoded(directory, found))
 
 
@@ -91,16 +92,22 @@ def agents_directory(state_dir: str | None) -> str:
 
     Raises:
         UsageError: There is nothing in the default one, and there are several agents.
+        StateDenied: This user may not look into it; or into the system's, where nothing else is to be looked at.
     """
     if state_dir:
-        return os.path.abspath(state_dir)
+        directory = os.path.abspath(state_dir)
+        check_permission(directory)
+        return directory
     default = default_state_directory(os.environ, os.getuid())
+    check_permission(default)
     if os.path.lexists(os.path.join(default, STEP_NAME)) or _answers(default):
         return default
     others = [directory for directory in directories_with(AGENT_SOCKET) if _answers(directory)]
     if len(others) > 1:
         listed = "".join(f"\n    --state-dir {printable(directory)}" for directory in others)
         raise UsageError(f"{_NOBODY} at {default}, and there are several others; name one of them:{listed}")
+    if not others:
+        check_permission(SYSTEM_STATE_DIRECTORY)
     return others[0] if others else default
 
 
@@ -112,16 +119,22 @@ def _answers(directory: str) -> bool:
     return True
 
 
-def _notice(directory: str) -> str:
-    """What to say before an answer that no agent gave."""
+def silence(directory: str, instead: str) -> str:
+    """What to say before an answer that no agent gave, or before what was done without one.
+
+    Args:
+        directory: Where the agent's state is.
+        instead: Where the answer is from, or what was done, with `{}` for the directory.
+    """
+    said = f"{_NOBODY}: {instead.format(printable(directory))}"
     try:
         stored = os.stat(os.path.join(directory, STEP_NAME)).st_mtime
     except OSError:
-        return f"{_NOBODY}: this is what {printable(directory)} says"
+        return said
     from auditwatch.web.wording import ago
 
     moment = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(stored))
-    return f"{_NOBODY}: this is what {printable(directory)} says, last stored {ago(stored, time.time())} ({moment})"
+    return f"{said}, last stored {ago(stored, time.time())} ({moment})"
 
 
 def _decoded(where: str, body: bytes) -> dict[str, Any]:

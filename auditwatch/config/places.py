@@ -13,6 +13,10 @@ STEP_NAME: Final = "state.step"
 """Name of the file in the state directory that says how far the store has come; written after each transaction."""
 
 
+SYSTEM_STATE_DIRECTORY: Final = "/var/lib/auditwatch"
+"""Where an agent keeps its state that root or the system's manager of services started."""
+
+
 def default_state_directory(environ: Mapping[str, str], uid: int) -> str:
     """Systemd's choice, else the system's for root, else the user's own.
 
@@ -24,7 +28,7 @@ def default_state_directory(environ: Mapping[str, str], uid: int) -> str:
     if given := environ.get("STATE_DIRECTORY"):
         return given.split(":")[0]  # systemd lists several, separated by colons
     if uid == 0:
-        return "/var/lib/auditwatch"
+        return SYSTEM_STATE_DIRECTORY
     base = environ.get("XDG_STATE_HOME", "")
     if not base.startswith("/"):  # the XDG specification says to ignore relative ones
         base = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "state")

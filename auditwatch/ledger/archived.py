@@ -77,9 +77,14 @@ def told(before: TrailState, after: TrailState, at: float) -> tuple[TrailState, 
 
 
 def unpacked_again(state: TrailState, event: Unpacked) -> Step:
-    """The state after a known compressed segment was read again: unchanged, or with a violation and judged anew."""
+    """The state after a known compressed segment was read again: unchanged, or with a violation and judged anew.
+
+    If more of it was judged meanwhile, it is known from elsewhere than what was compared; the next reading tells.
+    """
     segment = state.segment(event.segment)
     if segment is None or segment.vanished or segment.packed != event.packed:
+        return state, ()
+    if segment.anchor.position != event.position:
         return state, ()
     seen = replace(segment, size=event.size, is_cut=event.is_cut, read=min(segment.read, event.size))
     differs = segment.anchor.position > 0 and (event.head, event.marker) != (segment.anchor.head, segment.anchor.marker)

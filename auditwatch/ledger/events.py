@@ -173,6 +173,7 @@ class Unpacked:
 
     Attributes:
         segment: Number of the segment.
+        position: How far it had been judged when it was read; what it is compared with belongs to that.
         packed: Bytes of its file.
         size: Bytes of its content, as far as it is read.
         is_cut: Whether that content cannot be read to its end.
@@ -182,6 +183,7 @@ class Unpacked:
 
     at: float
     segment: int
+    position: int
     packed: int
     size: int
     is_cut: bool

@@ -83,7 +83,7 @@ def _later_look(before: TrailState, event: Observed) -> Step:
         after = let_go(after, gone, event.at)
     if after is not state:
         effects = _again(after, effects)
-    if after.is_settled and event.others is not None and not event.is_unpacking:
+    if after.is_settled and event.others is not None and not event.is_unpacking and not is_away(after, event):
         after = replace(after, is_resumed=False, rotations_settled=after.rotations)
     return after, effects
 
@@ -131,9 +131,13 @@ def _await(state: TrailState, event: Observed) -> Step:
 
 
 def _next_file(state: TrailState, event: Observed, sight: FileSight) -> Step:
-    """The file that was awaited: new, or a copy of the one that was rotated away, perhaps edited."""
+    """The file that was awaited: new, or a copy of the one that was rotated away, perhaps edited.
+
+    Others may have come and gone before it: names are not settled until everything beside it was looked at.
+    """
 
     def begun(state: TrailState) -> TrailState:
+        state = replace(state, rotations_settled=min(state.rotations_settled, state.rotations - 1))
         return with_active(with_missed(state, event), sight, event.at, history=0)
 
     repeated = repetition(state.closed[-1], sight) if state.closed else None

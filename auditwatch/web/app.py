@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditwatch.host.clock import Clock
+from auditwatch.runbooks import runbook, runbook_names
 from auditwatch.trail.kinds import Kind, Violation
 from auditwatch.web.collector import Exposition, SnapshotSource
 from auditwatch.web.page import render_page
@@ -142,6 +143,7 @@ def create_app(
         Route("/api/v1/status", ends.status),
         Route("/api/v1/findings", ends.findings),
         *(Route(f"/static/{name}", _static(name, kind)) for name, kind in STATIC.items()),
+        *(Route(f"/runbooks/{alert}", _runbook(alert)) for alert in runbook_names()),
     ]
     handlers: dict[Any, Any] = {HTTPException: _refuse}
     app = Starlette(routes=routes, middleware=[Middleware(_Guarded)], exception_handlers=handlers)
@@ -242,6 +244,15 @@ def _answer(is_so: bool, name: str) -> Response:
 
 async def _refuse(_: Request, error: HTTPException) -> Response:
     return PlainTextResponse(f"{error.detail}\n", error.status_code, dict(error.headers or {}))
+
+
+def _runbook(alert: str) -> Callable[[Request], Any]:
+    text = runbook(alert)
+
+    async def serve(_: Request) -> Response:
+        return PlainTextResponse(text)
+
+    return serve
 
 
 def _static(name: str, media_type: str) -> Callable[[Request], Any]:

@@ -20,6 +20,7 @@ from auditwatch.web.snapshot import RunStatus
 _KINDS: Final = tuple(Kind)
 _VIOLATIONS: Final = tuple(Violation)
 _MODES: Final = tuple(Mode)
+_SCHEDULED: Final = (Mode.FULL, Mode.SAMPLE)
 """As tuples: going through an enumeration takes ten times as long, and a scrape does so for each trail."""
 
 
@@ -103,6 +104,11 @@ _GROWTH: Final = (
         "trail_last_append_timestamp_seconds",
         "When growth was last seen; 0 = never.",
         lambda f: f.trail.state.last_append,
+    ),
+    _single(
+        "trail_first_seen_timestamp_seconds",
+        "When the agent first looked at the trail, present or not; 0 = not yet.",
+        lambda f: f.trail.state.first_seen,
     ),
     _single(
         "trail_expected_append_interval_seconds",
@@ -207,6 +213,15 @@ _VALIDATION: Final = (
         lambda run: run.last_success,
     ),
     _by_mode("validation_interval_seconds", "How often a run is due; 0 = never.", lambda run: run.interval_seconds),
+    TrailMetric(
+        PREFIX + "validation_due_timestamp_seconds",
+        "gauge",
+        "When the run that has not ended yet was due, or the next one, jitter included; 0 = none.",
+        "mode",
+        _SCHEDULED,
+        lambda f, _: [f.trail.runs[mode].due for mode in _SCHEDULED],
+        is_of_runs=True,
+    ),
     _by_mode("validation_last_corrupt_lines", "Damaged lines seen by the last run.", lambda run: run.corrupt_lines),
     _by_mode("validation_running", "1 while a run is in progress.", lambda run: run.progress is not None),
     _by_mode(

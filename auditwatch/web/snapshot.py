@@ -15,7 +15,7 @@ from auditwatch.ledger.state import TrailState
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What is known of the validation runs of one mode over one trail. All but `progress` survive restarts.
+    """What is known of the validation runs of one mode over one trail. All but `due` and `progress` survive restarts.
 
     Attributes:
         runs: Finished ones.
@@ -25,6 +25,7 @@ class RunStatus:
         corrupt_lines: How many damaged lines the last one saw.
         interval_seconds: How often one is due; 0 = never.
         progress: 0 to 1 while one is running, else None.
+        due: When the one that has not ended yet was due, or the next one, jitter included; 0 = none.
     """
 
     runs: int = 0
@@ -34,6 +35,7 @@ class RunStatus:
     corrupt_lines: int = 0
     interval_seconds: float = 0.0
     progress: float | None = None
+    due: float = 0.0
 
     @classmethod
     def of(cls, record: RunRecord, interval_seconds: float = 0.0) -> RunStatus:

@@ -65,9 +65,11 @@ def append(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def command(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def command(
+    *arguments: str | Path, is_held_to_permissions: bool = False, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """One command to its end."""
-    asked = [*_COMMAND, *map(str, arguments)]
+    asked = [*(_held_to_permissions() if is_held_to_permissions else ()), *_COMMAND, *map(str, arguments)]
     return subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False, **options)
 
 

@@ -99,7 +99,13 @@ def test_where_nothing_was_open_that_is_said_and_is_no_mistake(agent: Agent) -> 
         done = acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen")
         assert (done.returncode, done.stdout) == (0, said)
     agent.stop()
-    assert acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen").stdout == "nothing was open\n"
+    done = acknowledge(agent, "--trail", "risk", "--all", "--reason", "seen")
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"no agent answers: applied to {agent.state_dir}, last stored ")
+    assert (done.returncode, done.stderr, second) == (0, "", "nothing was open")
+    done = acknowledge(agent, "f0123456789", "--reason", "seen")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "(no agent answers: this is what its state says)" in done.stderr
 
 
 def test_a_request_that_does_not_say_what_its_asker_saw_is_refused(agent: Agent) -> None:

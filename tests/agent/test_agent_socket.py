@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from auditwatch.cli import sources
-from auditwatch.errors import UsageError
+from auditwatch.errors import StateDenied, UsageError
 from tests.agent.running import SPLICED, Agents, append, command, until
 
 pytestmark = pytest.mark.concurrency
@@ -93,3 +93,59 @@ def test_a_socket_that_was_removed_with_its_directory_comes_back(agents: Agents,
     shutil.rmtree(agent.state_dir)
     until((agent.state_dir / "agent.sock").exists)
     until(lambda: command("healthcheck", "--state-dir", agent.state_dir).returncode == 0)
+
+
+ASKING = (
+    ("status", "--exit-code"),
+    ("findings",),
+    ("acknowledge", "--trail", "risk", "--all", "--reason", "known"),
+    ("healthcheck",),
+)
+
+
+@pytest.mark.parametrize("asked", ASKING, ids=[asked[0] for asked in ASKING])
+@pytest.mark.parametrize("denied", ["", "..", "agent.sock", "state.db"], ids=["directory", "above", "socket", "store"])
+def test_who_may_not_look_is_told_what_denies_it_to_whom_and_what_would_help(
+    agents: Agents, trail: Path, tmp_path: Path, asked: tuple[str, ...], denied: str
+) -> None:
+    state_dir = tmp_path / "home" / "state"
+    state_dir.parent.mkdir()
+    agents.start(trail, state_dir=state_dir).follows(trail)
+    place = (state_dir / denied).resolve()
+    place.chmod(0)
+    if os.geteuid() == 0:
+        os.chown(place, 65534, -1)
+    done = command(*asked, "--state-dir", state_dir, is_held_to_permissions=True)
+    place.chmod(0o700)
+    (said,) = done.stderr.splitlines()
+    assert f"{place}: permission denied to uid {os.geteuid()}" in said
+    assert "mode 0000" in said
+    assert ("sudo -u nobody" if os.geteuid() == 0 else "chmod") in said
+    assert "no agent answers" not in said + done.stdout
+    assert done.returncode == (1 if asked[0] == "healthcheck" else 3)
+
+
+def test_who_may_look_but_not_ask_for_anything_is_told_so(agents: Agents, trail: Path, tmp_path: Path) -> None:
+    agent = agents.start(trail, state_dir=tmp_path / "state").follows(trail)
+    (agent.state_dir / "agent.lock").chmod(0o400)
+    if os.geteuid() == 0:
+        os.chown(agent.state_dir / "agent.lock", 65534, -1)
+        (agent.state_dir / "agent.lock").chmod(0o444)
+    done = command(*ASKING[2], "--state-dir", agent.state_dir, is_held_to_permissions=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+    assert f"{agent.state_dir / 'agent.lock'}: permission denied to uid" in done.stderr
+    assert not list((agent.state_dir / "inbox").glob("*.request"))
+
+
+def test_where_only_the_systems_agent_can_be_meant_its_denial_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checked(directory: str) -> None:
+        if directory == sources.SYSTEM_STATE_DIRECTORY:
+            raise StateDenied(f"{directory}: permission denied")
+
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "none"))
+    monkeypatch.setattr(sources, "directories_with", lambda _name: [])
+    monkeypatch.setattr(sources, "check_permission", checked)
+    with pytest.raises(StateDenied, match="/var/lib/auditwatch"):
+        sources.agents_directory(None)

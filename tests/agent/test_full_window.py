@@ -41,7 +41,7 @@ def test_a_run_that_has_not_ended_when_it_closes_is_broken_off_and_said() -> Non
         async def full(self, monitor: Monitor) -> None:  # noqa: ARG002  as Runs has it
             await asyncio.Event().wait()
 
-    runs = Endless(cast("Any", None), cast("Any", None), lambda name, what: told.append(f"{name}: {what}"))
+    runs = Endless(cast("Any", None), cast("Any", None), lambda name, _, what: told.append(f"{name}: {what}"))
     monitor = cast("Monitor", SimpleNamespace(name="risk"))
     asyncio.run(runs.full_in(hours_of(hours(2, 4)), monitor))
     assert told == ["risk: the full validation had not ended when `full_window` closed; the next one goes on faster"]

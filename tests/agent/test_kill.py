@@ -42,8 +42,8 @@ BULK_LINES = 60_000
 """More than the agent reads by itself: worker processes are at work when it is killed."""
 
 FOUND = re.compile(r"risk: (?!emptied|replaced|truncated)\w+: line .*\((f[0-9a-f]{10})\)")
-MORE = re.compile(r"and (\d+) more damaged lines?")
-INHERITED = re.compile(r"(\d+) damaged lines? from before watching began")
+MORE = re.compile(r"[(,] ?(\d+) (?!from|emptied|replaced|truncated)\w+(?=[,)].* the latest:)")
+INHERITED = re.compile(r"(\d+) (?:damaged lines? )?from before watching began")
 
 
 @contextmanager

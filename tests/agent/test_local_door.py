@@ -75,7 +75,7 @@ def test_it_is_gone_when_its_agent_has_ended(tmp_path: Path) -> None:
 
 def test_without_a_directory_it_is_said_once(tmp_path: Path) -> None:
     said: list[str] = []
-    door = LocalDoor(app, str(tmp_path / "none"), lambda: True, said.append)
+    door = LocalDoor(app, str(tmp_path / "none"), lambda: True, lambda _, what: said.append(what))
     door.open()
     door.open()
     assert len(said) == 1

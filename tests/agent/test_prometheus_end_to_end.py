@@ -2,90 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
-import shutil
-import socket
-import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from auditwatch.runbooks import runbook
+from tests.agent.alerting import Prometheus
 from tests.agent.running import SPLICED, Agent, Agents, append, command, until
-
-RULES = Path(__file__).parents[2] / "alerts" / "auditwatch.rules.yml"
-
-CONFIGURATION = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: ["{rules}"]
-scrape_configs:
-  - job_name: auditwatch
-    static_configs: [{{targets: ["{target}"]}}]
-"""
-
-
-class Prometheus:
-    """One process on its own free port."""
-
-    def __init__(self, program: str, directory: Path, target: str) -> None:
-        directory.mkdir()
-        configuration = directory / "prometheus.yml"
-        configuration.write_text(CONFIGURATION.format(rules=RULES, target=target))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        self.url = f"http://{address}"
-        self.log_path = directory / "log"
-        with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    program,
-                    f"--config.file={configuration}",
-                    f"--storage.tsdb.path={directory / 'data'}",
-                    f"--web.listen-address={address}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-
-    def ask(self, path: str) -> Any:
-        """The data of one answer; None while it does not answer yet."""
-        assert self._process.poll() is None, self.log_path.read_text()
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-                return json.load(answer)["data"]
-        except OSError:
-            return None
-
-    def firing(self) -> list[tuple[str, str]]:
-        """Name and trail of the alerts that fire now."""
-        alerts = (self.ask("/api/v1/alerts") or {"alerts": []})["alerts"]
-        return sorted(
-            (alert["labels"]["alertname"], alert["labels"].get("trail", ""))
-            for alert in alerts
-            if alert["state"] == "firing"
-        )
-
-    def rounds(self) -> Callable[[], float]:
-        """How often the rules were evaluated and the agent scraped since now."""
-        before = self._evaluations()
-        return lambda: self._evaluations() - before
-
-    def _evaluations(self) -> float:
-        found = (self.ask("/api/v1/query?query=sum_over_time(up[1h])") or {"result": []})["result"]
-        return float(found[0]["value"][1]) if found else 0.0
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@pytest.fixture
-def prometheus_program() -> str:
-    program = shutil.which("prometheus")
-    return program or pytest.skip("NOT RUN: prometheus is not installed")
 
 
 @pytest.fixture
@@ -95,10 +22,9 @@ def agent(agents: Agents, trail: Path) -> Agent:
 
 
 @pytest.fixture
-def prometheus(prometheus_program: str, agent: Agent, tmp_path: Path) -> Iterator[Prometheus]:
-    started = Prometheus(prometheus_program, tmp_path / "prometheus", agent.url.removeprefix("http://"))
-    yield started
-    started.end()
+def prometheus(agent: Agent, tmp_path: Path) -> Iterator[Prometheus]:
+    with Prometheus(tmp_path / "prometheus", agent.url.removeprefix("http://")) as started:
+        yield started
 
 
 def test_new_damage_fires_and_an_acknowledgement_resolves(
@@ -121,6 +47,28 @@ def test_new_damage_fires_and_an_acknowledgement_resolves(
     append(trail, b"not JSON\n")
     until(lambda: ("AuditwatchTrailDamaged", "risk") in prometheus.firing())  # later damage was not meant
     again.stop()
+
+
+def test_what_an_alert_says_leads_where_it_says(prometheus: Prometheus, agent: Agent, trail: Path) -> None:
+    append(trail, SPLICED)
+    until(lambda: ("AuditwatchTrailDamaged", "risk") in prometheus.firing())
+    alerts = prometheus.ask("/api/v1/alerts")["alerts"]
+    (says,) = [found["annotations"] for found in alerts if found["labels"]["alertname"] == "AuditwatchTrailDamaged"]
+    assert re.match(
+        r"2 damaged lines found since watching began and not acknowledged: "
+        r"(interleaved 1, torn 1|torn 1, interleaved 1)\. "
+        r"Last damaged line in this trail: 20[\d.: -]+ \+0000 UTC\. As of 20[\d.: -]+ \+0000 UTC\.$",
+        says["description"],
+    ), says["description"]
+    with urllib.request.urlopen(says["runbook_url"], timeout=10) as page:
+        assert page.read().decode() == runbook("AuditwatchTrailDamaged")
+    address, _, anchor = says["page_url"].partition("#")
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert f' id="{anchor}"' in page.read().decode()
+    program, *words = says["command"].split()
+    typed = command(*words, env={**os.environ, "STATE_DIRECTORY": str(agent.state_dir)})  # as its unit has it
+    assert (program, typed.returncode) == ("auditwatch", 0), typed.stderr
+    assert "interleaved" in typed.stdout
 
 
 def test_the_target_is_up_and_its_metrics_are_stored_as_they_were_scraped(

@@ -67,7 +67,7 @@ class Watching:
         pool = WorkerPool(1)
         with closing(Store.open(self.state, time.time())) as store, closing(BlockStore.open(self.state)) as blocks:
             monitor = self._monitor(store, pool)
-            running = runs.Runs(Publisher({}, time.time), blocks, lambda _, message: self.errors.append(message))
+            running = runs.Runs(Publisher({}, time.time), blocks, lambda *said: self.errors.append(said[-1]))
             await monitor.turn()
             for _ in range(samples):
                 await running.sample(monitor)

@@ -43,7 +43,7 @@ NAMES = """
     trail_verified_bytes trail_unverified_bytes trail_pending_bytes
     trail_pending_seconds trail_oldest_unverified_seconds
     trail_appended_bytes_total trail_appended_lines_total
-    trail_last_append_timestamp_seconds trail_expected_append_interval_seconds
+    trail_last_append_timestamp_seconds trail_first_seen_timestamp_seconds trail_expected_append_interval_seconds
     trail_corrupt_lines trail_corrupt_lines_inherited trail_corrupt_lines_acknowledged
     trail_corrupt_lines_detected_total trail_last_corrupt_line_timestamp_seconds
     trail_violations trail_violations_acknowledged
@@ -58,6 +58,7 @@ NAMES = """
     validation_runs_total validation_errors_total
     validation_duration_seconds
     validation_last_attempt_timestamp_seconds validation_last_success_timestamp_seconds validation_interval_seconds
+    validation_due_timestamp_seconds
     validation_last_corrupt_lines validation_running validation_progress_ratio
     sample_corrupt_ratio_upper_bound
     detection_latency_seconds
@@ -68,6 +69,9 @@ NAMES = """
     worker_cpu_seconds_total worker_max_resident_bytes
     collector_errors_total config_last_reload_successful config_last_reload_success_timestamp_seconds config_hash
 """
+WITHOUT_AN_AGENT = {"AuditwatchAgentDown", "AuditwatchAgentAbsent", "AuditwatchHeartbeat"}
+"""Alerts on an agent that does not answer, or on none: a link to it would lead nowhere."""
+
 CONTRACT = {f"auditwatch_{name}" for name in NAMES.split()}
 """Every metric that people outside rely on."""
 
@@ -82,6 +86,7 @@ LABELS = {
     "write_lock_wait_seconds": {"trail"},
     "writer_counters_up": {"trail"},
     "validation_runs_total": {"trail", "mode"},
+    "validation_due_timestamp_seconds": {"trail", "mode"},
     "validation_duration_seconds": {"mode"},
     "detection_latency_seconds": set(),
     "scheduler_missed_runs_total": {"reason"},
@@ -102,14 +107,19 @@ def promtool(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess
 
 def used(text: str) -> set[str]:
     """Names of metrics in a query, histograms by their family."""
-    names = set(re.findall(r"\bauditwatch_\w+", text))
+    names = set(re.findall(r"\bauditwatch_\w+", RECORDED.sub("", text)))
     histograms = {metric.name for metric in ALL_METRICS if metric.type == "histogram"}
     return {stem if (stem := re.sub(r"_(bucket|sum|count)$", "", name)) in histograms else name for name in names}
 
 
-def rules() -> list[dict[str, Any]]:
+def rules(kind: str = "alert") -> list[dict[str, Any]]:
+    """The rules that raise an alert, or those that record a series (`record`)."""
     groups = yaml.safe_load(RULES.read_text())["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
+
+
+RECORDED = re.compile(r"\b\w+:auditwatch_\w+:\w+\b")
+"""Names of recorded series: whose they are, what they are of, and what was done."""
 
 
 def test_every_metric_of_the_contract_is_exported_or_known_not_to_be_built_yet() -> None:
@@ -151,25 +161,45 @@ def test_the_rules_do_what_their_tests_say() -> None:
     assert checked.returncode == 0, (checked.stdout + checked.stderr).decode()
 
 
-def test_every_alert_is_fired_in_the_rules_tests() -> None:
-    tested = RULE_TESTS.read_text().replace(
-        '=~"AuditwatchAgent(Down|Absent)"', "AuditwatchAgentDown AuditwatchAgentAbsent"
-    )
-    assert [rule["alert"] for rule in rules() if rule["alert"] not in tested] == []
+def test_alerts_use_only_what_is_exported_or_recorded() -> None:
+    recorded = {rule["record"] for rule in rules("record")}
+    for rule in [*rules(), *rules("record")]:
+        texts = [rule["expr"], *rule.get("annotations", {}).values()]
+        assert used(rule["expr"]) or RECORDED.search(rule["expr"]), rule
+        assert set().union(*map(used, texts)) <= set(exported()), rule
+        assert {name for text in texts for name in RECORDED.findall(text)} <= recorded, rule
 
 
-def test_alerts_use_only_what_is_exported() -> None:
-    for rule in rules():
-        assert used(rule["expr"]), rule["alert"]
-        assert used(rule["expr"]) <= set(exported()), rule["alert"]
+def test_what_is_recorded_is_used_in_the_same_group_so_that_it_is_never_a_round_old() -> None:
+    for group in yaml.safe_load(RULES.read_text())["groups"]:
+        recorded = {rule["record"] for rule in group["rules"] if "record" in rule}
+        asked = {name for rule in group["rules"] for name in RECORDED.findall(rule["expr"])}
+        assert asked == recorded
 
 
 def test_alerts_follow_their_rules() -> None:
     for rule in rules():
         assert rule["alert"].startswith("Auditwatch")
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-        assert set(rule["annotations"]) == {"summary", "description", "action"}
+        links = {"page_url", "runbook_url"} if rule["alert"] not in WITHOUT_AN_AGENT else set()
+        assert set(rule["annotations"]) == {"summary", "description", "action", "command", *links}
         assert "keep_firing_for" not in rule, "it would outlive an acknowledgement"
+
+
+def test_no_alert_fakes_a_zero_or_counts_an_age_while_the_agent_is_away() -> None:
+    for rule in [*rules(), *rules("record")]:
+        assert not re.search(r"vector\(|\btime\(\)", rule["expr"]), rule
+    for rule in rules("record"):
+        assert rule["record"].endswith("_seconds:age")
+        assert "timestamp(" in rule["expr"]
+    assert "vector(" not in DASHBOARD.read_text()
+
+
+def test_the_hygiene_kinds_of_rules_and_dashboard_are_those_of_the_code() -> None:
+    for text in (RULES.read_text(), DASHBOARD.read_text()):
+        lists = re.findall(r'kind[!=]~\\?"([^"\\]*)', text)
+        assert lists
+        assert [kinds for kinds in lists if sorted(kinds.split("|")) != sorted(HYGIENE)] == []
 
 
 def test_only_new_damage_that_is_no_hygiene_violations_and_failed_writes_are_critical() -> None:
@@ -185,15 +215,22 @@ def test_every_state_gauge_in_an_alert_is_bridged_over_a_restart() -> None:
     gauges = {metric.name for metric in ALL_METRICS if metric.type == "gauge"} - {"auditwatch_build_info"}
     for rule in rules():
         bridged = re.findall(r"last_over_time\((auditwatch_\w+)(?:\{[^}]*\})?\[15m\]\)", rule["expr"])
-        falls = re.findall(r"resets\((auditwatch_\w+)\[1d\]\)", rule["expr"])  # over a day, restarts or not
-        bridged += [name for name in falls if name == "auditwatch_state_step"]
-        named = [name for name in re.findall(r"auditwatch_\w+", rule["expr"]) if name in gauges]
+        # Over a day, restarts or not:
+        bridged += re.findall(r"resets\((auditwatch_state_step)\[1d\]\)", rule["expr"])
+        bridged += re.findall(
+            r'max_over_time\((auditwatch_trail_violations)\{kind="state_lost"\}\[1d\]\)', rule["expr"]
+        )
+        named = [name for name in re.findall(r"\bauditwatch_\w+", RECORDED.sub("", rule["expr"])) if name in gauges]
         assert sorted(named) == sorted(name for name in bridged if name in gauges), rule["alert"]
+        recorded = [f"last_over_time({name}[15m])" for name in RECORDED.findall(rule["expr"])]
+        assert [age for age in recorded if age not in rule["expr"]] == [], rule["alert"]
 
 
 def test_the_alerts_document_names_every_alert_and_no_other() -> None:
-    headings = re.findall(r"^### (\w+)\n\nSeverity: (\w+)", (ROOT / "docs" / "alerts.md").read_text(), re.MULTILINE)
-    assert sorted(headings) == sorted((rule["alert"], rule["labels"]["severity"]) for rule in rules())
+    text = (ROOT / "docs" / "operate" / "alerts.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE)
+    assert rows == [(rule["alert"], rule["labels"]["severity"], rule.get("for", "at once")) for rule in rules()]
+    assert set(re.findall(r"\bAuditwatch\w+", text)) == {rule["alert"] for rule in rules()}
 
 
 def test_dashboards_use_only_what_is_exported_and_have_no_panel_without_a_query() -> None:

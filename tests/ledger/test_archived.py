@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from auditwatch.ledger.effects import Read
 from auditwatch.ledger.events import Unpacked
 from auditwatch.ledger.segment import Fingerprint
 from auditwatch.trail.kinds import Violation
@@ -164,8 +165,8 @@ def test_an_archive_beside_its_unpacked_namesake_gets_no_verdict_yet() -> None:
 def unpacked(trail: Trail, name: str, **changes: object) -> Unpacked:
     """What a full run reads of a compressed segment."""
     segment = next(segment for segment in trail.state.files if segment.name == name)
-    anchor = segment.anchor
-    now = Unpacked(trail.now, segment.number, segment.packed, segment.size, segment.is_cut, anchor.head, anchor.marker)
+    anchor, found = segment.anchor, (segment.packed, segment.size, segment.is_cut)
+    now = Unpacked(trail.now, segment.number, anchor.position, *found, anchor.head, anchor.marker)
     return replace(now, **changes)  # type: ignore[arg-type]
 
 
@@ -177,6 +178,23 @@ def archived() -> Trail:
     trail.look()
     assert (lines(trail), len(open_places(trail.state))) == (201, 1)
     return trail
+
+
+def test_what_was_judged_while_a_compressed_segment_was_read_is_not_held_against_it() -> None:
+    trail = Trail(LINES)
+    trail.look()
+    trail.append(DAMAGED)
+    trail.compress("audit.jsonl")
+    trail.files["audit.jsonl.1.gz"] = trail.files.pop("audit.jsonl.gz")
+    trail.create()
+    reads = [effect for effect in trail.glance() if isinstance(effect, Read)]
+    early = unpacked(trail, "audit.jsonl.1.gz")
+    for read in reads:
+        trail.read(read)
+    before = trail.state
+    assert unpacked(trail, "audit.jsonl.1.gz").position > early.position
+    assert trail.step(early) == ()
+    assert trail.state is before
 
 
 def test_a_compressed_segment_that_is_as_it_was_changes_nothing(archived: Trail) -> None:

@@ -195,3 +195,45 @@ def test_the_archive_of_the_active_file_is_not_taken_for_one_that_nobody_read() 
     trail.pack(whole, f"{NAME}.1.gz")
     trail.create(lines(7, 500))
     check(trail)
+
+
+def rotate_packed(trail: Trail, keep: int = 3) -> None:
+    """What logrotate does with `compress` and without `delaycompress`."""
+    trail.files.pop(f"{NAME}.{keep}.gz", None)
+    for number in range(keep - 1, 0, -1):
+        if f"{NAME}.{number}.gz" in trail.files:
+            trail.rename(f"{NAME}.{number}.gz", f"{NAME}.{number + 1}.gz")
+    trail.rename(NAME, f"{NAME}.1")
+    trail.compress(f"{NAME}.1")
+    trail.create()
+
+
+def test_names_are_not_settled_by_a_look_that_met_the_directory_away() -> None:
+    """A rotation was seen, then the directory was away; after that the names were given to other files."""
+    trail = Trail(b"")
+    trail.look()
+    for number in range(2):
+        trail.append(lines(30, 100 * number))
+        trail.look()
+        rotate_packed(trail)
+        trail.look()
+    trail.append(lines(30, 400))
+    trail.look()
+    rotate_packed(trail)
+    del trail.files[NAME]
+    trail.look()
+    trail.is_away = True
+    trail.look()
+    trail.is_away = False
+    trail.create()
+    for number in range(2):
+        trail.append(lines(5, 500 + 10 * number))
+        rotate_packed(trail)
+    trail.append(lines(7, 600))
+    trail.is_unpacking = True
+    hidden = {name: trail.files.pop(name) for name in list(trail.files) if name != NAME}
+    trail.look()
+    trail.is_unpacking = False
+    trail.files.update(hidden)
+    trail.now += 60  # none of them is being written any more
+    check(trail)

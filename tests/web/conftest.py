@@ -106,7 +106,10 @@ class Builder:
             writes=self.writes(),
             writes_note=NOTE,
         )
-        runs = {**dict.fromkeys(Mode, RunStatus()), Mode.FULL: RunStatus(3, 1, NOW - 9, NOW - 90, 4, 604800.0, 0.25)}
+        runs = {
+            **dict.fromkeys(Mode, RunStatus()),
+            Mode.FULL: RunStatus(3, 1, NOW - 9, NOW - 90, 4, 604800.0, 0.25, NOW - 10),
+        }
         risk = replace(risk, runs=runs, volume=Volume(10 << 30, 100 << 30, 12345), sample_bound=0.03)
         return self.snapshot(risk, self.trail(name="orders", standing=Standing.MISSING))
 

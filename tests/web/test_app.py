@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from auditwatch.runbooks import runbook, runbook_names
 from auditwatch.web.app import AGES_SECONDS, STATIC, create_app
 from auditwatch.web.snapshot import Snapshot
 
@@ -20,6 +21,7 @@ PATHS = (
     "/api/v1/status",
     "/api/v1/findings",
     *(f"/static/{n}" for n in STATIC),
+    "/runbooks/AuditwatchTrailDamaged",
 )
 
 
@@ -56,6 +58,13 @@ def test_every_path_answers_get_and_head_and_nothing_else(agent: Agent, path: st
         assert agent.request(method, path).status_code == 405
 
 
+@pytest.mark.parametrize("alert", runbook_names())
+def test_every_runbook_is_given_as_text(agent: Agent, alert: str) -> None:
+    answer = agent.get(f"/runbooks/{alert}")
+    assert answer.text == runbook(alert)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
 @pytest.mark.parametrize("path", [*PATHS, "/nothing", "/api/v1/findings?kind=x"])
 def test_every_answer_keeps_a_browser_from_doing_more_than_show(agent: Agent, path: str) -> None:
     headers = agent.get(path).headers
@@ -65,7 +74,7 @@ def test_every_answer_keeps_a_browser_from_doing_more_than_show(agent: Agent, pa
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/metrics/", "/.env"]
+    "path", ["/nothing", "/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/runbooks/", "/metrics/", "/.env"]
 )
 def test_unknown_paths_are_short_404s(agent: Agent, path: str) -> None:
     answer = agent.get(path)

@@ -219,9 +219,16 @@ def test_a_section_that_fails_is_counted_and_the_rest_stays(populated: Snapshot,
     snapshot = replace(populated, trails=(broken, *populated.trails))
     exposition = Exposition(lambda: snapshot, clock)
     text = exposition.text()
-    assert value(text, "collector_errors_total") == 8
+    assert value(text, "collector_errors_total") == 9  # each metric of runs
     assert value(text, "trail_size_bytes", trail="broken") == 5000
     assert value(text, "validation_runs_total", trail="risk", mode="full") == 3
+
+
+def test_when_a_trail_was_first_seen_and_is_validated_next_are_shown(populated: Snapshot, clock: Clock) -> None:
+    text = Exposition(lambda: populated, clock).text()
+    assert value(text, "trail_first_seen_timestamp_seconds", trail="risk") == clock() - 1000
+    assert value(text, "validation_due_timestamp_seconds", trail="risk", mode="full") == clock() - 10
+    assert value(text, "validation_due_timestamp_seconds", trail="risk", mode="sample") == 0
 
 
 def test_a_trail_that_cannot_be_summed_up_does_not_take_the_scrape(populated: Snapshot, clock: Clock) -> None:

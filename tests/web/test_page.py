@@ -58,6 +58,11 @@ def test_the_page_nests_and_has_one_card_a_trail(populated: Snapshot) -> None:
     assert [card["aria-label"] for card in drawn.all("article")] == ["risk: damaged", "orders: unchecked"]
 
 
+def test_a_link_leads_to_the_card_of_each_trail(populated: Snapshot) -> None:
+    cards = [attrs["id"] for tag, attrs in Page(render_page(populated, populated.at)).tags if tag == "article"]
+    assert sorted(str(card) for card in cards) == ["trail-orders", "trail-risk"]
+
+
 def test_a_card_says_verdict_basis_counts_age_size_lines_growth_and_freshness(populated: Snapshot) -> None:
     text = words(populated)
     assert (

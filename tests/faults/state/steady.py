@@ -57,6 +57,12 @@ def grown(state: TrailState, dice: random.Random) -> tuple[TrailState, tuple[tup
     return replace(state, active=after), ()
 
 
+def tell(descriptor: int, state: TrailState) -> None:
+    """That this state is stored."""
+    assert state.active
+    os.pwrite(descriptor, TOLD.pack(state.active.judged, findings_in(state)), 0)
+
+
 def main(directory: str, told: str, boot: str, seed: str) -> None:
     """Store steps for ever; a step that finds no room is tried again."""
     dice = random.Random(seed)
@@ -66,6 +72,7 @@ def main(directory: str, told: str, boot: str, seed: str) -> None:
     if state is None:
         state = first()
         store.commit(KEY, None, state)
+    tell(descriptor, state)  # the last one before a kill was perhaps not told
     os.write(1, b"begun\n")
     while True:
         after, findings = grown(state, dice)
@@ -77,8 +84,7 @@ def main(directory: str, told: str, boot: str, seed: str) -> None:
             time.sleep(0.001)  # no test waits for this: a program that meets a full disk does not spin
             continue
         state = after
-        assert state.active
-        os.pwrite(descriptor, TOLD.pack(state.active.judged, findings_in(state)), 0)
+        tell(descriptor, state)
 
 
 if __name__ == "__main__":
