@@ -16,7 +16,9 @@ import contextlib
 import importlib.util
 import io
 import logging
+import multiprocessing
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -32,6 +34,8 @@ from benchmarks.producers import DETAILS, logger_with
 BURSTS = 31
 CALLS = 2_000
 SETTLE_SECONDS = 3.5
+LINES = 400
+LONG = 20_000
 
 Log = Callable[..., Any]
 """Logs a message at level INFO, with members given by name."""
@@ -128,6 +132,41 @@ def fate(open_logger: Callable[[str], Log], directory: str, value: object) -> st
     return "lost"
 
 
+def _log_many(name: str, path: str, who: int) -> None:
+    """In a process of its own: log lines that are longer than a buffer."""
+    log = LOGGERS[name][1](path)
+    for number in range(LINES):
+        log("TRADE_APPROVED", who=who, number=number, text="x" * LONG)
+
+
+def _log_on_full_disk(name: str, path: str, _who: int) -> None:
+    """In a process of its own: log lines until no more fit, and more once there is room again."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    log = LOGGERS[name][1](path)
+    with contextlib.redirect_stderr(io.StringIO()):
+        for number in range(LINES):
+            room = (LINES // 2) * LONG if number < LINES * 3 // 4 else hard
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+            with contextlib.suppress(Exception):  # the program is told: that counts as well
+                log("TRADE_APPROVED", number=number, text="x" * LONG)
+
+
+def lines_of(work: Callable[[str, str, int], None], name: str, directory: str, processes: int) -> str:
+    """How many lines processes left in one file, and how many of them are damaged."""
+    path = os.path.join(tempfile.mkdtemp(dir=directory), "trail.jsonl")
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=work, args=(name, path, who)) for who in range(processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    with open(path, "rb") as file:
+        lines = file.read().splitlines()
+    judge = Judge(Rules())
+    damaged = sum(judge.kind_of(line) is not None for line in lines)
+    return f"{len(lines) - damaged} whole, {damaged} damaged"
+
+
 def measure(directory: str) -> dict[str, list[float]]:
     """Microseconds of CPU time a call, of each burst of each logger that is installed."""
     logs = {name: LOGGERS[name][1](os.path.join(directory, f"{name}.jsonl")) for name in filter(_is_there, LOGGERS)}
@@ -156,6 +195,12 @@ def main() -> None:
         for name in found:
             fates = (f"{odd}: {fate(LOGGERS[name][1], directory, value)}" for odd, value in ODD.items())
             print(f"{name}\n    " + "\n    ".join(fates))
+        print(
+            f"\n4 processes x {LINES} lines of {LONG} bytes; one that has no room from {LINES // 2} to {LINES * 3 // 4}"
+        )
+        for name in found:
+            crowd = lines_of(_log_many, name, directory, 4)
+            print(f"{name:<24}{crowd:<32}{lines_of(_log_on_full_disk, name, directory, 1)}")
     for name in LOGGERS:
         if not _is_there(name):
             print(f"{name:<24}NOT RUN: not installed")
