@@ -57,8 +57,11 @@ class LenientWriter(AuditWriter):
         if line is not None and len(line) <= self._appender.longest:
             return line
         serialiser = self._loaded()
-        values = plain(record, serialiser.known)
-        line = serialiser.encoded(values)
+        try:
+            values = {name: plain(value, serialiser.known) for name, value in record.items()}
+            line = serialiser.encoded(values)
+        except RecursionError:
+            raise UnserialisableError("there is no room on the stack to look at the record") from None
         return line if len(line) <= self._appender.longest else self._cut(values, uncut, essential, len(line))
 
     def _cut(self, values: dict[str, Any], uncut: Iterable[str], essential: Iterable[str], whole: int) -> bytes:

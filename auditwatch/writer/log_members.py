@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from auditwatch.trail.own import RESERVED
 from auditwatch.writer.lenient import TRUNCATED
-from auditwatch.writer.plain import text_of
+from auditwatch.writer.plain import name_of, text_of
 from auditwatch.writer.timestamp import utc_text
 
 _OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -106,7 +106,13 @@ def _trouble(record: logging.LogRecord) -> dict[str, object]:
     error = information[1] if isinstance(information, tuple) and len(information) == 3 else None
     if isinstance(error, BaseException):
         text = _traceback(information)
-        found["exception"] = _described(error, {} if text is None else {"traceback": text}, set())
+        traceback: dict[str, object] = {} if text is None else {"traceback": text}
+        try:
+            found["exception"] = _described(error, traceback, set())
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001  as above
+            found["exception"] = {"type": name_of(error), "message": text_of(error), **traceback}
     elif record.exc_text:  # it came from another process, which kept only the text
         found["exception"] = {"traceback": record.exc_text}
     if record.stack_info:
@@ -125,7 +131,7 @@ def _traceback(information: Any) -> str | None:
 
 def _described(error: BaseException, traceback: dict[str, object], above: set[int]) -> dict[str, object]:
     """An exception with its notes, with what caused it, and with what it holds, if it is a group."""
-    found: dict[str, object] = {"type": type(error).__qualname__, "message": text_of(error)} | traceback
+    found: dict[str, object] = {"type": name_of(error), "message": text_of(error)} | traceback
     above = above | {id(error)}
     notes = getattr(error, "__notes__", None)
     if notes:

@@ -23,6 +23,8 @@ _LONGEST_NUMBER: Final = 20
 
 _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
+_NAME: Final = type.__dict__["__qualname__"]
+
 _Known = Callable[[object], object]
 
 
@@ -62,7 +64,16 @@ def text_of(value: object) -> str:
             raise
         except Exception:  # noqa: BLE001, S112  whatever its class raises
             continue
-    return f"<unprintable {type(value).__name__} object>"
+    return f"<unprintable {name_of(value)} object>"
+
+
+def name_of(value: object) -> str:
+    """The name of a value's type, even if that has a `__name__` of its own.
+
+    >>> name_of(5)
+    'int'
+    """
+    return str(_NAME.__get__(type(value)))
 
 
 def shortened(value: Any, most: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
@@ -23,6 +24,17 @@ class Unprintable:
 
     def __repr__(self) -> str:
         raise RuntimeError("no text")
+
+
+class Nameless(type):
+    """A type that raises when it is named."""
+
+    @property
+    def __name__(cls):
+        raise RuntimeError("no name")
+
+
+ANONYMOUS = Nameless("Anonymous", (Unprintable,), {})()
 
 
 class Proxy(Unprintable):
@@ -119,10 +131,11 @@ def test_what_is_nested_too_deep_is_kept_down_to_some_level(attach, trail, recor
         ("a", (1, float("nan")), {"message": "a", "args": [1, "NaN"]}),
         ("%s", (Unprintable(),), {"message": "%s", "args": ["<unprintable Unprintable object>"]}),
         (Unprintable(), (), {"message": "<unprintable Unprintable object>"}),
+        (ANONYMOUS, (), {"message": "<unprintable Anonymous object>"}),
         (Proxy(), (), {"message": "<unprintable Proxy object>"}),
         (None, (), {"message": "None"}),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_a_message_that_cannot_be_made_is_stored_as_it_was_given(attach, trail, records, message, arguments, stored):
     attach().error(message, *arguments)
@@ -269,6 +282,41 @@ def test_exceptions_that_raise_turn_in_circles_or_go_on_for_ever_are_told_as_far
     assert first["notes"] == ["<unprintable Unprintable object>", "5"]
     assert second["cause"] == {"type": "RuntimeError", "message": "d"}
     assert third["cause"]["cause"]["message"] == "497"
+
+
+class Noteless(Exception):
+    """An exception that raises when its notes are looked at."""
+
+    @property
+    def __notes__(self):
+        raise RuntimeError("no notes")
+
+
+def test_an_exception_that_raises_when_it_is_looked_at_is_told_by_type_and_message(attach, trail, records):
+    attach().error("x", exc_info=Noteless("m"))
+    (record,) = records(trail)
+    assert (record["exception"]["type"], record["exception"]["message"]) == ("Noteless", "m")
+
+
+def test_with_no_room_left_on_the_stack_a_line_is_stored_as_an_object_or_counted(trail, records):
+    handler, failed = AuditHandler(trail), []
+    handler.handleError = failed.append
+    logger = logging.Logger("risk.manager")
+    logger.addHandler(handler)
+
+    def log_below(calls):
+        if calls:
+            log_below(calls - 1)
+        else:
+            logger.info("x", extra={"price": float("nan")})
+
+    told = 0
+    for calls in range(sys.getrecursionlimit() - 150, sys.getrecursionlimit()):
+        with contextlib.suppress(RecursionError):
+            log_below(calls)
+            told += 1
+    handler.close()
+    assert 0 < len(records(trail)) == told - len(failed)
 
 
 def through_a_queue(logger, log):
