@@ -132,7 +132,7 @@ class _InMemoryFile:
 class _InMemoryCounting(Counting):
     """Counts in memory only: there is no counters file."""
 
-    def look(self) -> None:
+    def look(self, *, quietly: bool = False) -> None:
         """Leave the file system alone."""
 
 

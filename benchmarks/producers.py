@@ -56,7 +56,7 @@ def ours(**settings: Any) -> Callable[[str], Producer]:
 
 def handler(path: str) -> Producer:
     """This package's logging handler."""
-    logger = _logger(AuditHandler(path))
+    logger = logger_with(AuditHandler(path))
     return Producer(lambda event: logger.info(event, extra={"event": event, "details": DETAILS}))
 
 
@@ -133,11 +133,12 @@ def is_missing(writer: str) -> bool:
 
 def _formatted(handler: logging.Handler) -> Producer:
     handler.setFormatter(logging.Formatter('{"timestamp":"%(asctime)s","event":"%(message)s","details":%(details)s}'))
-    logger = _logger(handler)
+    logger = logger_with(handler)
     return Producer(lambda event: logger.info(event, extra={"details": json.dumps(DETAILS)}))
 
 
-def _logger(handler: logging.Handler) -> logging.Logger:
+def logger_with(handler: logging.Handler) -> logging.Logger:
+    """A logger that has this handler and no parent."""
     logger = logging.Logger("benchmark")
     logger.addHandler(handler)
     return logger

@@ -11,7 +11,7 @@ from auditwatch.trail.limits import MAX_LINE_BYTES
 from auditwatch.writer.appender import Appender
 from auditwatch.writer.counting import counting_of
 from auditwatch.writer.equipment import serialiser_of
-from auditwatch.writer.failures import UnserialisableError
+from auditwatch.writer.failures import UnserialisableError, is_lack_of_threads, unloadable
 from auditwatch.writer.opening import open_trail
 from auditwatch.writer.settings import Durability, OnFailure, Reentrant, Settings, absolute
 
@@ -102,7 +102,10 @@ class AuditWriter:
         self._front: AsyncFront | None = None
         self._serialiser: Serialiser | None = None
         self._serialise: Callable[[object], bytes] = lambda record: self._loaded().line(record)
-        self._appender = self._appender_of(settings)
+        try:
+            self._appender = self._appender_of(settings)
+        except ImportError as error:
+            raise unloadable(self._path, error) from error
         try:
             self._loaded()
         except UnserialisableError as error:
@@ -212,8 +215,13 @@ class AuditWriter:
             return
         if len(line) > self._appender.longest:
             self._appender.append_all([line])  # refused there
+            return
+        try:
+            front = self._async_front()
+        except ImportError:
+            self._appender.append_all([line])  # now, although it blocks the loop
         else:
-            await self._async_front().append(line)
+            await front.append(line)
 
     def append_line(self, line: bytes) -> None:
         """Append one record that is already JSON; its bytes are kept, and no timestamp is added.
@@ -264,7 +272,12 @@ class AuditWriter:
         """As `close`, without blocking the event loop."""
         import asyncio  # noqa: PLC0415  only for programs that use it
 
-        await asyncio.to_thread(self.close)
+        try:
+            await asyncio.to_thread(self.close)
+        except RuntimeError as error:
+            if not is_lack_of_threads(error):
+                raise
+            self.close()  # now, although it blocks the loop
 
     def _async_front(self) -> AsyncFront:
         if self._front is None:

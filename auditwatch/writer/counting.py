@@ -62,8 +62,12 @@ class Counting:
         self._identity = b""
         self._look_at = 0.0
 
-    def look(self) -> None:
-        """Make sure that there is a slot: claim one, or another one if the file was removed or truncated."""
+    def look(self, *, quietly: bool = False) -> None:
+        """Make sure that there is a slot: claim one, or another one if the file was removed or truncated.
+
+        Args:
+            quietly: Do not warn if that is not possible: the append has failed, and its error comes first.
+        """
         with self._lock:
             self._look_at = time.monotonic() + _LOOK_AGAIN_SECONDS
             try:
@@ -79,7 +83,7 @@ class Counting:
                 if is_from_handler(error):
                     raise
                 # What is counted until the next look is published then.
-                if self._missed or error.errno not in _MOMENTARY:
+                if not quietly and (self._missed or error.errno not in _MOMENTARY):
                     self._warn(error)
                 self._missed = True
             else:
@@ -100,7 +104,7 @@ class Counting:
     def failed(self, reason: str, records: int, bucket: int | None) -> None:
         """Count records that were not acknowledged, and how long they waited for the locks if they got that far."""
         with self._lock:
-            self.look()
+            self.look(quietly=True)
             numbers = self._numbers
             numbers[_BEGUN] += records
             numbers[_FAILED + FAILURES.index(reason)] += records

@@ -60,6 +60,11 @@ def refusal(path: str, reason: str, message: str) -> AuditWriteError:
     return AuditWriteError(f"{path}: {message}{advice}", stored="no", reason=reason)
 
 
+def unloadable(path: str, error: ImportError) -> AuditWriteError:
+    """The error for a record that needs a module that cannot be loaded: now, or ever after as the interpreter ends."""
+    return refusal(path, "other", f"not stored: a part of the writer cannot be loaded: {error}")
+
+
 def copy_of(error: AuditWriteError) -> AuditWriteError:
     """A copy of the error: if several threads raised the same one, their tracebacks would mix."""
     return type(error)(str(error), stored=error.stored, reason=error.reason, errno=error.errno)
@@ -80,7 +85,9 @@ def is_lack_of_threads(error: BaseException) -> bool:
     >>> is_lack_of_threads(RuntimeError("can't start new thread"))
     True
     """
-    return isinstance(error, RuntimeError) and "new thread" in str(error)
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("new thread", "after shutdown", "interpreter shutdown")
+    )
 
 
 def warn(message: str) -> None:

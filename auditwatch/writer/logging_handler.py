@@ -9,39 +9,35 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from auditwatch.errors import AuditWriteError
-from auditwatch.trail.own import RESERVED
 from auditwatch.writer.audit_writer import AuditWriter
 from auditwatch.writer.failures import refusal
-from auditwatch.writer.timestamp import utc_text
+from auditwatch.writer.lenient import LenientWriter
+from auditwatch.writer.log_members import members_of
 
-_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What logging itself puts on a record; everything else came from `extra=`."""
-
-_EXTRA: Final = "extra"
-_NOT_FOR_EXTRA: Final = RESERVED | {_EXTRA, "exception", "stack"}
-
-_FORMATTER: Final = logging.Formatter()
+_ESSENTIAL: Final = ("logger", "message")
 
 
 class AuditHandler(logging.Handler):
     """Appends log records to a trail with all the guarantees of `AuditWriter`.
 
     A line holds the time of the log call under the writer's `timestamp_field`, `level`, `logger`, `message`, then the
-    members of `extra=`, then `exception` (type, message, traceback) and `stack` if there are any. Members of `extra=`
-    that have one of these names, or one that is reserved for the writer, go into an object `extra`. No formatter is
-    used: what it would put into the text is in separate members.
+    members of a mapping that was logged in place of a message, and of `extra=`, then `exception` (type, message,
+    traceback, notes, cause or context, exceptions of a group) and `stack` if there are any. Members of the program that
+    have one of these names, or one that is reserved for the writer, go into an object `extra`. No formatter is used:
+    what it would put into the text is in separate members.
 
-    What cannot be stored is counted like every failed append and goes to `handleError`, as logging expects; nothing is
-    raised into the program. Threads and forks wait for each other only at the trail. A record that is logged while the
-    same thread is storing another one, by a signal handler for example, is stored right after it. One that is logged
-    while those are being stored is dropped and counted, because otherwise this might never end.
+    No line is lost for what is in it. A value that JSON cannot hold, or that cannot even be printed, becomes text. A
+    line that is longer than `max_line_bytes` is shortened, and ends in `truncated`, the number of bytes left out. What
+    cannot be stored for any other reason is counted like every failed append and goes to `handleError`, as logging
+    expects; nothing is raised into the program. Threads and forks wait for each other only at the trail. A record that
+    is logged while the same thread is storing another one, by a signal handler for example, is stored right after it.
+    One that is logged while those are being stored is dropped and counted, because otherwise this might never end.
 
     Args:
         path: The trail.
         level: As for every handler.
-        default: Called with a value that JSON does not know; by default its text is stored, because any line is better
-            than none.
-        settings: Any setting of `AuditWriter`.
+        default: Called with a value that JSON does not know; by default its text is stored. If it raises, that as well.
+        settings: Any setting of `AuditWriter`. A line that `dumps=` cannot make is made without it.
 
     Raises:
         AuditWriteError: If the trail cannot be opened and `on_failure` is "raise".
@@ -58,8 +54,9 @@ class AuditHandler(logging.Handler):
     ) -> None:
         super().__init__(level)
         default = None if settings.get("dumps") else default
-        self._writer = AuditWriter(path, default=default, **{"reentrant": "after", **settings})
+        self._writer = LenientWriter(path, default=default, **{"reentrant": "after", **settings})
         self._field: str | None = settings.get("timestamp_field", "timestamp")
+        self._uncut = ("level",) if self._field is None else (self._field, "level")
         self._here = _Here()
 
     @property
@@ -100,7 +97,7 @@ class AuditHandler(logging.Handler):
 
     def _emit(self, record: logging.LogRecord) -> None:
         try:
-            self._writer.append(self._members(record))
+            self._writer.append_leniently(self._members(record), self._uncut, _ESSENTIAL)
         except Exception:  # noqa: BLE001  this is what handleError is for
             self.handleError(record)
 
@@ -116,20 +113,11 @@ class AuditHandler(logging.Handler):
             self.handleError(records[0])
 
     def _members(self, record: logging.LogRecord) -> dict[str, object]:
-        """The members of the line for a record."""
-        head = {} if self._field is None else {self._field: utc_text(round(record.created * 1e6) * 1000)}
-        own = head | {"level": record.levelname, "logger": record.name, "message": self._message(record)}
-        tail = _trouble(record)
-        extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
-        taken = {name: value for name, value in extra.items() if name in own or name in _NOT_FOR_EXTRA}
-        plain = {name: value for name, value in extra.items() if name not in taken}
-        return own | plain | ({_EXTRA: taken} if taken else {}) | tail
-
-    def _message(self, record: logging.LogRecord) -> str:
+        """The members of the line for a record. It is counted if there are none: out of stack, for example."""
         try:
-            return record.getMessage()
+            return members_of(record, self._field)
         except Exception as error:
-            self._writer.refuse(f"the message of the log record raised {type(error).__name__}")
+            self._writer.refuse(f"looking at the log record raised {type(error).__name__}")
             raise
 
 
@@ -141,16 +129,3 @@ class _Here(threading.local):
     """
 
     meanwhile: list[logging.LogRecord] | None = None
-
-
-def _trouble(record: logging.LogRecord) -> dict[str, object]:
-    found: dict[str, object] = {}
-    if record.exc_info and record.exc_info[1] is not None:
-        kind, error, _ = record.exc_info
-        text = _FORMATTER.formatException(record.exc_info)
-        found["exception"] = {"type": kind.__qualname__, "message": str(error), "traceback": text}
-    elif record.exc_text:  # it came from another process, which kept only the text
-        found["exception"] = {"traceback": record.exc_text}
-    if record.stack_info:
-        found["stack"] = record.stack_info
-    return found

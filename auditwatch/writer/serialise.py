@@ -16,7 +16,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
 from enum import Enum
-from types import NoneType
+from types import CoroutineType, NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from uuid import UUID
 
@@ -57,7 +57,7 @@ class Serialiser:
         self._may_make_numbers = not (default is None or default is str or default is repr)
         self._dumps = dumps
         self._standard = json.JSONEncoder(
-            ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=self._known
+            ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=self.known
         )
 
     def line(self, record: object) -> bytes:
@@ -74,15 +74,20 @@ class Serialiser:
         if self._dumps is not None:
             return self.checked(_bytes_of(_answer(self._dumps, members, "dumps")))
         try:
-            return self._encoded(members)
+            return self.encoded(members)
         except UnserialisableError as error:
             raise self._explained(error, members) from error.__cause__
 
-    def _encoded(self, members: Mapping[str, object]) -> bytes:
+    def encoded(self, members: Mapping[str, object]) -> bytes:
+        """As `line`, of members that are complete: `dumps` is not asked, and errors do not say where.
+
+        Raises:
+            UnserialisableError: If they hold something that JSON cannot.
+        """
         try:
-            line = orjson.dumps(members, self._known, _OPTIONS)
+            line = orjson.dumps(members, self.known, _OPTIONS)
         except TypeError as error:
-            if error.__cause__ is not None:  # what `_known` raised, or a signal handler in the middle of it
+            if error.__cause__ is not None:  # what `known` raised, or a signal handler in the middle of it
                 raise error.__cause__ from error.__cause__.__cause__
             return self._standard_line(members)
         # NaN and Infinity silently become null, so only a line with a null (`in` costs half as much again) needs a
@@ -133,13 +138,13 @@ class Serialiser:
         # Unpaired surrogates cannot be encoded; as \udXXX they are grammatical, and only strings can hold them.
         return text.encode("utf-8", "backslashreplace") + b"\n"
 
-    def _known(self, value: object) -> object:
+    def known(self, value: object) -> object:
         """What stands for a value that JSON does not know: by our rules, or else by the caller's `default`."""
         plain = self._by_rule(value)
         return plain if plain is not value else self._asked(value)
 
     def _stand_in(self, value: object) -> object:
-        """As `_known`, but `default` is not asked: it may answer something else the second time."""
+        """As `known`, but `default` is not asked: it may answer something else the second time."""
         plain = self._by_rule(value)
         return plain if plain is not value or self._default is not None else self._asked(value)
 
@@ -173,7 +178,7 @@ class Serialiser:
         elif isinstance(value, (list, tuple)):
             yield from value
         elif not isinstance(value, (str, int, float, NoneType)):
-            yield self._known(value)
+            yield self.known(value)
 
     def _asked(self, value: object) -> object:
         if self._default is None:
@@ -202,11 +207,16 @@ def _answer(hook: Callable[[Any], Any], value: object, name: str) -> object:
         UnserialisableError: If it raises an Exception, which is then the cause. Its text may hold the record.
     """
     try:
-        return hook(value)
+        answer = hook(value)
+        if isinstance(answer, CoroutineType):
+            answer.close()  # or else Python warns, before anybody sees the error, that it was never awaited
     except MemoryError:
         raise
     except Exception as error:
         raise UnserialisableError(f"{name}= raised {type(error).__name__}") from error
+    if isinstance(answer, CoroutineType):
+        raise UnserialisableError(f"{name}= returned a coroutine: it must not be async")
+    return answer
 
 
 def _parsed(line: bytes) -> object:

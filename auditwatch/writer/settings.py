@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from auditwatch.errors import AuditWriteError
@@ -13,6 +14,10 @@ from auditwatch.trail.own import RESERVED
 Durability = Literal["process", "interval", "power"]
 Reentrant = Literal["raise", "after"]
 OnFailure = Literal["raise"] | Callable[[AuditWriteError], None]
+
+
+_CO_COROUTINE: Final = 0x80
+"""The flag of an `async def` (`inspect.CO_COROUTINE`)."""
 
 
 class Settings(NamedTuple):
@@ -85,6 +90,14 @@ def _is_optional(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or is_right(value)
 
 
+def _is_hook(value: object) -> bool:
+    """Whether it can be called and answers: a call of an `async def` makes a coroutine, and nothing happens."""
+    if not callable(value):
+        return False
+    codes = [getattr(called, "__code__", None) for called in (value, value.__call__)]
+    return not any(isinstance(code, CodeType) and code.co_flags & _CO_COROUTINE for code in codes)
+
+
 def _may_be_written(mode: object) -> bool:
     return _is_whole(mode, 0) and mode <= 0o777 and mode & 0o600 == 0o600  # type: ignore[operator]
 
@@ -100,9 +113,12 @@ _RULES: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         _is_optional(lambda name: isinstance(name, str) and name not in RESERVED),
         f"the name of a member, or None, and none of {', '.join(sorted(RESERVED))}",
     ),
-    "default": (_is_optional(callable), "a callable, or None"),
-    "dumps": (_is_optional(callable), "a callable, or None"),
-    "on_failure": (lambda value: value == "raise" or callable(value), '"raise" or a callable that takes the error'),
+    "default": (_is_optional(_is_hook), "a callable that is not async, or None"),
+    "dumps": (_is_optional(_is_hook), "a callable that is not async, or None"),
+    "on_failure": (
+        lambda value: value == "raise" or _is_hook(value),
+        '"raise" or a callable that takes the error and is not async',
+    ),
     "file_mode": (_may_be_written, "an int like 0o640 that lets the owner read and write"),
     "allow_network": (lambda value: isinstance(value, bool), _FLAG),
     "durability": (lambda value: value in get_args(Durability), f"one of {', '.join(get_args(Durability))}"),

@@ -11,7 +11,7 @@ from auditwatch.errors import Stored
 from auditwatch.trail.own import Continues, Recovered, format_own
 from auditwatch.writer import failpoints, forks, predecessors
 from auditwatch.writer.durability import CLOSED, Descriptor, Sync
-from auditwatch.writer.failures import is_from_handler, refusal, write_error
+from auditwatch.writer.failures import is_from_handler, refusal, unloadable, write_error
 from auditwatch.writer.locking import TwoLocks
 from auditwatch.writer.tail import torn_tail
 from auditwatch.writer.timestamp import utc_text
@@ -203,11 +203,18 @@ class TrailFile:
         lines = [*self._own_records(size, torn), *lines]
         tip = None
         if stamp:
-            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  a writer that stamps has already loaded it
-
-            known = self._tip if size == self._end and size else None
-            lines, tip = (known or read_tip(self._path, self._descriptor, size, torn)).stamped(lines)
+            lines, tip = self._tip_at(size, torn).stamped(lines)
         return ([b"\n", *lines] if torn else lines), tip
+
+    def _tip_at(self, size: int, torn: Recovered | None) -> Tip:
+        """Where the chain continues at this size."""
+        if self._tip is not None and size == self._end and size:
+            return self._tip
+        try:
+            from auditwatch.writer.chain import read_tip  # noqa: PLC0415  a writer that stamps has already loaded it
+        except ImportError as error:  # but even so it cannot be had at the very end of the interpreter
+            raise unloadable(self._path, error) from error
+        return read_tip(self._path, self._descriptor, size, torn)
 
     def _is_ended(self, size: int) -> bool:
         return size == self._end or os.pread(self._descriptor, 1, size - 1) == b"\n"

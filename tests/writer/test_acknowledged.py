@@ -158,18 +158,60 @@ def test_append_line_and_the_command(tmp_path, drawn, chosen):
     judged(piped, sum(line.count(b"\n") + 1 for line in drawn) - refused)
 
 
-@each
-@given(
-    st.lists(st.tuples(st.text(max_size=20), values, st.dictionaries(st.text(max_size=6), values, max_size=3))), options
+class Unprintable:
+    """Raises when it is printed, and as a key has no text either."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Named(Unprintable):
+    """Has the text of a member that is reserved for the writer."""
+
+    def __str__(self) -> str:
+        return "_seq"
+
+
+def errors(causes: list[str]) -> Exception | None:
+    """An exception with these causes, a note and a group."""
+    error: Exception | None = None
+    for text in causes:
+        later = ExceptionGroup(text, [error]) if error and text else ValueError(text, Unprintable())
+        later.add_note(text)
+        later.__cause__, error = error, later
+    return error
+
+
+odd_keys = st.integers() | st.none() | st.booleans() | st.floats() | st.binary(max_size=2) | st.builds(Named) | keys
+odd = st.builds(Unprintable) | st.just([float("nan"), Unprintable()]) | st.just({1: 1, "1": 2, Named(): 3})
+loggable = values | odd | depths | st.dictionaries(odd_keys, odd | leaves, max_size=3) | st.text(max_size=2000)
+messages = loggable | st.sampled_from(["%d", "%s %s", "\nTraceback (most recent call last):\n"])
+log_records = st.fixed_dictionaries(
+    {"msg": messages, "extra_value": loggable},
+    optional={
+        "args": st.none() | st.tuples() | st.tuples(loggable),
+        "exc_info": st.lists(st.text(max_size=5), max_size=4).map(errors).map(lambda error: (type(error), error, None)),
+        "created": st.floats(),
+        "levelname": st.sampled_from(["INFO", None, 5]),
+        "_seq": leaves,
+        "truncated": leaves,
+        "\ud800": loggable,
+    },
 )
-def test_the_handler(tmp_path, logged, chosen):
+LEAST = 250
+"""Lines of this length have room for the members that are always stored, and for a stamp."""
+
+
+@each
+@given(st.lists(log_records, max_size=4), options)
+def test_the_handler_which_loses_nothing_for_its_values(tmp_path, logged, chosen):
     directory = tmp_path / str(next(NAMES))
     directory.mkdir()
     failed = []
     handler = AuditHandler(directory / "audit.jsonl", **chosen)
     handler.handleError = failed.append
-    for message, value, extra in logged:
-        record = logging.makeLogRecord({"msg": message, "extra_value": value, **extra})
-        handler.handle(record)
+    for attributes in logged:
+        handler.handle(logging.makeLogRecord(attributes))
     handler.close()
     judged(directory, len(logged) - len(failed), chosen.get("max_line_bytes"))
+    assert not failed or chosen.get("max_line_bytes", LEAST) < LEAST

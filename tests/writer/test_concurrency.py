@@ -342,3 +342,40 @@ assert os.waitpid(child, 0)[1] == 0
 def test_a_fork_that_python_did_not_make_is_noticed(tmp_path, run, records, told):
     run(FORKED_BY_C, tmp_path / "audit.jsonl", told)
     assert [record["who"] for record in records(tmp_path / "audit.jsonl")] == ["parent", "child"]
+
+
+SUBINTERPRETERS = """
+import threading
+try:
+    import _xxsubinterpreters as interpreters
+except ImportError:  # Python 3.13
+    import _interpreters as interpreters
+from auditwatch import AuditWriter
+script = '''
+import sys
+sys.path[:] = {path!r}
+from auditwatch import AuditWriter
+with AuditWriter({trail!r}) as writer:
+    for number in range(200):
+        writer.append(dict(who={who!r}, number=number))
+'''
+def work(who):
+    interpreter = interpreters.create(*(["legacy"] if sys.version_info >= (3, 13) else []))
+    interpreters.run_string(interpreter, script.format(path=sys.path, trail=sys.argv[1], who=who))
+    interpreters.destroy(interpreter)
+threads = [threading.Thread(target=work, args=(who,)) for who in range(3)]
+[thread.start() for thread in threads]
+with AuditWriter(sys.argv[1]) as writer:
+    for number in range(200):
+        writer.append({"who": "main", "number": number})
+[thread.join() for thread in threads]
+"""
+
+
+def test_interpreters_of_one_process_that_share_its_lock_append_to_one_trail(tmp_path, run, records):
+    path = tmp_path / "audit.jsonl"
+    run(SUBINTERPRETERS, path)
+    found = records(path)
+    assert Counter(record["who"] for record in found) == {"main": 200, 0: 200, 1: 200, 2: 200}
+    for who in ("main", 0, 1, 2):
+        assert [record["number"] for record in found if record["who"] == who] == list(range(200))
