@@ -216,6 +216,14 @@ class Monitor:
             )
 
     async def _turn(self, with_neighbours: bool) -> None:
+        """Look until nothing is asked for any more; at another active file at once again, so that it is held."""
+        before = self.state.active
+        await self._look_and_read(with_neighbours)
+        after = self.state.active
+        if before and after and before.number != after.number:
+            await self._look_and_read(with_neighbours=False)
+
+    async def _look_and_read(self, with_neighbours: bool) -> None:
         requests, looks = await self._look(with_neighbours), 1
         while requests := self._without_archives(requests):
             if isinstance(requests[0], LookAgain):

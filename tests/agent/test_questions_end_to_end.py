@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -222,7 +223,9 @@ def reading(scene: Scene) -> None:
     scene.play(share, "big", lambda v: v == 1, lambda: append(big, much), lambda v: v < 1, lambda: None)
 
 
-def volume_and_path(scene: Scene) -> None:
+def places(scene: Scene) -> None:
+    """The volume of a trail, and a trail that cannot be read."""
+    failed_writes(scene)
     small, away = scene.trails["room"].parent, scene.trails["away"]
     full = "Will the disk be full in four hours?"
     scene.play(full, "room", lambda v: v == 0, lambda: fill(small, 0.3), lambda v: v == 1, (small / "ballast").unlink)
@@ -241,12 +244,10 @@ def volume_and_path(scene: Scene) -> None:
 
 
 def test_each_question_is_answered_by_a_real_prometheus(scene: Scene) -> None:
-    damage(scene)
-    quietness(scene)
-    failed_writes(scene)
-    waits_and_losses(scene)
-    reading(scene)
-    volume_and_path(scene)
+    """Faults of different trails are played side by side: each is asked about alone."""
+    with ThreadPoolExecutor() as stages:
+        for done in [stages.submit(story, scene) for story in (damage, quietness, waits_and_losses, reading, places)]:
+            done.result()
     gone = "Is an agent gone from discovery?"
     address = scene.agent.url.removeprefix("http://")
 

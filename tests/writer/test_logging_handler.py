@@ -149,17 +149,16 @@ def test_it_is_configured_from_a_dictionary_with_all_settings_of_the_writer(trai
 
 
 def test_what_cannot_be_stored_goes_to_handle_error_and_is_counted(attach, trail, records, complaints, monkeypatch):
-    logger = attach()
+    logger, write = attach(), os.write
 
     def refuse(fd, data):
-        monkeypatch.undo()
+        os.write = write
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(logging, "raiseExceptions", True)
-        monkeypatch.setattr(os, "write", refuse)
+        patch.setattr(os, "write", refuse)
         logger.info("x")
-        said = complaints()
+    said = complaints()
     logger.info("next")
     assert [record["message"] for record in records(trail)] == ["next"]
     assert failed(trail) == {"disk_full": 1}
