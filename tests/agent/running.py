@@ -75,8 +75,9 @@ def command(
 
 def workers_of(pid: int) -> list[int]:
     """Worker processes that were started by this one; they name it on their command line, also once it is dead."""
-    asked = (b"auditwatch.validation.workers.process", str(pid).encode(), b"")
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _command_line(entry)[-3:] == list(asked)]
+    asked = [b"auditwatch.validation.workers.process", str(pid).encode()]
+    found = ((int(entry.name), _command_line(entry)) for entry in Path("/proc").glob("[0-9]*"))
+    return [worker for worker, words in found if asked in (words[-3:-1], words[-4:-2])]  # the agent's are background
 
 
 def _command_line(entry: Path) -> list[bytes]:
