@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from auditwatch import AuditHandler
 
 ROOT = Path(__file__).parents[2]
 PRELUDE = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
@@ -46,6 +49,23 @@ def run(start: Start) -> Callable[..., str]:
         return out
 
     return finish
+
+
+@pytest.fixture
+def attach(trail: Path) -> Iterator[Callable[..., logging.Logger]]:
+    """A new logger with a handler on the trail; both are gone afterwards."""
+    attached: list[AuditHandler] = []
+
+    def make(**settings: Any) -> logging.Logger:
+        handler = AuditHandler(trail, **settings)
+        logger = logging.Logger("risk.manager", logging.DEBUG)
+        logger.addHandler(handler)
+        attached.append(handler)
+        return logger
+
+    yield make
+    for handler in attached:
+        handler.close()
 
 
 @pytest.fixture

@@ -60,21 +60,15 @@ def trail(tmp_path):
 
 
 @pytest.fixture
-def attach(trail):
-    """A new logger with a handler on the trail, which takes no failure."""
-    attached = []
+def attach(attach):
+    """As ever, with handlers that take no failure."""
 
     def make(**settings):
-        handler = AuditHandler(trail, **settings)
-        handler.handleError = lambda _: pytest.fail(f"handleError: {sys.exc_info()[1]!r}")
-        logger = logging.Logger("risk.manager", logging.DEBUG)
-        logger.addHandler(handler)
-        attached.append(handler)
+        logger = attach(**settings)
+        logger.handlers[0].handleError = lambda _: pytest.fail(f"handleError: {sys.exc_info()[1]!r}")
         return logger
 
-    yield make
-    for handler in attached:
-        handler.close()
+    return make
 
 
 NO_ZONE = datetime(2026, 1, 1, 12, 30)  # noqa: DTZ001  that is the case

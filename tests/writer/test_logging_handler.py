@@ -24,23 +24,6 @@ def trail(tmp_path):
 
 
 @pytest.fixture
-def attach(trail):
-    """A new logger with a handler on the trail; both are gone afterwards."""
-    attached = []
-
-    def make(**settings):
-        handler = AuditHandler(trail, **settings)
-        logger = logging.Logger("risk.manager", logging.DEBUG)
-        logger.addHandler(handler)
-        attached.append(handler)
-        return logger
-
-    yield make
-    for handler in attached:
-        handler.close()
-
-
-@pytest.fixture
 def complaints(capsys, monkeypatch):
     """What `handleError` wrote to standard error: `raiseExceptions` allows it here, unlike on the command line."""
     monkeypatch.setattr(logging, "raiseExceptions", True)
